@@ -1,0 +1,188 @@
+//! Registration, login and the ways back in. Answers never tell whether an address is known.
+
+use std::sync::OnceLock;
+
+use loco_rs::prelude::*;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    mailers::auth::AuthMailer,
+    models::users::{self, LoginParams, RegisterParams},
+    views::auth::{CurrentResponse, LoginResponse},
+};
+
+/// The mail domains that may log in by magic link.
+fn magic_link_domains() -> &'static Regex {
+    static DOMAINS: OnceLock<Regex> = OnceLock::new();
+    DOMAINS.get_or_init(|| Regex::new(r"@(example|gmail)\.com$").expect("a valid pattern"))
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ForgotParams {
+    pub email: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ResetParams {
+    pub token: String,
+    pub password: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct MagicLinkParams {
+    pub email: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ResendVerificationParams {
+    pub email: String,
+}
+
+/// Creates a user and mails a link that verifies the address.
+#[debug_handler]
+async fn register(
+    State(ctx): State<AppContext>,
+    Json(params): Json<RegisterParams>,
+) -> Result<Response> {
+    let user = match users::Model::create_with_password(&ctx.db, &params).await {
+        Ok(user) => user,
+        Err(err) => {
+            tracing::info!(%err, email = params.email, "registration refused");
+            return format::json(());
+        }
+    };
+    send_verification(&ctx, user).await?;
+    format::json(())
+}
+
+/// Marks the address as verified.
+#[debug_handler]
+async fn verify(State(ctx): State<AppContext>, Path(token): Path<String>) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_verification_token(&ctx.db, &token).await else {
+        return unauthorized("unknown verification token");
+    };
+    let user = user.into_active_model().verified(&ctx.db).await?;
+    tracing::info!(pid = %user.pid, "address verified");
+    format::json(())
+}
+
+#[debug_handler]
+async fn login(State(ctx): State<AppContext>, Json(params): Json<LoginParams>) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+        return unauthorized("unknown address");
+    };
+    if !user.verify_password(&params.password) {
+        return unauthorized("wrong password");
+    }
+    logged_in(&ctx, &user)
+}
+
+/// Mails a token with which the password can be set anew.
+#[debug_handler]
+async fn forgot(
+    State(ctx): State<AppContext>,
+    Json(params): Json<ForgotParams>,
+) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+        return format::json(());
+    };
+    let user = user
+        .into_active_model()
+        .set_forgot_password_sent(&ctx.db)
+        .await?;
+    AuthMailer::forgot_password(&ctx, &user).await?;
+    format::json(())
+}
+
+/// Sets the password of the user to whom the token was mailed.
+#[debug_handler]
+async fn reset(State(ctx): State<AppContext>, Json(params): Json<ResetParams>) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_reset_token(&ctx.db, &params.token).await else {
+        tracing::info!("unknown or expired reset token");
+        return format::json(());
+    };
+    user.into_active_model()
+        .reset_password(&ctx.db, &params.password)
+        .await?;
+    format::json(())
+}
+
+#[debug_handler]
+async fn current(auth: auth::JWT, State(ctx): State<AppContext>) -> Result<Response> {
+    let user = users::Model::find_by_pid(&ctx.db, &auth.claims.pid).await?;
+    format::json(CurrentResponse::new(&user))
+}
+
+/// Mails a link that logs in once, for a few minutes.
+#[debug_handler]
+async fn magic_link(
+    State(ctx): State<AppContext>,
+    Json(params): Json<MagicLinkParams>,
+) -> Result<Response> {
+    if !magic_link_domains().is_match(&params.email) {
+        return bad_request("invalid request");
+    }
+    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+        return format::empty_json();
+    };
+    let user = user.into_active_model().create_magic_link(&ctx.db).await?;
+    AuthMailer::send_magic_link(&ctx, &user).await?;
+    format::empty_json()
+}
+
+/// Logs in the user to whom the link was mailed.
+#[debug_handler]
+async fn magic_link_verify(
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_magic_token(&ctx.db, &token).await else {
+        return unauthorized("unknown or expired magic link");
+    };
+    let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
+    logged_in(&ctx, &user)
+}
+
+/// Mails the verification link again.
+#[debug_handler]
+async fn resend_verification_email(
+    State(ctx): State<AppContext>,
+    Json(params): Json<ResendVerificationParams>,
+) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+        return format::json(());
+    };
+    if user.email_verified_at.is_none() {
+        send_verification(&ctx, user).await?;
+    }
+    format::json(())
+}
+
+async fn send_verification(ctx: &AppContext, user: users::Model) -> Result<()> {
+    let user = user
+        .into_active_model()
+        .set_email_verification_sent(&ctx.db)
+        .await?;
+    AuthMailer::send_welcome(ctx, &user).await
+}
+
+fn logged_in(ctx: &AppContext, user: &users::Model) -> Result<Response> {
+    let jwt = ctx.config.get_jwt_config()?;
+    let token = user.generate_jwt(&jwt.secret, jwt.expiration)?;
+    format::json(LoginResponse::new(user, &token))
+}
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .prefix("/api/auth")
+        .add("/register", post(register))
+        .add("/verify/{token}", get(verify))
+        .add("/login", post(login))
+        .add("/forgot", post(forgot))
+        .add("/reset", post(reset))
+        .add("/current", get(current))
+        .add("/magic-link", post(magic_link))
+        .add("/magic-link/{token}", get(magic_link_verify))
+        .add("/resend-verification-mail", post(resend_verification_email))
+}

@@ -1,0 +1,43 @@
+use loco_rs::model::query::PageResponse;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// A page of a list, with what a client needs to turn the pages.
+#[derive(Debug, Serialize, Deserialize, TS)]
+pub struct Page<T: TS> {
+    pub items: Vec<T>,
+    /// Counted from 1.
+    #[ts(type = "number")]
+    pub page: u64,
+    #[ts(type = "number")]
+    pub page_size: u64,
+    #[ts(type = "number")]
+    pub total_pages: u64,
+    #[ts(type = "number")]
+    pub total_items: u64,
+}
+
+impl<T: TS> Page<T> {
+    /// Turns the result of a paginated query into a page of DTOs.
+    pub fn from_query<M>(res: PageResponse<M>) -> Self
+    where
+        T: From<M>,
+    {
+        Self {
+            items: res.page.into_iter().map(T::from).collect(),
+            page: res.meta.page,
+            page_size: res.meta.page_size,
+            total_pages: res.meta.total_pages,
+            total_items: res.meta.total_items,
+        }
+    }
+}
+
+/// What went wrong, for a client to act on.
+#[derive(Debug, Serialize, Deserialize, TS)]
+pub struct ApiError {
+    pub code: String,
+    pub message: String,
+    #[ts(type = "unknown")]
+    pub details: Option<serde_json::Value>,
+}

@@ -1,0 +1,75 @@
+use loco_rs::prelude::*;
+use serde_json::{json, Value};
+
+use crate::models::users;
+
+static WELCOME: Dir<'_> = include_dir!("src/mailers/auth/welcome");
+static FORGOT: Dir<'_> = include_dir!("src/mailers/auth/forgot");
+static MAGIC_LINK: Dir<'_> = include_dir!("src/mailers/auth/magic_link");
+
+#[allow(clippy::module_name_repetitions)] // the name that Loco's guide and generator give it
+pub struct AuthMailer {}
+
+impl Mailer for AuthMailer {}
+
+impl AuthMailer {
+    /// Mails the link that verifies the address.
+    ///
+    /// # Errors
+    ///
+    /// When the mail cannot be made or queued.
+    pub async fn send_welcome(ctx: &AppContext, user: &users::Model) -> Result<()> {
+        let locals = json!({
+            "name": user.name,
+            "verifyToken": user.email_verification_token,
+            "host": ctx.config.server.full_url(),
+        });
+        Self::send(ctx, &WELCOME, user, locals).await
+    }
+
+    /// Mails the token with which the password can be set anew.
+    ///
+    /// # Errors
+    ///
+    /// When the mail cannot be made or queued.
+    pub async fn forgot_password(ctx: &AppContext, user: &users::Model) -> Result<()> {
+        let locals = json!({
+            "name": user.name,
+            "resetToken": user.reset_token,
+            "host": ctx.config.server.full_url(),
+        });
+        Self::send(ctx, &FORGOT, user, locals).await
+    }
+
+    /// Mails the link that logs in once.
+    ///
+    /// # Errors
+    ///
+    /// When the user has no magic link, or the mail cannot be made or queued.
+    pub async fn send_magic_link(ctx: &AppContext, user: &users::Model) -> Result<()> {
+        let token = user
+            .magic_link_token
+            .as_ref()
+            .ok_or_else(|| Error::string("the user has no magic link"))?;
+        let locals = json!({
+            "name": user.name,
+            "token": token,
+            "host": ctx.config.server.full_url(),
+        });
+        Self::send(ctx, &MAGIC_LINK, user, locals).await
+    }
+
+    async fn send(
+        ctx: &AppContext,
+        mail: &Dir<'_>,
+        user: &users::Model,
+        locals: Value,
+    ) -> Result<()> {
+        let args = mailer::Args {
+            to: user.email.clone(),
+            locals,
+            ..Default::default()
+        };
+        Self::mail_template(ctx, mail, args).await
+    }
+}

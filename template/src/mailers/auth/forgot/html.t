@@ -1,0 +1,8 @@
+<!doctype html>
+<html lang="en">
+<body>
+<p>Hello {{name}},</p>
+<p><a href="{{host}}/reset#{{resetToken}}">Set a new password</a>: the link is valid for 30 minutes.</p>
+<p>If you did not ask for it, ignore this mail.</p>
+</body>
+</html>

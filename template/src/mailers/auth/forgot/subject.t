@@ -1,0 +1,1 @@
+Set a new password

@@ -1,0 +1,7 @@
+Hello {{name}},
+
+set a new password with this link, which is valid for 30 minutes:
+
+{{host}}/reset#{{resetToken}}
+
+If you did not ask for it, ignore this mail.

@@ -1,0 +1,5 @@
+Welcome, {{name}},
+
+please verify your mail address by opening this link:
+
+{{host}}/api/auth/verify/{{verifyToken}}

@@ -1,0 +1,68 @@
+use std::fmt;
+
+use loco_rs::prelude::*;
+
+use super::mebibytes;
+
+/// The memory of this process as the operating system counts it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    /// Resident set size: the pages that are in physical memory.
+    pub rss: u64,
+    /// The part of `rss` that the allocator has given back with `MADV_FREE` (muzzy pages): the
+    /// kernel takes it as soon as it needs it. Only Linux tells.
+    pub lazy_free: Option<u64>,
+}
+
+impl Process {
+    /// Reads the figures of this process.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not give them.
+    #[cfg(target_os = "linux")]
+    pub fn read() -> Result<Self> {
+        let rollup = procfs::process::Process::myself()
+            .and_then(|process| process.smaps_rollup())
+            .map_err(Error::wrap)?;
+        let bytes = |field: &str| {
+            rollup
+                .memory_map_rollup
+                .iter()
+                .find_map(|map| map.extension.map.get(field).copied())
+        };
+        Ok(Self {
+            rss: bytes("Rss").ok_or_else(|| Error::string("smaps_rollup has no Rss"))?,
+            lazy_free: bytes("LazyFree"),
+        })
+    }
+
+    /// Reads the figures of this process.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not give them.
+    #[cfg(not(target_os = "linux"))]
+    pub fn read() -> Result<Self> {
+        let stats = memory_stats::memory_stats()
+            .ok_or_else(|| Error::string("the system does not tell this process's memory"))?;
+        Ok(Self {
+            rss: stats.physical_mem as u64,
+            lazy_free: None,
+        })
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<12}{:>12}", "rss", mebibytes(self.rss))?;
+        if let Some(lazy_free) = self.lazy_free {
+            write!(
+                f,
+                "  of which {} can be taken by the kernel at any time (LazyFree)",
+                mebibytes(lazy_free)
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+use chrono::{Duration, Local};
+use loco_rs::{auth::jwt, hash, prelude::*};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+use uuid::Uuid;
+
+pub use super::_entities::users::{self, ActiveModel, Entity, Model};
+
+/// Characters of a magic link's token.
+pub const MAGIC_LINK_LENGTH: i8 = 32;
+/// Minutes for which a magic link logs in.
+pub const MAGIC_LINK_EXPIRATION_MIN: i8 = 5;
+/// Minutes for which a reset token sets a password.
+pub const RESET_TOKEN_EXPIRATION_MIN: i64 = 30;
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct LoginParams {
+    pub email: String,
+    pub password: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct RegisterParams {
+    pub email: String,
+    pub password: String,
+    pub name: String,
+}
+
+/// What must hold for a user that is saved.
+#[derive(Debug, Validate, Deserialize)]
+pub struct Validator {
+    #[validate(length(min = 2, message = "Name must be at least 2 characters long."))]
+    pub name: String,
+    #[validate(email(message = "invalid email"))]
+    pub email: String,
+}
+
+impl Validatable for ActiveModel {
+    fn validator(&self) -> Box<dyn Validate> {
+        Box::new(Validator {
+            name: self.name.as_ref().clone(),
+            email: self.email.as_ref().clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl ActiveModelBehavior for ActiveModel {
+    async fn before_save<C>(mut self, _db: &C, insert: bool) -> Result<Self, DbErr>
+    where
+        C: ConnectionTrait,
+    {
+        self.validate()?;
+        if insert {
+            self.pid = Set(Uuid::new_v4());
+            self.api_key = Set(format!("lo-{}", Uuid::new_v4()));
+        }
+        Ok(self)
+    }
+}
+
+#[async_trait]
+impl Authenticable for Model {
+    async fn find_by_api_key(db: &DatabaseConnection, api_key: &str) -> ModelResult<Self> {
+        Self::find_by_api_key(db, api_key).await
+    }
+
+    async fn find_by_claims_key(db: &DatabaseConnection, claims_key: &str) -> ModelResult<Self> {
+        Self::find_by_pid(db, claims_key).await
+    }
+}
+
+impl Model {
+    /// Finds the user with this mail address.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the database fails.
+    pub async fn find_by_email(db: &DatabaseConnection, email: &str) -> ModelResult<Self> {
+        find_one(db, users::Column::Email.eq(email)).await
+    }
+
+    /// Finds the user to whom this verification token was sent.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the database fails.
+    pub async fn find_by_verification_token(
+        db: &DatabaseConnection,
+        token: &str,
+    ) -> ModelResult<Self> {
+        find_one(db, users::Column::EmailVerificationToken.eq(token)).await
+    }
+
+    /// Finds the user to whom this magic link was sent, while it is valid.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, the link has expired, or the database fails.
+    pub async fn find_by_magic_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
+        let user = find_one(db, users::Column::MagicLinkToken.eq(token)).await?;
+        match user.magic_link_expiration {
+            Some(expiration) if expiration >= Local::now() => Ok(user),
+            _ => Err(ModelError::msg("magic token expired")),
+        }
+    }
+
+    /// Finds the user to whom this reset token was sent, while it is valid.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, the token has expired, or the database fails.
+    pub async fn find_by_reset_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
+        let user = find_one(db, users::Column::ResetToken.eq(token)).await?;
+        let valid = Duration::minutes(RESET_TOKEN_EXPIRATION_MIN);
+        match user.reset_sent_at {
+            Some(sent_at) if sent_at + valid >= Local::now() => Ok(user),
+            _ => Err(ModelError::msg("reset token expired")),
+        }
+    }
+
+    /// Finds the user with this public id, a UUID.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, `pid` is no UUID, or the database fails.
+    pub async fn find_by_pid(db: &DatabaseConnection, pid: &str) -> ModelResult<Self> {
+        let pid = Uuid::parse_str(pid).map_err(|err| ModelError::Any(err.into()))?;
+        find_one(db, users::Column::Pid.eq(pid)).await
+    }
+
+    /// Finds the user with this API key.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or the database fails.
+    pub async fn find_by_api_key(db: &DatabaseConnection, api_key: &str) -> ModelResult<Self> {
+        find_one(db, users::Column::ApiKey.eq(api_key)).await
+    }
+
+    /// Whether this is the user's password.
+    #[must_use]
+    pub fn verify_password(&self, password: &str) -> bool {
+        hash::verify_password(password, &self.password)
+    }
+
+    /// Creates a user; only the hash of the password is stored.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, a field is not valid, or the database fails.
+    pub async fn create_with_password(
+        db: &DatabaseConnection,
+        params: &RegisterParams,
+    ) -> ModelResult<Self> {
+        let txn = db.begin().await?;
+        let taken = Entity::find()
+            .filter(users::Column::Email.eq(&params.email))
+            .one(&txn)
+            .await?
+            .is_some();
+        if taken {
+            return Err(ModelError::EntityAlreadyExists {});
+        }
+        let user = ActiveModel {
+            email: Set(params.email.clone()),
+            password: Set(hashed(&params.password)?),
+            name: Set(params.name.clone()),
+            ..Default::default()
+        }
+        .insert(&txn)
+        .await?;
+        txn.commit().await?;
+        Ok(user)
+    }
+
+    /// A JWT for this user, valid for `expiration` seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the token cannot be signed.
+    pub fn generate_jwt(&self, secret: &str, expiration: u64) -> ModelResult<String> {
+        jwt::JWT::new(secret)
+            .generate_token(expiration, self.pid.to_string(), Map::new())
+            .map_err(ModelError::from)
+    }
+}
+
+impl ActiveModel {
+    /// Gives the user a new verification token.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn set_email_verification_sent(
+        mut self,
+        db: &DatabaseConnection,
+    ) -> ModelResult<Model> {
+        self.email_verification_sent_at = Set(Some(Local::now().into()));
+        self.email_verification_token = Set(Some(Uuid::new_v4().to_string()));
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Gives the user a token with which the password can be set anew.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn set_forgot_password_sent(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        self.reset_sent_at = Set(Some(Local::now().into()));
+        self.reset_token = Set(Some(Uuid::new_v4().to_string()));
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Marks the mail address as verified; its token is used up.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn verified(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        self.email_verified_at = Set(Some(Local::now().into()));
+        self.email_verification_token = Set(None);
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Sets a new password; the reset token is used up.
+    ///
+    /// # Errors
+    ///
+    /// When the password cannot be hashed, or the database fails.
+    pub async fn reset_password(
+        mut self,
+        db: &DatabaseConnection,
+        password: &str,
+    ) -> ModelResult<Model> {
+        self.password = Set(hashed(password)?);
+        self.reset_token = Set(None);
+        self.reset_sent_at = Set(None);
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Gives the user a token that logs in once.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn create_magic_link(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        let expiration = Local::now() + Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
+        let token = hash::random_string(usize::from(MAGIC_LINK_LENGTH.unsigned_abs()));
+        self.magic_link_token = Set(Some(token));
+        self.magic_link_expiration = Set(Some(expiration.into()));
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Uses up the magic link.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn clear_magic_link(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        self.magic_link_token = Set(None);
+        self.magic_link_expiration = Set(None);
+        self.update(db).await.map_err(ModelError::from)
+    }
+}
+
+async fn find_one<C>(db: &DatabaseConnection, condition: C) -> ModelResult<Model>
+where
+    C: sea_orm::sea_query::IntoCondition + Send,
+{
+    Entity::find()
+        .filter(condition)
+        .one(db)
+        .await?
+        .ok_or(ModelError::EntityNotFound)
+}
+
+fn hashed(password: &str) -> ModelResult<String> {
+    hash::hash_password(password).map_err(|err| ModelError::Any(err.into()))
+}

@@ -1,0 +1,47 @@
+use loco_rs::prelude::*;
+
+use crate::{
+    mailers::auth::AuthMailer,
+    models::users::{self, RegisterParams},
+};
+
+/// Creates a user as registration does, mail included.
+pub struct UserCreate;
+
+#[async_trait]
+impl Task for UserCreate {
+    fn task(&self) -> TaskInfo {
+        TaskInfo {
+            name: "user:create".to_string(),
+            detail: "Create a user: email:<address> name:<name> password:<password>".to_string(),
+        }
+    }
+
+    async fn run(&self, ctx: &AppContext, vars: &task::Vars) -> Result<()> {
+        let params = RegisterParams {
+            email: mandatory(vars, "email")?,
+            name: mandatory(vars, "name")?,
+            password: mandatory(vars, "password")?,
+        };
+        let user = users::Model::create_with_password(&ctx.db, &params)
+            .await
+            .map_err(|err| Error::string(&format!("Failed to create user. err: {err}")))?;
+        let user = user
+            .into_active_model()
+            .set_email_verification_sent(&ctx.db)
+            .await?;
+        AuthMailer::send_welcome(ctx, &user).await?;
+
+        println!(
+            "created user {} <{}>, pid {}",
+            user.name, user.email, user.pid
+        );
+        Ok(())
+    }
+}
+
+fn mandatory(vars: &task::Vars, name: &str) -> Result<String> {
+    vars.cli_arg(name)
+        .map(String::from)
+        .map_err(|_| Error::string(&format!("{name} is mandatory")))
+}

@@ -1,0 +1,1 @@
+{% if starter == "lightweight" %}pub mod home;{% else %}pub mod auth;{% endif %}

@@ -1,0 +1,7 @@
+mod memory;
+{%- unless starter == "lightweight" %}
+mod models;
+{%- endunless %}
+mod requests;
+mod tasks;
+mod workers;

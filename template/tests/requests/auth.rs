@@ -1,0 +1,243 @@
+use insta::{assert_debug_snapshot, with_settings};
+use loco_rs::{app::AppContext, testing::prelude::*};
+use rstest::rstest;
+use serde_json::json;
+use serial_test::serial;
+
+use {{crate_name}}::{app::App, models::users};
+
+use super::prepare_data::{self, EMAIL, PASSWORD};
+
+fn mails(ctx: &AppContext) -> usize {
+    ctx.mailer.as_ref().expect("a mailer").deliveries().count
+}
+
+async fn stored(ctx: &AppContext) -> users::Model {
+    users::Model::find_by_email(&ctx.db, EMAIL)
+        .await
+        .expect("the user is stored")
+}
+
+#[tokio::test]
+#[serial]
+async fn registration_stores_an_unverified_user_and_mails_a_token() {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx).await;
+
+        assert!(user.email_verified_at.is_none());
+        assert!(user.email_verification_token.is_some());
+        assert_eq!(mails(&ctx), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_second_registration_tells_nothing() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        prepare_data::register(&request, &ctx).await;
+
+        assert_eq!(mails(&ctx), 1);
+    })
+    .await;
+}
+
+#[rstest]
+#[case("login_with_the_right_password", PASSWORD)]
+#[case("login_with_a_wrong_password", "wrong")]
+#[tokio::test]
+#[serial]
+async fn login(#[case] name: &str, #[case] password: &str) {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx).await;
+        let token = user.email_verification_token.expect("a token");
+        request.get(&format!("/api/auth/verify/{token}")).await;
+
+        let response = request
+            .post("/api/auth/login")
+            .json(&json!({ "email": EMAIL, "password": password }))
+            .await;
+
+        with_settings!({
+            filters => cleanup_user_model(),
+            prepend_module_to_snapshot => false,
+        }, {
+            assert_debug_snapshot!(name, (response.status_code(), response.text()));
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn an_unknown_address_and_a_wrong_password_look_the_same() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let login = |email: &'static str| {
+            request
+                .post("/api/auth/login")
+                .json(&json!({ "email": email, "password": "wrong" }))
+        };
+
+        let (known, unknown) = (login(EMAIL).await, login("nobody@example.com").await);
+
+        assert_eq!(known.status_code(), 401);
+        assert_eq!(unknown.status_code(), 401);
+        assert_eq!(known.text(), unknown.text());
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_verification_link_works_once() {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx).await;
+        let token = user.email_verification_token.expect("a token");
+        let link = format!("/api/auth/verify/{token}");
+
+        assert_eq!(request.get(&link).await.status_code(), 200);
+        assert_eq!(request.get(&link).await.status_code(), 401);
+        let (login, _) = prepare_data::login(&request).await;
+        assert!(login.is_verified);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_forgotten_password_is_set_anew() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let response = request
+            .post("/api/auth/forgot")
+            .json(&json!({ "email": EMAIL }))
+            .await;
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(mails(&ctx), 2);
+
+        let token = stored(&ctx).await.reset_token.expect("a token");
+        request
+            .post("/api/auth/reset")
+            .json(&json!({ "token": token, "password": "another one" }))
+            .await;
+
+        let user = stored(&ctx).await;
+        assert!(user.verify_password("another one"));
+        assert!(user.reset_token.is_none());
+    })
+    .await;
+}
+
+#[rstest]
+#[case("/api/auth/forgot")]
+#[case("/api/auth/resend-verification-mail")]
+#[tokio::test]
+#[serial]
+async fn an_unknown_address_is_not_told(#[case] path: &str) {
+    request::<App, _, _>(|request, ctx| async move {
+        let response = request
+            .post(path)
+            .json(&json!({ "email": "nobody@example.com" }))
+            .await;
+
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(response.text(), "null");
+        assert_eq!(mails(&ctx), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn current_is_the_user_of_the_token() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, (name, value)) = prepare_data::login(&request).await;
+
+        let response = request
+            .get("/api/auth/current")
+            .add_header(name, value)
+            .await;
+
+        with_settings!({
+            filters => cleanup_user_model(),
+            prepend_module_to_snapshot => false,
+        }, {
+            assert_debug_snapshot!("current", (response.status_code(), response.text()));
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn current_needs_a_token() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request.get("/api/auth/current").await;
+
+        assert_eq!(response.status_code(), 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_magic_link_logs_in_once() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let response = request
+            .post("/api/auth/magic-link")
+            .json(&json!({ "email": EMAIL }))
+            .await;
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(response.text(), "{}");
+        assert_eq!(mails(&ctx), 2);
+
+        let token = stored(&ctx).await.magic_link_token.expect("a token");
+        let link = format!("/api/auth/magic-link/{token}");
+        assert_eq!(request.get(&link).await.status_code(), 200);
+        assert_eq!(request.get(&link).await.status_code(), 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_magic_link_is_for_known_mail_domains() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .post("/api/auth/magic-link")
+            .json(&json!({ "email": "user@elsewhere.org" }))
+            .await;
+
+        assert_eq!(response.status_code(), 400);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn the_verification_mail_is_sent_again_until_verified() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let resend = || {
+            request
+                .post("/api/auth/resend-verification-mail")
+                .json(&json!({ "email": EMAIL }))
+        };
+
+        resend().await;
+        assert_eq!(mails(&ctx), 2);
+
+        let token = stored(&ctx)
+            .await
+            .email_verification_token
+            .expect("a token");
+        request.get(&format!("/api/auth/verify/{token}")).await;
+        resend().await;
+        assert_eq!(mails(&ctx), 2);
+    })
+    .await;
+}

@@ -1,0 +1,31 @@
+use axum::http::{HeaderName, HeaderValue};
+use loco_rs::{app::AppContext, TestServer};
+use serde_json::json;
+
+use {{crate_name}}::{models::users, views::auth::LoginResponse};
+
+pub const EMAIL: &str = "new@example.com";
+pub const PASSWORD: &str = "12341234";
+
+/// Registers a user.
+pub async fn register(request: &TestServer, ctx: &AppContext) -> users::Model {
+    let response = request
+        .post("/api/auth/register")
+        .json(&json!({ "name": "New User", "email": EMAIL, "password": PASSWORD }))
+        .await;
+    assert_eq!(response.status_code(), 200);
+    users::Model::find_by_email(&ctx.db, EMAIL)
+        .await
+        .expect("the user is stored")
+}
+
+/// Logs in, with the header for further requests.
+pub async fn login(request: &TestServer) -> (LoginResponse, (HeaderName, HeaderValue)) {
+    let response = request
+        .post("/api/auth/login")
+        .json(&json!({ "email": EMAIL, "password": PASSWORD }))
+        .await;
+    let login: LoginResponse = response.json();
+    let value = HeaderValue::from_str(&format!("Bearer {}", login.token)).expect("a header");
+    (login, (HeaderName::from_static("authorization"), value))
+}

@@ -1,0 +1,5 @@
+mod memory;
+{%- unless starter == "lightweight" %}
+mod user_create;
+mod user_delete;
+{%- endunless %}

@@ -1,0 +1,10 @@
+//! cargo-generate itself, at the version of these tests: `generate generate --path …`.
+
+use anyhow::Result;
+use cargo_generate::{generate, Cli};
+use clap::Parser;
+
+fn main() -> Result<()> {
+    let Cli::Generate(args) = Cli::parse();
+    generate(args).map(drop)
+}

@@ -1,0 +1,62 @@
+//! Writes `template/Cargo.lock` anew: the newest versions that all services can have, without the
+//! services' own packages.
+
+use std::{fs, process::Command};
+
+use anyhow::{ensure, Result};
+use template_tests::{every_combination, repository};
+
+fn main() -> Result<()> {
+    // One workspace with a member for each combination: Cargo then resolves them together.
+    let workspace = tempfile::tempdir()?;
+    let mut members = Vec::new();
+    for (index, answers) in every_combination().into_iter().enumerate() {
+        let folder = workspace.path().join(index.to_string());
+        fs::create_dir(&folder)?;
+        let service = answers.render_into(&folder)?;
+        let manifest = fs::read_to_string(service.join("Cargo.toml"))?
+            .replace("[workspace]\n", "")
+            .replace("name = \"svc\"", &format!("name = \"svc-{index}\""))
+            .replace(
+                "migration = { path = \"migration\" }",
+                &format!("migration = {{ path = \"migration\", package = \"migration-{index}\" }}"),
+            );
+        let (packages, _profiles) = manifest.split_once("[profile").unwrap_or((&manifest, ""));
+        fs::write(service.join("Cargo.toml"), packages)?;
+        let migration = service.join("migration/Cargo.toml");
+        if migration.exists() {
+            let text = fs::read_to_string(&migration)?;
+            let name = format!("name = \"migration-{index}\"");
+            fs::write(&migration, text.replacen("name = \"migration\"", &name, 1))?;
+        }
+        members.push(format!("\"{index}/svc\""));
+    }
+    fs::write(
+        workspace.path().join("Cargo.toml"),
+        format!(
+            "[workspace]\nresolver = \"2\"\nmembers = [{}]\n",
+            members.join(", ")
+        ),
+    )?;
+    let status = Command::new("cargo")
+        .arg("generate-lockfile")
+        .current_dir(workspace.path())
+        .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")
+        .status()?;
+    ensure!(
+        status.success(),
+        "cargo cannot resolve the services together"
+    );
+
+    let lock = fs::read_to_string(workspace.path().join("Cargo.lock"))?;
+    let tested: Vec<&str> = lock
+        .split("\n[[package]]\n")
+        .enumerate()
+        .filter(|(index, package)| *index == 0 || package.contains("\nsource = "))
+        .map(|(_, package)| package)
+        .collect();
+    let path = repository().join("template/Cargo.lock");
+    fs::write(&path, tested.join("\n[[package]]\n"))?;
+    println!("{} packages in {}", tested.len() - 1, path.display());
+    Ok(())
+}

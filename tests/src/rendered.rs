@@ -1,0 +1,276 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Mutex, OnceLock},
+};
+
+use anyhow::{anyhow, Context, Result};
+use cargo_generate::{GenerateArgs, TemplatePath, Vcs};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+use crate::{repository, Running};
+
+/// One build at a time: two would wait for each other and compile the same crates twice.
+static BUILDS: Mutex<()> = Mutex::new(());
+
+/// What a user answers to the prompts. What is not answered keeps its default.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    name: String,
+    values: Vec<(String, String)>,
+}
+
+impl Answers {
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            values: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, prompt: &str, value: &str) -> Self {
+        self.values.push((prompt.to_string(), value.to_string()));
+        self
+    }
+
+    #[must_use]
+    pub fn get(&self, prompt: &str) -> Option<&str> {
+        self.values
+            .iter()
+            .find_map(|(name, value)| (name == prompt).then_some(value.as_str()))
+    }
+
+    /// Renders into a fresh directory.
+    ///
+    /// # Errors
+    ///
+    /// When cargo-generate refuses the answers.
+    pub fn render(&self) -> Result<Rendered> {
+        let directory = tempfile::tempdir()?;
+        let root = self.render_into(directory.path())?;
+        Ok(Rendered {
+            root,
+            _directory: Some(directory),
+        })
+    }
+
+    /// Renders into a new folder of `destination`, and returns that folder.
+    ///
+    /// # Errors
+    ///
+    /// When cargo-generate refuses the answers.
+    pub fn render_into(&self, destination: &Path) -> Result<PathBuf> {
+        self.render_from(template(), destination)
+    }
+
+    /// As `render_into`, from a template that stands elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When cargo-generate refuses the answers.
+    pub fn render_from(&self, template: &Path, destination: &Path) -> Result<PathBuf> {
+        cargo_generate::generate(GenerateArgs {
+            template_path: TemplatePath {
+                path: Some(template.display().to_string()),
+                ..TemplatePath::default()
+            },
+            name: Some(self.name.clone()),
+            destination: Some(destination.to_path_buf()),
+            define: self
+                .values
+                .iter()
+                .map(|(name, value)| format!("{name}={}", toml_string(value)))
+                .collect(),
+            silent: true,
+            vcs: Some(Vcs::None),
+            ..GenerateArgs::default()
+        })
+    }
+}
+
+/// cargo-generate reads a value that is given with `-d` as TOML, if it can.
+fn toml_string(value: &str) -> String {
+    toml::Value::String(value.to_string()).to_string()
+}
+
+/// The template without `tests/`, whose build directory cargo-generate would copy each time.
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| copy_template(&scratch().join(format!("{}", std::process::id()))))
+}
+
+/// Copies what cargo-generate needs of the repository.
+///
+/// # Panics
+///
+/// When a file cannot be copied.
+#[must_use]
+pub fn copy_template(to: &Path) -> PathBuf {
+    let root = repository();
+    for part in ["cargo-generate.toml", "README.md", "hooks", "template"] {
+        for entry in WalkDir::new(root.join(part)) {
+            let entry = entry.expect("the template can be read");
+            let path = to.join(entry.path().strip_prefix(&root).expect("below the root"));
+            if entry.file_type().is_dir() {
+                fs::create_dir_all(path).expect("a directory");
+            } else {
+                fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+                fs::copy(entry.path(), path).expect("a copy");
+            }
+        }
+    }
+    to.to_path_buf()
+}
+
+/// Where services are built: kept between runs, so that a dependency is compiled once.
+fn scratch() -> PathBuf {
+    repository().join("tests/target/services")
+}
+
+/// A generated service.
+#[derive(Debug)]
+pub struct Rendered {
+    root: PathBuf,
+    _directory: Option<TempDir>,
+}
+
+impl Rendered {
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self {
+            root,
+            _directory: None,
+        }
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Every file, relative to the root, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = WalkDir::new(&self.root)
+            .into_iter()
+            .filter_map(std::result::Result::ok)
+            .filter(|entry| entry.file_type().is_file())
+            .map(|entry| {
+                entry
+                    .path()
+                    .strip_prefix(&self.root)
+                    .expect("below the root")
+                    .to_path_buf()
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// A file's text.
+    ///
+    /// # Panics
+    ///
+    /// When the file is missing.
+    #[must_use]
+    pub fn read(&self, path: impl AsRef<Path>) -> String {
+        let path = self.root.join(path);
+        fs::read_to_string(&path)
+            .with_context(|| path.display().to_string())
+            .expect("a text file")
+    }
+
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.root.join(path).exists()
+    }
+
+    /// `cargo` in the service's directory, with the build directory that all services share.
+    #[must_use]
+    pub fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("cargo");
+        command
+            .args(args)
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", target_dir());
+        // What cargo sets for these tests is not the service's.
+        for (name, _) in std::env::vars() {
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs `cargo`, one service at a time, and returns its output.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails; the error holds what it printed.
+    pub fn run(&self, args: &[&str]) -> Result<String> {
+        self.run_with(args, &[])
+    }
+
+    /// As `run`, with variables in the environment.
+    ///
+    /// # Errors
+    ///
+    /// When the command fails; the error holds what it printed.
+    pub fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Result<String> {
+        let output = self.output(args, env)?;
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(anyhow!("cargo {}:\n{text}", args.join(" ")))
+        }
+    }
+
+    /// Builds the service's binary and puts it into the service's directory, where no other
+    /// service's build replaces it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not build, with what cargo printed.
+    pub fn build(&self) -> Result<PathBuf> {
+        let _guard = BUILDS.lock();
+        let output = self.cargo(&["build"]).output()?;
+        if !output.status.success() {
+            return Err(anyhow!("{}", String::from_utf8_lossy(&output.stderr)));
+        }
+        let name = format!("svc-cli{}", std::env::consts::EXE_SUFFIX);
+        let binary = self.root.join(&name);
+        fs::copy(target_dir().join("debug").join(&name), &binary)?;
+        Ok(binary)
+    }
+
+    /// Starts the service.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer, with its log.
+    pub fn start(&self, binary: &Path, env: &[(&str, &str)]) -> Result<Running> {
+        Running::start(binary, &self.root, env)
+    }
+
+    fn output(&self, args: &[&str], env: &[(&str, &str)]) -> Result<Output> {
+        let _guard = BUILDS.lock();
+        let mut command = self.cargo(args);
+        command.envs(env.iter().copied());
+        Ok(command.output()?)
+    }
+}
+
+/// The build directory that all services share.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    scratch().join("target")
+}

@@ -1,0 +1,136 @@
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{bail, Context, Result};
+
+/// A service that was started, and is stopped when it is dropped.
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    log: Vec<String>,
+    port: u16,
+}
+
+impl Running {
+    /// Starts the service's binary in `directory` and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it ends, or does not answer within half a minute; the error holds its log.
+    pub fn start(binary: &Path, directory: &Path, env: &[(&str, &str)]) -> Result<Self> {
+        let port = free_port();
+        let mut child = Command::new(binary)
+            .args(["start", "--no-banner"])
+            .current_dir(directory)
+            .env("PORT", port.to_string())
+            .env("NO_COLOR", "1")
+            .env("LOCO_ENV", "development")
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| binary.display().to_string())?;
+
+        let (sender, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let to_log = sender.clone();
+        thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(to_log.send(line)))
+        });
+        thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(sender.send(line)))
+        });
+
+        let mut running = Self {
+            child,
+            lines,
+            log: Vec::new(),
+            port,
+        };
+        let started = Instant::now();
+        while running.get("/_ping").is_err() {
+            if let Some(status) = running.child.try_wait()? {
+                bail!("the service ended with {status}:\n{}", running.log());
+            }
+            if started.elapsed() > Duration::from_secs(30) {
+                bail!("the service does not answer:\n{}", running.log());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(running)
+    }
+
+    /// The URL of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+
+    /// The answer to a GET.
+    ///
+    /// # Errors
+    ///
+    /// When the service does not answer with 2xx.
+    pub fn get(&self, path: &str) -> Result<String> {
+        Ok(ureq::get(self.url(path))
+            .call()?
+            .body_mut()
+            .read_to_string()?)
+    }
+
+    /// What the service has logged, without colours.
+    pub fn log(&mut self) -> String {
+        thread::sleep(Duration::from_millis(200));
+        self.log
+            .extend(self.lines.try_iter().map(|line| without_colours(&line)));
+        self.log.join("\n")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A port on which nothing listens.
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    TcpListener::bind("localhost:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+fn without_colours(line: &str) -> String {
+    let mut text = String::new();
+    let mut escaped = false;
+    for character in line.chars() {
+        match character {
+            '\u{1b}' => escaped = true,
+            'm' if escaped => escaped = false,
+            _ if escaped => {}
+            _ => text.push(character),
+        }
+    }
+    text
+}

@@ -1,0 +1,282 @@
+//! Fast tier: what is refused, how, and what it leaves behind.
+
+use std::{fs, path::Path};
+
+use template_tests::{profiles, Answers, Rendered};
+
+/// Refuses with an error that has all of `parts`, and leaves at most the empty folder that
+/// cargo-generate itself makes before it asks.
+fn assert_refused(answers: &Answers, parts: &[&str]) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let error = answers
+        .render_into(directory.path())
+        .map(|path| panic!("{answers:?} was accepted: {}", path.display()))
+        .map_err(|err| format!("{err:#}"))
+        .unwrap_err();
+    for part in parts {
+        assert!(error.contains(part), "{answers:?}: no {part:?} in {error}");
+    }
+    for left in fs::read_dir(directory.path()).expect("a directory") {
+        let left = left.expect("an entry").path();
+        assert!(
+            fs::read_dir(&left).expect("a folder").next().is_none(),
+            "{answers:?} left {}",
+            left.display()
+        );
+    }
+}
+
+#[test]
+fn unknown_values_are_refused_by_name() {
+    for prompt in ["starter", "database", "background", "memory_profile"] {
+        assert_refused(
+            &Answers::new("svc").with(prompt, "nonsense"),
+            &[prompt, "nonsense"],
+        );
+    }
+}
+
+#[test]
+fn answers_without_a_question_are_refused() {
+    let lightweight = Answers::new("svc").with("starter", "lightweight");
+    assert_refused(
+        &lightweight.clone().with("database", "postgres"),
+        &["database", "starter", "postgres", "lightweight"],
+    );
+    assert_refused(
+        &lightweight.with("background", "async"),
+        &["background", "starter"],
+    );
+    assert_refused(
+        &Answers::new("svc").with("malloc_conf", "dirty_decay_ms:1"),
+        &["malloc_conf", "memory_profile", "balanced"],
+    );
+}
+
+#[test]
+fn a_malloc_conf_that_jemalloc_would_not_take_is_refused() {
+    for (malloc_conf, part) in [
+        ("", "is empty"),
+        ("dirty_decay_ms", "no name:value"),
+        ("dirty_decay_ms:", "no value"),
+        (":1", "no option"),
+        ("dirty_decay_ms:1,", "no name:value"),
+        ("dirty_decay:1", "no option"),
+        ("prof:true", "no option"),
+        ("dirty_decay_ms:1 ", "character"),
+        ("dirty_decay_ms:\"1\"", "character"),
+        ("dirty_decay_ms:'1'", "character"),
+        ("dirty_decay_ms:1\nmuzzy_decay_ms:1", "character"),
+        ("dirty_decay_ms:$(id)", "character"),
+        ("dirty_decay_ms:1;id", "character"),
+        ("dirty_decay_ms:1]", "character"),
+        ("dirty_decay_ms:{{x}}", "character"),
+    ] {
+        assert_refused(
+            &Answers::new("svc")
+                .with("memory_profile", "custom")
+                .with("malloc_conf", malloc_conf),
+            &["malloc_conf", part],
+        );
+    }
+}
+
+#[test]
+fn a_custom_profile_stops_on_a_typing_error() {
+    let conf = |malloc_conf| {
+        Answers::new("svc")
+            .with("memory_profile", "custom")
+            .with("malloc_conf", malloc_conf)
+            .render()
+            .expect("the answers render")
+            .read(".cargo/config.toml")
+    };
+
+    assert!(conf("dirty_decay_ms:1").contains(r#"CONF = "dirty_decay_ms:1,abort_conf:true""#));
+    assert!(
+        conf("abort_conf:false,tcache:false").contains(r#"CONF = "abort_conf:false,tcache:false""#)
+    );
+    assert!(conf("slab_sizes:128-4096:16|8192-8192:4")
+        .contains(r#"CONF = "slab_sizes:128-4096:16|8192-8192:4,abort_conf:true""#));
+}
+
+#[test]
+fn names_that_cannot_be_built_are_refused_with_a_reason() {
+    for (name, part) in [
+        ("async", "keyword"),
+        ("Self", "keyword"),
+        ("1st", "ASCII letter"),
+        ("loco-rs", "crate"),
+        ("axum", "crate"),
+        ("tokio", "crate"),
+        ("test", "crate"),
+        ("migration", "crate"),
+        ("café", "character"),
+        ("日本", "ASCII letter"),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let error = Answers::new(name)
+            .render_into(directory.path())
+            .expect_err("a bad name");
+        let error = format!("{error:#}");
+        assert!(
+            error.contains("project-name") && error.contains(part),
+            "{name}: {error}"
+        );
+        assert!(
+            fs::read_dir(directory.path())
+                .expect("a directory")
+                .next()
+                .is_none(),
+            "{name} left something"
+        );
+    }
+}
+
+#[test]
+fn every_crate_that_a_service_names_is_taken() {
+    let taken = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
+        .expect("the hook");
+    let service = Answers::new("svc").render().expect("no answers at all");
+    let manifest: toml::Table = toml::from_str(&service.read("Cargo.toml")).expect("TOML");
+
+    let mut tables = vec![
+        manifest["dependencies"].clone(),
+        manifest["dev-dependencies"].clone(),
+    ];
+    tables.extend(
+        manifest["target"]
+            .as_table()
+            .expect("[target]")
+            .values()
+            .map(|target| target["dependencies"].clone()),
+    );
+    for table in tables {
+        for name in table.as_table().expect("dependencies").keys() {
+            let name = format!("\"{}\"", name.replace('-', "_"));
+            assert!(taken.contains(&name), "{name} is not among TAKEN");
+        }
+    }
+}
+
+#[test]
+fn names_with_capitals_and_dots_become_kebab_case() {
+    for (name, becomes) in [
+        ("MyService", "my-service"),
+        ("my.service", "my-service"),
+        ("my_service", "my_service"),
+    ] {
+        let service = Answers::new(name).render().expect("the name is put right");
+        assert!(
+            service
+                .read("Cargo.toml")
+                .contains(&format!("name = \"{becomes}\"")),
+            "{name}"
+        );
+        assert!(
+            service
+                .read("src/bin/main.rs")
+                .contains("use my_service::app::App;"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_existing_destination_is_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let existing = directory.path().join("svc");
+    fs::create_dir(&existing).expect("a folder");
+    fs::write(existing.join("file"), "mine").expect("a file");
+
+    let error = Answers::new("svc")
+        .render_into(directory.path())
+        .expect_err("it exists");
+
+    assert!(format!("{error:#}").contains("already exists"));
+    assert_eq!(
+        fs::read_to_string(existing.join("file")).expect("the file"),
+        "mine"
+    );
+    assert_eq!(fs::read_dir(&existing).expect("the folder").count(), 1);
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+    fs::write(path, text).expect("a file");
+}
+
+#[test]
+fn inside_a_workspace_the_service_becomes_a_member() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(
+        &directory.path().join("Cargo.toml"),
+        "[workspace]\nresolver = \"2\"\nmembers = [\"other\"]\n",
+    );
+    write(
+        &directory.path().join("other/Cargo.toml"),
+        "[package]\nname = \"other\"\nedition = \"2021\"\n",
+    );
+    write(&directory.path().join("other/src/lib.rs"), "");
+
+    let service = Rendered::at(
+        Answers::new("svc")
+            .render_into(directory.path())
+            .expect("it renders"),
+    );
+
+    let root: toml::Table =
+        toml::from_str(&fs::read_to_string(directory.path().join("Cargo.toml")).expect("the root"))
+            .expect("TOML");
+    let members = root["workspace"]["members"].as_array().expect("members");
+    assert!(
+        members.iter().any(|member| member.as_str() == Some("svc")),
+        "{members:?}"
+    );
+    let manifest = service.read("Cargo.toml");
+    assert!(
+        !manifest.contains("[workspace]") && !manifest.contains("[profile"),
+        "{manifest}"
+    );
+    assert!(!service.has("Cargo.lock"));
+}
+
+#[test]
+fn a_template_directory_may_have_a_space_in_its_path() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let template = template_tests::copy_template(&directory.path().join("my template"));
+    let destination = directory.path().join("my services");
+    fs::create_dir(&destination).expect("a folder");
+
+    let service = Answers::new("svc")
+        .render_from(&template, &destination)
+        .expect("it renders");
+
+    assert!(service.join("src/app.rs").exists());
+}
+
+#[test]
+fn the_prompt_offers_the_profiles_of_the_table() {
+    let text = fs::read_to_string(template_tests::repository().join("cargo-generate.toml"))
+        .expect("the prompts");
+    let prompts: toml::Table = toml::from_str(&text).expect("TOML");
+    let profile = prompts["conditional"]
+        .as_table()
+        .expect("conditionals")
+        .values()
+        .find_map(|block| block.get("placeholders")?.get("memory_profile"))
+        .expect("the question");
+    let offered: Vec<&str> = profile["choices"]
+        .as_array()
+        .expect("choices")
+        .iter()
+        .filter_map(toml::Value::as_str)
+        .collect();
+    let table: Vec<String> = profiles::all()
+        .into_iter()
+        .map(|profile| profile.name)
+        .collect();
+
+    assert_eq!(offered, table);
+    assert_eq!(profile["default"].as_str(), Some(table[0].as_str()));
+}

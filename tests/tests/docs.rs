@@ -1,0 +1,78 @@
+//! Fast tier: README.md says what the sources say.
+
+use std::fs;
+
+use template_tests::{profiles, repository};
+
+fn readme() -> String {
+    fs::read_to_string(repository().join("README.md")).expect("README.md")
+}
+
+#[test]
+fn the_profile_table_is_the_one_in_the_hooks() {
+    let readme = readme();
+    for profile in profiles::all() {
+        let options = match profile.options.as_deref() {
+            None | Some("") => String::new(),
+            Some(options) => format!("`{options}` "),
+        };
+        let row = format!("| `{}` | {options}| {} |", profile.name, profile.meaning);
+        assert!(readme.contains(&row), "README.md has no row {row}");
+    }
+}
+
+#[test]
+fn the_questions_are_those_that_are_asked() {
+    let readme = readme();
+    let prompts: toml::Table = toml::from_str(
+        &fs::read_to_string(repository().join("cargo-generate.toml")).expect("the prompts"),
+    )
+    .expect("TOML");
+    let conditionals = prompts["conditional"]
+        .as_table()
+        .expect("conditionals")
+        .values();
+    let tables = conditionals
+        .filter_map(|block| block.get("placeholders"))
+        .chain([&prompts["placeholders"]]);
+    let mut questions = 0;
+    for (name, question) in tables.flat_map(|table| table.as_table().expect("questions")) {
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")))
+            .unwrap_or_else(|| panic!("README.md does not have {name}"));
+        let mut from = 0;
+        for choice in question
+            .get("choices")
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let choice = format!("`{}`", choice.as_str().expect("text"));
+            let values = row.splitn(4, '|').last().unwrap_or(row);
+            let at = values[from..]
+                .find(&choice)
+                .unwrap_or_else(|| panic!("{name}: no {choice}, in order, in {row}"));
+            from += at + choice.len();
+        }
+        questions += 1;
+    }
+    assert_eq!(questions, 5);
+}
+
+#[test]
+fn the_tested_cargo_generate_is_the_one_that_is_installed() {
+    let manifest: toml::Table = toml::from_str(
+        &fs::read_to_string(repository().join("tests/Cargo.toml")).expect("the manifest"),
+    )
+    .expect("TOML");
+    let version = manifest["dependencies"]["cargo-generate"]["version"]
+        .as_str()
+        .expect("a version");
+    let version = version.trim_start_matches('=');
+
+    assert!(readme().contains(&format!("cargo install --locked cargo-generate@{version} ")));
+    let prompts =
+        fs::read_to_string(repository().join("cargo-generate.toml")).expect("the prompts");
+    assert!(prompts.contains(&format!("cargo_generate_version = \">={version}\"")));
+}

@@ -1,0 +1,80 @@
+//! Fast tier: the real questions, in a pseudo-terminal.
+
+#![cfg(unix)]
+
+use std::{process::Command, time::Duration};
+
+use expectrl::{Eof, Expect, Session};
+use template_tests::{copy_template, Rendered};
+
+const ENTER: &str = "\r";
+const DOWN: &str = "\u{1b}[B";
+
+/// Answers each question with keys, and returns what was generated.
+fn answer(dialogue: &[(&str, &str)]) -> Rendered {
+    let directory = tempfile::tempdir().expect("a directory").keep();
+    let template = copy_template(&directory.join("template"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_generate"));
+    command
+        .args(["generate", "--vcs", "none", "--path"])
+        .arg(template)
+        .arg("--destination")
+        .arg(&directory);
+    let mut session = Session::spawn(command).expect("a pseudo-terminal");
+    session.set_expect_timeout(Some(Duration::from_secs(20)));
+    for (question, keys) in dialogue {
+        session
+            .expect(*question)
+            .unwrap_or_else(|err| panic!("not asked: {question}: {err}"));
+        session.send(*keys).expect("keys");
+    }
+    session.expect(Eof).expect("it ends");
+    Rendered::at(directory.join("my-service"))
+}
+
+#[test]
+fn enter_all_the_way_gives_the_defaults() {
+    let service = answer(&[
+        ("Project Name", "my-service\r"),
+        ("What kind of service?", ENTER),
+        ("Which database?", ENTER),
+        ("Where do background jobs run?", ENTER),
+        ("Which memory profile?", ENTER),
+    ]);
+
+    assert!(service.read("Cargo.toml").contains("db-sqlite"));
+    assert!(service
+        .read(".cargo/config.toml")
+        .contains("MEMORY_PROFILE = \"balanced\""));
+}
+
+#[test]
+fn a_lightweight_service_is_not_asked_for_a_database() {
+    let service = answer(&[
+        ("Project Name", "my-service\r"),
+        ("What kind of service?", &format!("{DOWN}{ENTER}")),
+        ("Which memory profile?", &format!("{DOWN}{ENTER}")),
+    ]);
+
+    assert!(!service.has("src/models"));
+    assert!(service
+        .read(".cargo/config.toml")
+        .contains("MEMORY_PROFILE = \"aggressive\""));
+}
+
+#[test]
+fn custom_asks_for_the_options() {
+    let service = answer(&[
+        ("Project Name", "my-service\r"),
+        ("What kind of service?", &format!("{DOWN}{ENTER}")),
+        (
+            "Which memory profile?",
+            &format!("{}{ENTER}", DOWN.repeat(4)),
+        ),
+        ("Which jemalloc options?", "narenas:2\r"),
+    ]);
+
+    assert!(service
+        .read(".cargo/config.toml")
+        .contains("\"narenas:2,abort_conf:true\""));
+}
