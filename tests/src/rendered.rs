@@ -83,18 +83,13 @@ impl Answers {
             define: self
                 .values
                 .iter()
-                .map(|(name, value)| format!("{name}={}", toml_string(value)))
+                .map(|(name, value)| format!("{name}={value}"))
                 .collect(),
             silent: true,
             vcs: Some(Vcs::None),
             ..GenerateArgs::default()
         })
     }
-}
-
-/// cargo-generate reads a value that is given with `-d` as TOML, if it can.
-fn toml_string(value: &str) -> String {
-    toml::Value::String(value.to_string()).to_string()
 }
 
 /// The template without `tests/`, whose build directory cargo-generate would copy each time.

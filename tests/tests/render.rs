@@ -5,18 +5,23 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use template_tests::{every_combination, profiles, Answers, Rendered};
 
-fn rendered() -> Vec<(Answers, Rendered)> {
-    every_combination()
-        .into_iter()
-        .map(|answers| {
-            let rendered = answers.render().expect("the answers render");
-            (answers, rendered)
-        })
-        .collect()
+/// Every set of answers with what it renders to.
+fn rendered() -> &'static [(Answers, Rendered)] {
+    static RENDERED: OnceLock<Vec<(Answers, Rendered)>> = OnceLock::new();
+    RENDERED.get_or_init(|| {
+        every_combination()
+            .into_iter()
+            .map(|answers| {
+                let rendered = answers.render().expect("the answers render");
+                (answers, rendered)
+            })
+            .collect()
+    })
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
@@ -147,7 +152,7 @@ fn every_module_has_its_file_and_every_file_its_module() {
                 continue;
             }
             let directory = file.parent().expect("a directory").to_path_buf();
-            let (named, found) = modules(&service, &directory, &file);
+            let (named, found) = modules(service, &directory, &file);
             assert_eq!(named, found, "{answers:?}: {}", file.display());
         }
     }
