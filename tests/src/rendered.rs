@@ -52,10 +52,7 @@ impl Answers {
     pub fn render(&self) -> Result<Rendered> {
         let directory = tempfile::tempdir()?;
         let root = self.render_into(directory.path())?;
-        Ok(Rendered {
-            root,
-            _directory: Some(directory),
-        })
+        Ok(Rendered::within(directory, root))
     }
 
     /// Renders into a new folder of `destination`, and returns that folder.
@@ -139,6 +136,15 @@ impl Rendered {
         Self {
             root,
             _directory: None,
+        }
+    }
+
+    /// A service that is deleted together with the directory in which it stands.
+    #[must_use]
+    pub fn within(directory: TempDir, root: PathBuf) -> Self {
+        Self {
+            root,
+            _directory: Some(directory),
         }
     }
 

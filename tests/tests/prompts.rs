@@ -12,14 +12,14 @@ const DOWN: &str = "\u{1b}[B";
 
 /// Answers each question with keys, and returns what was generated.
 fn answer(dialogue: &[(&str, &str)]) -> Rendered {
-    let directory = tempfile::tempdir().expect("a directory").keep();
-    let template = copy_template(&directory.join("template"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let template = copy_template(&directory.path().join("template"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_generate"));
     command
         .args(["generate", "--vcs", "none", "--path"])
         .arg(template)
         .arg("--destination")
-        .arg(&directory);
+        .arg(directory.path());
     let mut session = Session::spawn(command).expect("a pseudo-terminal");
     session.set_expect_timeout(Some(Duration::from_secs(20)));
     for (question, keys) in dialogue {
@@ -29,7 +29,8 @@ fn answer(dialogue: &[(&str, &str)]) -> Rendered {
         session.send(*keys).expect("keys");
     }
     session.expect(Eof).expect("it ends");
-    Rendered::at(directory.join("my-service"))
+    let service = directory.path().join("my-service");
+    Rendered::within(directory, service)
 }
 
 #[test]

@@ -22,18 +22,16 @@ impl Process {
     /// When the operating system does not give them.
     #[cfg(target_os = "linux")]
     pub fn read() -> Result<Self> {
-        let rollup = procfs::process::Process::myself()
-            .and_then(|process| process.smaps_rollup())
-            .map_err(Error::wrap)?;
+        // `Rss:               38912 kB`, and so on: proc_pid_smaps(5)
+        let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
         let bytes = |field: &str| {
-            rollup
-                .memory_map_rollup
-                .iter()
-                .find_map(|map| map.extension.map.get(field).copied())
+            let line = rollup.lines().find_map(|line| line.strip_prefix(field))?;
+            let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+            Some(kibibytes * 1024)
         };
         Ok(Self {
-            rss: bytes("Rss").ok_or_else(|| Error::string("smaps_rollup has no Rss"))?,
-            lazy_free: bytes("LazyFree"),
+            rss: bytes("Rss:").ok_or_else(|| Error::string("smaps_rollup has no Rss"))?,
+            lazy_free: bytes("LazyFree:"),
         })
     }
 
