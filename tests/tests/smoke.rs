@@ -1,7 +1,7 @@
 //! Slow tier: services are built, tested, started and asked over HTTP. All share one build
 //! directory, `tests/target/services`.
 
-use std::{fs, net::TcpStream, process::Command};
+use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
 
 use serde_json::{json, Value};
 use template_tests::{profiles, Answers, Rendered, Running};
@@ -264,4 +264,68 @@ fn a_build_that_would_lose_the_profile_stops_with_a_remedy() {
         error.contains("the memory profile's options are missing"),
         "{error}"
     );
+}
+
+/// The names in `const OPTIONS` of `hooks/malloc_conf.rhai`.
+fn accepted_options() -> BTreeSet<String> {
+    let hook = fs::read_to_string(template_tests::repository().join("hooks/malloc_conf.rhai"))
+        .expect("the hook");
+    let (_, from) = hook.split_once("const OPTIONS = [").expect("the table");
+    let (table, _) = from.split_once(']').expect("its end");
+    quoted(table)
+}
+
+/// The texts in quotes that could be the name of an option.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .map(String::from)
+        .collect()
+}
+
+#[test]
+fn malloc_conf_takes_just_the_options_that_jemalloc_takes() {
+    let answers = Answers::new("svc")
+        .with("starter", "lightweight")
+        .with("memory_profile", "custom")
+        .with("malloc_conf", "tcache_max:65536");
+    let service = render(&answers);
+    let binary = service.build().expect("it builds");
+    let metadata: Value = serde_json::from_slice(
+        &service
+            .cargo(&["metadata", "--format-version", "1"])
+            .output()
+            .expect("cargo metadata")
+            .stdout,
+    )
+    .expect("JSON");
+    let manifest = metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .find(|package| package["name"] == "tikv-jemalloc-sys")
+        .and_then(|package| package["manifest_path"].as_str())
+        .expect("jemalloc's sources");
+    let source = Path::new(manifest).with_file_name("jemalloc/src/conf.c");
+    let candidates: BTreeSet<String> = fs::read_to_string(source)
+        .expect("jemalloc's parser")
+        .lines()
+        .flat_map(quoted)
+        .collect();
+
+    let taken: BTreeSet<String> = candidates
+        .into_iter()
+        .filter(|name| {
+            let output = Command::new(&binary)
+                .env("MALLOC_CONF", format!("{name}:@"))
+                .arg("--version")
+                .output()
+                .expect("it runs");
+            !String::from_utf8_lossy(&output.stderr).contains("Invalid conf pair")
+        })
+        .collect();
+
+    assert_eq!(accepted_options(), taken);
 }
