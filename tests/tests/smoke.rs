@@ -1,7 +1,13 @@
 //! Slow tier: services are built, tested, started and asked over HTTP. All share one build
 //! directory, `tests/target/services`.
 
-use std::{collections::BTreeSet, fs, net::TcpStream, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::{json, Value};
 use template_tests::{profiles, Answers, Rendered, Running};
@@ -202,14 +208,20 @@ fn each_profile_is_in_effect_in_the_running_service() {
     }
 }
 
-#[test]
-fn an_option_that_has_no_effect_is_a_warning_and_a_typing_error_stops_the_start() {
+/// A service whose profile asks for more than jemalloc gives, and its binary.
+fn with_a_value_out_of_range() -> (Rendered, PathBuf) {
     let answers = Answers::new("svc")
         .with("starter", "lightweight")
         .with("memory_profile", "custom")
         .with("malloc_conf", "tcache_max:65536");
     let service = render(&answers);
     let binary = service.build().expect("it builds");
+    (service, binary)
+}
+
+#[test]
+fn an_option_that_has_no_effect_is_a_warning_and_a_typing_error_stops_the_start() {
+    let (service, binary) = with_a_value_out_of_range();
 
     let mut running = service.start(&binary, &[]).expect("it starts");
     let log = running.log();
@@ -287,12 +299,7 @@ fn quoted(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn malloc_conf_takes_just_the_options_that_jemalloc_takes() {
-    let answers = Answers::new("svc")
-        .with("starter", "lightweight")
-        .with("memory_profile", "custom")
-        .with("malloc_conf", "tcache_max:65536");
-    let service = render(&answers);
-    let binary = service.build().expect("it builds");
+    let (service, binary) = with_a_value_out_of_range();
     let metadata: Value = serde_json::from_slice(
         &service
             .cargo(&["metadata", "--format-version", "1"])
