@@ -6,7 +6,7 @@ mod rendered;
 mod running;
 
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
-pub use running::{free_port, Running};
+pub use running::Running;
 
 use std::path::{Path, PathBuf};
 

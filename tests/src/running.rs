@@ -109,12 +109,7 @@ impl Drop for Running {
 }
 
 /// A port on which nothing listens.
-///
-/// # Panics
-///
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     TcpListener::bind("localhost:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
