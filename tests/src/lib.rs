@@ -22,25 +22,45 @@ pub fn repository() -> PathBuf {
 /// Every set of answers that the prompts allow; `custom` has one option string for all.
 #[must_use]
 pub fn every_combination() -> Vec<Answers> {
-    let mut combinations = Vec::new();
-    for profile in profiles::all() {
-        let memory = |answers: Answers| match profile.name.as_str() {
-            "custom" => answers
-                .with("memory_profile", "custom")
-                .with("malloc_conf", "dirty_decay_ms:700"),
-            name => answers.with("memory_profile", name),
+    let mut services = vec![Answers::new("svc").with("starter", "lightweight")];
+    for starter in ["rest-api", "saas-server", "saas-client"] {
+        let service = Answers::new("svc").with("starter", starter);
+        let services_of_starter = if starter == "rest-api" {
+            vec![service]
+        } else {
+            each(&[service], "embedded_assets", &["false", "true"])
         };
-        combinations.push(memory(Answers::new("svc").with("starter", "lightweight")));
-        for database in ["sqlite", "postgres"] {
-            for background in ["async", "blocking"] {
-                combinations.push(memory(
-                    Answers::new("svc")
-                        .with("starter", "rest-api")
-                        .with("database", database)
-                        .with("background", background),
-                ));
-            }
-        }
+        let on_database = each(&services_of_starter, "database", &["sqlite", "postgres"]);
+        services.extend(each(
+            &on_database,
+            "background",
+            &["async", "blocking", "redis", "postgres", "sqlite"],
+        ));
     }
-    combinations
+
+    profiles::all()
+        .iter()
+        .flat_map(|profile| {
+            let services = each(&services, "memory_profile", &[&profile.name]);
+            let services = match profile.name.as_str() {
+                "system" => return services,
+                "custom" => each(&services, "malloc_conf", &["dirty_decay_ms:700"]),
+                _ => services,
+            };
+            let services = each(&services, "memory_metrics", &["true", "false"]);
+            each(&services, "heap_profiling", &["false", "true"])
+        })
+        .collect()
+}
+
+/// Each set of answers with each value of one more question.
+fn each(answers: &[Answers], question: &str, values: &[&str]) -> Vec<Answers> {
+    answers
+        .iter()
+        .flat_map(|answers| {
+            values
+                .iter()
+                .map(|value| answers.clone().with(question, value))
+        })
+        .collect()
 }

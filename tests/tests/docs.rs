@@ -57,7 +57,7 @@ fn the_questions_are_those_that_are_asked() {
         }
         questions += 1;
     }
-    assert_eq!(questions, 5);
+    assert_eq!(questions, 8);
 }
 
 #[test]

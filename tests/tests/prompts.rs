@@ -41,6 +41,8 @@ fn enter_all_the_way_gives_the_defaults() {
         ("Which database?", ENTER),
         ("Where do background jobs run?", ENTER),
         ("Which memory profile?", ENTER),
+        ("Prometheus metrics", ENTER),
+        ("Heap profiles", ENTER),
     ]);
 
     assert!(service.read("Cargo.toml").contains("db-sqlite"));
@@ -53,8 +55,10 @@ fn enter_all_the_way_gives_the_defaults() {
 fn a_lightweight_service_is_not_asked_for_a_database() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
-        ("What kind of service?", &format!("{DOWN}{ENTER}")),
+        ("What kind of service?", &format!("{}{ENTER}", DOWN.repeat(3))),
         ("Which memory profile?", &format!("{DOWN}{ENTER}")),
+        ("Prometheus metrics", ENTER),
+        ("Heap profiles", ENTER),
     ]);
 
     assert!(!service.has("src/models"));
@@ -67,12 +71,14 @@ fn a_lightweight_service_is_not_asked_for_a_database() {
 fn custom_asks_for_the_options() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
-        ("What kind of service?", &format!("{DOWN}{ENTER}")),
+        ("What kind of service?", &format!("{}{ENTER}", DOWN.repeat(3))),
         (
             "Which memory profile?",
             &format!("{}{ENTER}", DOWN.repeat(4)),
         ),
         ("Which jemalloc options?", "narenas:2\r"),
+        ("Prometheus metrics", ENTER),
+        ("Heap profiles", ENTER),
     ]);
 
     assert!(service
