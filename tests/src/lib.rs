@@ -4,11 +4,26 @@
 pub mod profiles;
 mod rendered;
 mod running;
+pub mod stock;
 
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
 pub use running::Running;
 
 use std::path::{Path, PathBuf};
+
+/// How strictly a service is linted: as Loco's own workflow does, and more.
+pub const CLIPPY: [&str; 10] = [
+    "clippy",
+    "--all-targets",
+    "--",
+    "-D",
+    "warnings",
+    "-W",
+    "clippy::pedantic",
+    "-W",
+    "clippy::nursery",
+    "-Wrust-2018-idioms",
+];
 
 /// The template's repository.
 #[must_use]

@@ -31,6 +31,13 @@ impl Answers {
         }
     }
 
+    /// The same answers for a service of another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_string();
+        self
+    }
+
     #[must_use]
     pub fn with(mut self, prompt: &str, value: &str) -> Self {
         self.values.push((prompt.to_string(), value.to_string()));

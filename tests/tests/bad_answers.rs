@@ -1,6 +1,6 @@
 //! Fast tier: what is refused, how, and what it leaves behind.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use template_tests::{profiles, Answers, Rendered};
 
@@ -28,7 +28,14 @@ fn assert_refused(answers: &Answers, parts: &[&str]) {
 
 #[test]
 fn unknown_values_are_refused_by_name() {
-    for prompt in ["starter", "database", "background", "memory_profile"] {
+    for prompt in [
+        "starter",
+        "database",
+        "background",
+        "memory_profile",
+        "memory_metrics",
+        "heap_profiling",
+    ] {
         assert_refused(
             &Answers::new("svc").with(prompt, "nonsense"),
             &[prompt, "nonsense"],
@@ -51,6 +58,18 @@ fn answers_without_a_question_are_refused() {
         &Answers::new("svc").with("malloc_conf", "dirty_decay_ms:1"),
         &["malloc_conf", "memory_profile", "balanced"],
     );
+    assert_refused(
+        &Answers::new("svc").with("embedded_assets", "true"),
+        &["embedded_assets", "starter", "rest-api"],
+    );
+    for question in ["memory_metrics", "heap_profiling"] {
+        assert_refused(
+            &Answers::new("svc")
+                .with("memory_profile", "system")
+                .with(question, "true"),
+            &[question, "memory_profile", "system"],
+        );
+    }
 }
 
 #[test]
@@ -243,6 +262,29 @@ fn inside_a_workspace_the_service_becomes_a_member() {
         "{manifest}"
     );
     assert!(!service.has("Cargo.lock"));
+}
+
+#[test]
+fn inside_a_git_repository_the_service_is_part_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let template = template_tests::copy_template(&directory.path().join("template"));
+    let repository = directory.path().join("repository");
+    fs::create_dir(&repository).expect("a folder");
+    let run = |command: &mut Command| {
+        let output = command.current_dir(&repository).output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    run(Command::new("git").args(["init", "--quiet"]));
+
+    run(Command::new(env!("CARGO_BIN_EXE_generate"))
+        .args(["generate", "--silent", "--name", "svc", "--path"])
+        .arg(&template));
+
+    assert!(repository.join("svc/src/app.rs").exists());
+    assert!(!repository.join("svc/.git").exists());
+    let status = run(Command::new("git").args(["status", "--porcelain"]));
+    assert_eq!(status, "?? svc/\n");
 }
 
 #[test]

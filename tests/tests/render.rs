@@ -1,109 +1,184 @@
 //! Fast tier: what every set of answers renders to.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
+    fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, OnceLock},
+    thread,
 };
 
-use template_tests::{every_combination, profiles, Answers, Rendered};
+use template_tests::{every_combination, profiles, Answers};
 
-/// Every set of answers with what it renders to.
-fn rendered() -> &'static [(Answers, Rendered)] {
-    static RENDERED: OnceLock<Vec<(Answers, Rendered)>> = OnceLock::new();
-    RENDERED.get_or_init(|| {
-        every_combination()
+/// A service as text: what a set of answers renders to.
+struct Service {
+    answers: Answers,
+    /// Binary files are left out.
+    files: BTreeMap<PathBuf, Arc<str>>,
+}
+
+impl Service {
+    fn of(answers: Answers) -> Self {
+        let rendered = answers
+            .render()
+            .unwrap_or_else(|err| panic!("{answers:?} does not render: {err:#}"));
+        let files = rendered
+            .files()
             .into_iter()
-            .map(|answers| {
-                let rendered = answers.render().expect("the answers render");
-                (answers, rendered)
+            .filter_map(|path| {
+                let bytes = fs::read(rendered.root().join(&path)).expect("a file");
+                Some((path, shared(String::from_utf8(bytes).ok()?)))
             })
-            .collect()
+            .collect();
+        Self { answers, files }
+    }
+
+    fn read(&self, path: impl AsRef<Path>) -> &str {
+        let path = path.as_ref();
+        self.files
+            .get(path)
+            .unwrap_or_else(|| panic!("{:?}: no {}", self.answers, path.display()))
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.files.keys().any(|file| file.starts_with(path))
+    }
+}
+
+/// The same text only once in memory: most files are alike in most services.
+fn shared(text: String) -> Arc<str> {
+    static TEXTS: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
+    let mut texts = TEXTS.lock().expect("no test panics here");
+    let texts = texts.get_or_insert_default();
+    let text = Arc::from(text);
+    if let Some(known) = texts.get(&text) {
+        return Arc::clone(known);
+    }
+    texts.insert(Arc::clone(&text));
+    text
+}
+
+/// What every set of answers renders to.
+fn services() -> &'static [Service] {
+    static SERVICES: OnceLock<Vec<Service>> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let combinations = every_combination();
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let parts: Vec<_> = combinations
+                .chunks(combinations.len().div_ceil(threads))
+                .map(|part| scope.spawn(|| part.iter().cloned().map(Service::of).collect()))
+                .collect();
+            parts
+                .into_iter()
+                .flat_map(|part| -> Vec<Service> { part.join().expect("all answers render") })
+                .collect()
+        })
     })
+}
+
+/// Every file that differs by path or content, once, with a service that has it.
+fn distinct_files() -> impl Iterator<Item = (&'static Service, &'static Path, &'static str)> {
+    let mut seen = HashSet::new();
+    services()
+        .iter()
+        .flat_map(|service| {
+            service
+                .files
+                .iter()
+                .map(move |(path, text)| (service, path.as_path(), &**text))
+        })
+        .filter(move |(_, path, text)| seen.insert((*path, *text)))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension() == Some(OsStr::new(extension))
 }
 
+/// Templates that the service itself renders, or code whose language has double braces.
+fn has_braces_of_its_own(path: &Path) -> bool {
+    has_extension(path, "t")
+}
+
 #[test]
 fn a_service_has_no_leftovers_of_the_template() {
-    for (answers, service) in rendered() {
-        for file in service.files() {
-            assert!(
-                !file.starts_with("hooks") && !file.starts_with("template"),
-                "{answers:?}: {}",
-                file.display()
-            );
-            // Mail templates have braces of their own.
-            if has_extension(&file, "t") {
-                continue;
-            }
-            let text = service.read(&file);
-            assert!(
-                !text.contains("{{") && !text.contains("{%"),
-                "{answers:?}: Liquid in {}",
-                file.display()
-            );
-            assert!(
-                !text.to_lowercase().contains("cargo-generate"),
-                "{answers:?}: {} speaks of the template",
-                file.display()
-            );
+    for (Service { answers, .. }, file, text) in distinct_files() {
+        assert!(
+            !file.starts_with("hooks") && !file.starts_with("template"),
+            "{answers:?}: {}",
+            file.display()
+        );
+        if has_braces_of_its_own(file) {
+            continue;
         }
+        assert!(
+            !text.contains("{{") && !text.contains("{%"),
+            "{answers:?}: Liquid in {}",
+            file.display()
+        );
+        assert!(
+            !text.to_lowercase().contains("cargo-generate"),
+            "{answers:?}: {} speaks of the template",
+            file.display()
+        );
     }
 }
 
 #[test]
 fn every_file_parses() {
-    for (answers, service) in rendered() {
-        for file in service.files() {
-            let text = service.read(&file);
-            let result = match file.extension().and_then(OsStr::to_str) {
-                Some("toml" | "lock") => toml::from_str::<toml::Table>(&text)
-                    .map(drop)
-                    .map_err(|err| err.to_string()),
-                Some("yaml" | "yml") => serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text)
-                    .map(drop)
-                    .map_err(|err| err.to_string()),
-                _ => Ok(()),
-            };
-            assert_eq!(result, Ok(()), "{answers:?}: {}", file.display());
-        }
+    for (Service { answers, .. }, file, text) in distinct_files() {
+        let result = match file.extension().and_then(OsStr::to_str) {
+            Some("toml" | "lock") => toml::from_str::<toml::Table>(text)
+                .map(drop)
+                .map_err(|err| err.to_string()),
+            Some("yaml" | "yml") => serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text)
+                .map(drop)
+                .map_err(|err| err.to_string()),
+            _ => Ok(()),
+        };
+        assert_eq!(result, Ok(()), "{answers:?}: {}", file.display());
     }
+}
+
+/// What rustfmt would change.
+fn unformatted(text: &str, settings: &Path) -> String {
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--check", "--edition", "2021", "--config-path"])
+        .arg(settings)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("rustfmt runs");
+    let mut stdin = rustfmt.stdin.take().expect("piped");
+    stdin.write_all(text.as_bytes()).expect("rustfmt reads");
+    drop(stdin);
+    let output = rustfmt.wait_with_output().expect("rustfmt ends");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
 fn every_file_is_formatted_for_short_and_long_names() {
     let long = "a-service-whose-name-has-forty-letters-x";
     assert_eq!(long.len(), 40);
-    for name in ["ab", long] {
-        for starter in ["rest-api", "lightweight"] {
-            for profile in ["balanced", "system"] {
-                let service = Answers::new(name)
-                    .with("starter", starter)
-                    .with("memory_profile", profile)
-                    .render()
-                    .expect("the answers render");
-                let files: Vec<PathBuf> = service
-                    .files()
-                    .into_iter()
-                    .filter(|file| has_extension(file, "rs"))
-                    .map(|file| service.root().join(file))
-                    .collect();
-                let output = Command::new("rustfmt")
-                    .args(["--check", "--edition", "2021", "--config-path"])
-                    .arg(service.root().join("rustfmt.toml"))
-                    .args(&files)
-                    .output()
-                    .expect("rustfmt runs");
-                assert!(
-                    output.status.success(),
-                    "{name} {starter} {profile}:\n{}",
-                    String::from_utf8_lossy(&output.stdout)
-                );
+    // Services that have every distinct source file between them.
+    let examples: BTreeMap<String, &Answers> = distinct_files()
+        .filter(|(_, file, _)| has_extension(file, "rs"))
+        .map(|(Service { answers, .. }, _, _)| (format!("{answers:?}"), answers))
+        .collect();
+    let settings = template_tests::repository().join("template/rustfmt.toml");
+
+    let mut checked = HashSet::new();
+    for answers in examples.into_values() {
+        for name in ["ab", long] {
+            let service = Service::of(answers.clone().named(name));
+            for (file, text) in &service.files {
+                if has_extension(file, "rs") && checked.insert(Arc::clone(text)) {
+                    let changes = unformatted(text, &settings);
+                    assert_eq!(changes, "", "{name} {answers:?}: {}", file.display());
+                }
             }
         }
     }
@@ -111,7 +186,7 @@ fn every_file_is_formatted_for_short_and_long_names() {
 
 /// The modules that a directory's sources name, and those that it has.
 fn modules(
-    service: &Rendered,
+    service: &Service,
     directory: &Path,
     file: &Path,
 ) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -124,10 +199,10 @@ fn modules(
         })
         .collect();
     let found = service
-        .files()
-        .into_iter()
+        .files
+        .keys()
         .filter_map(|path| {
-            let path = path.strip_prefix(directory).ok()?.to_path_buf();
+            let path = path.strip_prefix(directory).ok()?;
             let parts: Vec<_> = path
                 .iter()
                 .map(|part| part.to_string_lossy().into_owned())
@@ -145,27 +220,28 @@ fn modules(
 
 #[test]
 fn every_module_has_its_file_and_every_file_its_module() {
-    for (answers, service) in rendered() {
-        for file in service.files() {
+    for service in services() {
+        for file in service.files.keys() {
             let name = file.file_name().expect("a name");
             if name != "mod.rs" && name != "lib.rs" {
                 continue;
             }
-            let directory = file.parent().expect("a directory").to_path_buf();
-            let (named, found) = modules(service, &directory, &file);
-            assert_eq!(named, found, "{answers:?}: {}", file.display());
+            let directory = file.parent().expect("a directory");
+            let (named, found) = modules(service, directory, file);
+            assert_eq!(named, found, "{:?}: {}", service.answers, file.display());
         }
     }
 }
 
 #[test]
 fn nothing_of_a_choice_not_taken_is_there() {
-    for (answers, service) in rendered() {
+    for service in services() {
+        let answers = &service.answers;
         let all: String = service
-            .files()
+            .files
             .iter()
-            .filter(|file| !file.ends_with("Cargo.lock") && !file.ends_with("README.md"))
-            .map(|file| service.read(file))
+            .filter(|(file, _)| !file.ends_with("Cargo.lock") && !file.ends_with("README.md"))
+            .map(|(_, text)| &**text)
             .collect();
         if answers.get("memory_profile") == Some("system") {
             assert!(!all.contains("jemalloc"), "{answers:?}");
@@ -194,12 +270,9 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
         let Some(options) = profile.options else {
             continue;
         };
-        let service = Answers::new("svc")
-            .with("memory_profile", &profile.name)
-            .render()
-            .expect("the answers render");
+        let service = Service::of(Answers::new("svc").with("memory_profile", &profile.name));
         let config: toml::Table =
-            toml::from_str(&service.read(".cargo/config.toml")).expect("TOML");
+            toml::from_str(service.read(".cargo/config.toml")).expect("TOML");
         let env = config["env"].as_table().expect("[env]");
         let value = |name: &str| env.get(name).and_then(toml::Value::as_str);
 
@@ -227,7 +300,7 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
 
 #[test]
 fn defaults_need_no_answer() {
-    let service = Answers::new("svc").render().expect("no answers at all");
+    let service = Service::of(Answers::new("svc"));
 
     assert!(service
         .read(".cargo/config.toml")
@@ -254,7 +327,7 @@ fn wiring_files_are_as_last_reviewed() {
                 .with("memory_profile", "system"),
         ),
     ] {
-        let service = answers.render().expect("the answers render");
+        let service = Service::of(answers);
         let wiring: String = [
             "Cargo.toml",
             ".cargo/config.toml",

@@ -10,20 +10,7 @@ use std::{
 };
 
 use serde_json::{json, Value};
-use template_tests::{profiles, Answers, Rendered, Running};
-
-const CLIPPY: [&str; 10] = [
-    "clippy",
-    "--all-targets",
-    "--",
-    "-D",
-    "warnings",
-    "-W",
-    "clippy::pedantic",
-    "-W",
-    "clippy::nursery",
-    "-Wrust-2018-idioms",
-];
+use template_tests::{profiles, Answers, Rendered, Running, CLIPPY};
 
 fn render(answers: &Answers) -> Rendered {
     answers.render().expect("the answers render")
@@ -276,6 +263,40 @@ fn a_build_that_would_lose_the_profile_stops_with_a_remedy() {
         error.contains("the memory profile's options are missing"),
         "{error}"
     );
+}
+
+#[test]
+fn built_from_a_workspace_the_profile_is_kept_or_missed() {
+    let workspace = tempfile::tempdir().expect("a directory");
+    let file = |path: &str| workspace.path().join(path);
+    let standalone = render(&Answers::new("svc").with("starter", "lightweight"));
+    let manifest = standalone.read("Cargo.toml");
+    let (_, profiles) = manifest.split_once("[profile").expect("build profiles");
+    fs::write(
+        file("Cargo.toml"),
+        format!("[workspace]\nresolver = \"2\"\nmembers = []\n\n[profile{profiles}"),
+    )
+    .expect("a manifest");
+    fs::write(file("Cargo.lock"), standalone.read("Cargo.lock")).expect("a lock file");
+    let member = Answers::new("svc")
+        .with("starter", "lightweight")
+        .render_into(workspace.path())
+        .expect("it renders");
+    let root = Rendered::at(workspace.path().to_path_buf());
+
+    let error = root
+        .run(&["build"])
+        .expect_err("Cargo does not see the member's .cargo/config.toml")
+        .to_string();
+    assert!(error.contains("the memory profile is missing"), "{error}");
+
+    let service = Rendered::at(member.clone());
+    service.run(&["build"]).expect("in its folder it builds");
+
+    // The remedy that the error names.
+    fs::create_dir(file(".cargo")).expect("a directory");
+    fs::copy(member.join(".cargo/config.toml"), file(".cargo/config.toml")).expect("a copy");
+    root.run(&["build"]).expect("with its [env] the root builds");
 }
 
 /// The names in `const OPTIONS` of `hooks/malloc_conf.rhai`.
