@@ -5,7 +5,10 @@ use loco_rs::{
     bgworker::{BackgroundWorker, Queue},
     boot::{create_app, BootResult, StartMode},
     config::Config,
-    controller::AppRoutes,
+    controller::{
+        middleware::{default_middleware_stack, MiddlewareLayer},
+        AppRoutes,
+    },
     environment::Environment,
     task::Tasks,
     Result,
@@ -21,7 +24,10 @@ use loco_rs::{
     bgworker::{BackgroundWorker, Queue},
     boot::{create_app, BootResult, StartMode},
     config::Config,
-    controller::AppRoutes,
+    controller::{
+        middleware::{default_middleware_stack, MiddlewareLayer},
+        AppRoutes,
+    },
     db::{self, truncate_table},
     environment::Environment,
     task::Tasks,
@@ -59,6 +65,15 @@ impl Hooks for App {
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![Box::new(memory::MemoryInitializer)])
+    }
+
+    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
+        let mut middlewares = default_middleware_stack(ctx);
+        // The first is the innermost: what it answers is logged, and gets its CORS headers.
+        let request_limit =
+            controllers::middleware::RequestLimit::new(&ctx.config, &Self::routes(ctx));
+        middlewares.insert(0, Box::new(request_limit));
+        middlewares
     }
 
     fn routes(_ctx: &AppContext) -> AppRoutes {

@@ -1,4 +1,5 @@
 pub mod app;
+pub mod common;
 pub mod controllers;
 pub mod data;
 {%- unless starter == "lightweight" %}

@@ -1,0 +1,38 @@
+use std::num::NonZeroUsize;
+
+use serde::{Deserialize, Serialize};
+
+/// `settings` in `config/*.yaml`: what is the service's own, and not Loco's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Settings {
+    pub requests: Requests,
+}
+
+/// How many requests are worked on at once, and what becomes of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requests {
+    pub enable: bool,
+    /// Requests that are worked on at once. `None`: a number for each core that the process may
+    /// use.
+    pub in_flight: Option<NonZeroUsize>,
+    /// Requests that wait for their turn at most; any more are answered with 503.
+    pub waiting: usize,
+    /// Milliseconds that a request waits at most; then it is answered with 503.
+    pub wait_ms: u64,
+    /// Routes that are not counted, as `cargo loco routes` prints them.
+    pub exempt: Vec<String>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            in_flight: None,
+            waiting: 10_000,
+            wait_ms: 10_000,
+            exempt: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+mod request_limit;
+
+pub use request_limit::RequestLimit;
