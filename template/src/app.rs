@@ -1,9 +1,10 @@
 {% if starter == "lightweight" -%}
 use async_trait::async_trait;
+use axum::Router;
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     bgworker::{BackgroundWorker, Queue},
-    boot::{create_app, BootResult, StartMode},
+    boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
     controller::AppRoutes,
     environment::Environment,
@@ -11,15 +12,16 @@ use loco_rs::{
     Result,
 };
 
-use crate::{controllers, memory, tasks, workers::downloader::DownloadWorker};
+use crate::{controllers, memory, shutdown, tasks, workers::downloader::DownloadWorker};
 {%- else -%}
 use std::path::Path;
 
 use async_trait::async_trait;
+use axum::Router;
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     bgworker::{BackgroundWorker, Queue},
-    boot::{create_app, BootResult, StartMode},
+    boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
     controller::AppRoutes,
     db::{self, truncate_table},
@@ -29,7 +31,9 @@ use loco_rs::{
 };
 use migration::Migrator;
 
-use crate::{controllers, memory, models::users, tasks, workers::downloader::DownloadWorker};
+use crate::{
+    controllers, memory, models::users, shutdown, tasks, workers::downloader::DownloadWorker,
+};
 {%- endif %}
 
 pub struct App;
@@ -57,6 +61,10 @@ impl Hooks for App {
 {%- endif %}
     }
 
+    async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
+        shutdown::serve::<Self>(app, ctx, params).await
+    }
+
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![Box::new(memory::MemoryInitializer)])
     }
@@ -78,6 +86,7 @@ impl Hooks for App {
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(tasks::memory::Memory);
 {%- unless starter == "lightweight" %}
+        tasks.register(tasks::user_clear_tokens::UserClearTokens);
         tasks.register(tasks::user_create::UserCreate);
         tasks.register(tasks::user_delete::UserDelete);
 {%- endunless %}

@@ -6,7 +6,9 @@ mod rendered;
 mod running;
 
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
-pub use running::Running;
+#[cfg(unix)]
+pub use running::send_signal;
+pub use running::{ended_within, Running};
 
 use std::path::{Path, PathBuf};
 
