@@ -1,9 +1,10 @@
 {% if starter == "lightweight" -%}
 use async_trait::async_trait;
+use axum::Router;
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     bgworker::{BackgroundWorker, Queue},
-    boot::{create_app, BootResult, StartMode},
+    boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
     controller::{
         middleware::{default_middleware_stack, MiddlewareLayer},
@@ -14,15 +15,16 @@ use loco_rs::{
     Result,
 };
 
-use crate::{controllers, memory, tasks, workers::downloader::DownloadWorker};
+use crate::{controllers, memory, shutdown, tasks, workers::downloader::DownloadWorker};
 {%- else -%}
 use std::path::Path;
 
 use async_trait::async_trait;
+use axum::Router;
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
     bgworker::{BackgroundWorker, Queue},
-    boot::{create_app, BootResult, StartMode},
+    boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
     controller::{
         middleware::{default_middleware_stack, MiddlewareLayer},
@@ -35,7 +37,9 @@ use loco_rs::{
 };
 use migration::Migrator;
 
-use crate::{controllers, memory, models::users, tasks, workers::downloader::DownloadWorker};
+use crate::{
+    controllers, memory, models::users, shutdown, tasks, workers::downloader::DownloadWorker,
+};
 {%- endif %}
 
 pub struct App;
@@ -61,6 +65,10 @@ impl Hooks for App {
 {%- else %}
         create_app::<Self, Migrator>(mode, environment, config).await
 {%- endif %}
+    }
+
+    async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
+        shutdown::serve::<Self>(app, ctx, params).await
     }
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
@@ -93,6 +101,7 @@ impl Hooks for App {
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(tasks::memory::Memory);
 {%- unless starter == "lightweight" %}
+        tasks.register(tasks::user_clear_tokens::UserClearTokens);
         tasks.register(tasks::user_create::UserCreate);
         tasks.register(tasks::user_delete::UserDelete);
 {%- endunless %}

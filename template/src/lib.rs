@@ -13,6 +13,7 @@ pub mod memory;
 {%- unless starter == "lightweight" %}
 pub mod models;
 {%- endunless %}
+pub mod shutdown;
 pub mod tasks;
 pub mod views;
 pub mod workers;

@@ -3,5 +3,6 @@ mod memory;
 mod models;
 {%- endunless %}
 mod requests;
+mod shutdown;
 mod tasks;
 mod workers;

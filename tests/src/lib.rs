@@ -7,7 +7,9 @@ mod running;
 pub mod stock;
 
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
-pub use running::Running;
+#[cfg(unix)]
+pub use running::send_signal;
+pub use running::{ended_within, Running};
 
 use std::path::{Path, PathBuf};
 

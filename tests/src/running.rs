@@ -2,7 +2,7 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
@@ -92,6 +92,33 @@ impl Running {
             .read_to_string()?)
     }
 
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends a signal, such as `TERM`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sent.
+    #[cfg(unix)]
+    pub fn signal(&self, name: &str) -> Result<()> {
+        send_signal(&self.child, name)
+    }
+
+    /// Waits for the end of the service.
+    ///
+    /// # Errors
+    ///
+    /// When it has not ended within `limit`; the error holds its log.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        match ended_within(&mut self.child, limit)? {
+            Some(status) => Ok(status),
+            None => bail!("the service does not end:\n{}", self.log()),
+        }
+    }
+
     /// What the service has logged, without colours.
     pub fn log(&mut self) -> String {
         thread::sleep(Duration::from_millis(200));
@@ -105,6 +132,38 @@ impl Drop for Running {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// Sends a signal to a process, such as `TERM`.
+///
+/// # Errors
+///
+/// When it cannot be sent.
+#[cfg(unix)]
+pub fn send_signal(child: &Child, name: &str) -> Result<()> {
+    let status = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status()?;
+    if !status.success() {
+        bail!("kill -s {name} {}: {status}", child.id());
+    }
+    Ok(())
+}
+
+/// How a process has ended, or `None` where it has not within `limit`.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn ended_within(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+    let started = Instant::now();
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || started.elapsed() > limit {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

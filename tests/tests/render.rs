@@ -256,10 +256,11 @@ fn nothing_of_a_choice_not_taken_is_there() {
             );
             assert!(!service.has("src/models"));
         }
-        match answers.get("database") {
-            Some("postgres") => assert!(!all.contains("sqlite"), "{answers:?}"),
-            Some("sqlite") => assert!(!all.contains("postgres"), "{answers:?}"),
-            _ => {}
+        let stores = [answers.get("database"), answers.get("background")];
+        for store in ["sqlite", "postgres", "redis"] {
+            if !stores.contains(&Some(store)) {
+                assert!(!all.contains(store), "{answers:?}: {store}");
+            }
         }
     }
 }

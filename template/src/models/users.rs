@@ -174,6 +174,33 @@ impl Model {
         Ok(user)
     }
 
+    /// Clears the reset tokens and magic links that expired a day ago or earlier, and says how many.
+    /// The day makes sure that none is cleared which is still valid in another time zone's clock.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn clear_expired_tokens(db: &DatabaseConnection) -> ModelResult<u64> {
+        let cutoff = Local::now() - Duration::days(1);
+        let no_time = || Expr::value(None::<DateTimeWithTimeZone>);
+        let reset_tokens = Entity::update_many()
+            .col_expr(users::Column::ResetToken, Expr::value(None::<String>))
+            .col_expr(users::Column::ResetSentAt, no_time())
+            .filter(
+                users::Column::ResetSentAt
+                    .lt(cutoff - Duration::minutes(RESET_TOKEN_EXPIRATION_MIN)),
+            )
+            .exec(db)
+            .await?;
+        let magic_links = Entity::update_many()
+            .col_expr(users::Column::MagicLinkToken, Expr::value(None::<String>))
+            .col_expr(users::Column::MagicLinkExpiration, no_time())
+            .filter(users::Column::MagicLinkExpiration.lt(cutoff))
+            .exec(db)
+            .await?;
+        Ok(reset_tokens.rows_affected + magic_links.rows_affected)
+    }
+
     /// A JWT for this user, valid for `expiration` seconds.
     ///
     /// # Errors

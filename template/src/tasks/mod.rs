@@ -1,4 +1,5 @@
 {% unless starter == "lightweight" -%}
+pub mod user_clear_tokens;
 pub mod user_create;
 pub mod user_delete;
 

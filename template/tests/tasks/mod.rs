@@ -1,5 +1,6 @@
 mod memory;
 {%- unless starter == "lightweight" %}
+mod user_clear_tokens;
 mod user_create;
 mod user_delete;
 {%- endunless %}

@@ -1,0 +1,129 @@
+//! What happens to requests while the service ends, over real connections.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use loco_rs::{app::AppContext, boot::ServeParams, testing::prelude::*};
+use serde_json::json;
+use serial_test::serial;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use {{crate_name}}::{app::App, shutdown};
+
+/// The service with a `settings.shutdown`, on a port of its own.
+struct Service {
+    port: u16,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<loco_rs::Result<()>>,
+}
+
+impl Service {
+    async fn start(settings: serde_json::Value) -> Self {
+        let boot = boot_test::<App>().await.expect("the service boots");
+        let mut ctx: AppContext = boot.app_context;
+        ctx.config.settings = Some(json!({ "shutdown": settings }));
+        let router = boot.router.expect("a router");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let params = ServeParams {
+            port: port.into(),
+            binding: "127.0.0.1".to_string(),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(async move {
+            let signal = async { stopped.await.unwrap_or_default() };
+            shutdown::serve_until::<App>(router, &ctx, &params, signal).await
+        });
+        Self { port, stop, ended }
+    }
+
+    /// A connection; waits until the service listens.
+    async fn connect(&self) -> TcpStream {
+        for _ in 0..100 {
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)) {
+                let patience = Some(Duration::from_secs(10));
+                stream.set_read_timeout(patience).expect("a timeout");
+                return stream;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("nobody listens on port {}", self.port);
+    }
+}
+
+/// Asks for a path on an open connection, and reads until the end of the answer's JSON.
+fn get(mut stream: &TcpStream, path: &str) -> String {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request is sent");
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    while !answer.ends_with(b"}") {
+        let length = stream.read(&mut buffer).expect("an answer");
+        assert_ne!(length, 0, "cut off after {answer:?}");
+        answer.extend(&buffer[..length]);
+    }
+    String::from_utf8_lossy(&answer).to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn open_connections_are_served_and_sent_away_before_the_end() {
+    let service = Service::start(json!({ "drain": 2 })).await;
+    let stream = service.connect().await;
+    let ready = get(&stream, "/_readiness");
+    assert!(ready.starts_with("http/1.1 200"), "{ready}");
+    assert!(!ready.contains("connection: close"), "{ready}");
+
+    service.stop.send(()).expect("the service runs");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let answer = get(&stream, "/_ping");
+    assert!(answer.starts_with("http/1.1 200"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    let not_ready = get(
+        &TcpStream::connect(("127.0.0.1", service.port)).expect("new connections are taken"),
+        "/_readiness",
+    );
+    assert!(not_ready.starts_with("http/1.1 503"), "{not_ready}");
+    service
+        .ended
+        .await
+        .expect("no panic")
+        .expect("the service ends well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_request_that_never_ends_does_not_keep_the_service_from_ending() {
+    let service = Service::start(json!({ "timeout": 1 })).await;
+    let mut stream = service.connect().await;
+    stream
+        .write_all(b"GET /_ping HTTP/1.1\r\n")
+        .expect("half a request");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    service.stop.send(()).expect("the service runs");
+
+    tokio::time::timeout(Duration::from_secs(10), service.ended)
+        .await
+        .expect("the service ends in time")
+        .expect("no panic")
+        .expect("the service ends well");
+}
+
+#[tokio::test]
+#[serial]
+async fn a_setting_that_does_not_exist_stops_the_start() {
+    let service = Service::start(json!({ "drian": 2 })).await;
+
+    let err = service.ended.await.expect("no panic").expect_err("a typo");
+
+    assert!(
+        err.to_string().contains("settings.shutdown: unknown field"),
+        "{err}"
+    );
+}

@@ -1,0 +1,360 @@
+//! Slow tier: each kind of queue, with the web process and the worker apart. The job is the mail
+//! that a registration sends; a mail server that waits holds it in the middle. Unix only: elsewhere
+//! there are no such signals.
+#![cfg(unix)]
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, ErrorKind, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::json;
+use template_tests::{ended_within, send_signal, Answers, Rendered, Running};
+
+/// More than enough for a worker to take a job and mail it.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A mail server that keeps the recipients, and can be told to wait in the middle of a mail.
+struct MailServer {
+    port: u16,
+    state: Arc<(Mutex<Mails>, Condvar)>,
+}
+
+#[derive(Default)]
+struct Mails {
+    held: bool,
+    begun: Vec<String>,
+    delivered: Vec<String>,
+}
+
+impl MailServer {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let state = Arc::<(Mutex<Mails>, Condvar)>::default();
+        let mails = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mails = Arc::clone(&mails);
+                // A client that is killed breaks off: no matter.
+                thread::spawn(move || drop(talk(stream, &mails)));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// From now on, mails are held in the middle.
+    fn hold(&self) {
+        self.state.0.lock().expect("no panic").held = true;
+    }
+
+    fn release(&self) {
+        self.state.0.lock().expect("no panic").held = false;
+        self.state.1.notify_all();
+    }
+
+    fn wait_until_begun(&self, address: &str) {
+        self.wait_until(address, "begun", SOON, |mails| mails.begun.clone());
+    }
+
+    fn wait_until_delivered(&self, address: &str, limit: Duration) {
+        self.wait_until(address, "delivered", limit, |mails| mails.delivered.clone());
+    }
+
+    fn wait_until(
+        &self,
+        address: &str,
+        what: &str,
+        limit: Duration,
+        list: impl Fn(&Mails) -> Vec<String>,
+    ) {
+        let started = Instant::now();
+        while !list(&self.state.0.lock().expect("no panic")).contains(&address.to_string()) {
+            assert!(started.elapsed() < limit, "no mail to {address} was {what}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn delivered(&self, address: &str) -> usize {
+        let mails = self.state.0.lock().expect("no panic");
+        mails.delivered.iter().filter(|to| *to == address).count()
+    }
+}
+
+/// As much of SMTP as a mail needs.
+fn talk(stream: TcpStream, state: &(Mutex<Mails>, Condvar)) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let mut stream = stream;
+    let mut to = String::new();
+    write!(stream, "220 test\r\n")?;
+    while let Some(line) = lines.next().transpose()? {
+        let command = line.to_uppercase();
+        if let Some((_, address)) = line.split_once("TO:<") {
+            to = address.split('>').next().unwrap_or_default().to_string();
+        } else if command.starts_with("DATA") {
+            write!(stream, "354 go on\r\n")?;
+            for line in lines.by_ref() {
+                if line? == "." {
+                    break;
+                }
+            }
+            let mut mails = state.0.lock().expect("no panic");
+            mails.begun.push(to.clone());
+            while mails.held {
+                mails = state.1.wait(mails).expect("no panic");
+            }
+            drop(mails);
+            // Whose client was killed meanwhile is not accepted.
+            if is_open(&stream)? {
+                state.0.lock().expect("no panic").delivered.push(to.clone());
+            }
+            write!(stream, "250 accepted\r\n")?;
+            continue;
+        } else if command.starts_with("QUIT") {
+            write!(stream, "221 bye\r\n")?;
+            return Ok(());
+        }
+        write!(stream, "250 ok\r\n")?;
+    }
+    Ok(())
+}
+
+/// Whether the other side is still there, waiting for an answer.
+fn is_open(stream: &TcpStream) -> std::io::Result<bool> {
+    stream.set_nonblocking(true)?;
+    let silent = stream
+        .peek(&mut [0])
+        .is_err_and(|err| err.kind() == ErrorKind::WouldBlock);
+    stream.set_nonblocking(false)?;
+    Ok(silent)
+}
+
+/// A service of which the web process runs, and workers come and go.
+struct Site {
+    service: Rendered,
+    binary: PathBuf,
+    env: Vec<(String, String)>,
+    mails: MailServer,
+    web: Running,
+    users: usize,
+    run: u128,
+}
+
+impl Site {
+    /// `variable` gives the address of the queue.
+    fn start(background: &str, variable: &str, address: &str) -> Self {
+        let service = Answers::new("svc")
+            .with("background", background)
+            .render()
+            .expect("the answers render");
+        recover_within_a_minute(&service);
+        let binary = service.build().expect("it builds");
+        let mails = MailServer::start();
+        let env = vec![
+            (variable.to_string(), address.to_string()),
+            ("MAILER_HOST".to_string(), "127.0.0.1".to_string()),
+            ("MAILER_PORT".to_string(), mails.port.to_string()),
+        ];
+        let pairs: Vec<(&str, &str)> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let web = service.start(&binary, &pairs).expect("it starts");
+        let run = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock")
+            .as_millis();
+        Self {
+            service,
+            binary,
+            env,
+            mails,
+            web,
+            users: 0,
+            run,
+        }
+    }
+
+    /// Registers a user, who is to get a mail, and returns the address.
+    fn register(&mut self) -> String {
+        self.users += 1;
+        let email = format!("user{}-{}@example.com", self.users, self.run);
+        ureq::post(self.web.url("/api/auth/register"))
+            .send_json(json!({ "name": "New User", "email": email, "password": "12341234" }))
+            .expect("2xx");
+        email
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(args)
+            .current_dir(self.service.root())
+            .env("LOCO_ENV", "development")
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn start_worker(&self) -> Worker {
+        let log = self.service.root().join("worker.log");
+        let output = File::create(&log).expect("a log");
+        let child = self
+            .command(&["start", "--worker", "--no-banner"])
+            .stdout(output.try_clone().expect("a log"))
+            .stderr(output)
+            .spawn()
+            .expect("it starts");
+        Worker { child, log }
+    }
+
+    /// Registers a user, and kills the worker while it sends the mail.
+    fn register_and_kill_the_worker(&mut self, worker: Worker) -> String {
+        self.mails.hold();
+        let email = self.register();
+        self.mails.wait_until_begun(&email);
+        worker.kill();
+        assert_eq!(self.mails.delivered(&email), 0);
+        email
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let output = self.command(args).output().expect("it runs");
+        assert!(
+            output.status.success(),
+            "{args:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output
+    }
+}
+
+/// A worker process; it is killed where the test ends without it.
+struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    fn kill(mut self) {
+        send_signal(&self.child, "KILL").expect("a signal");
+        self.child.wait().expect("it is gone");
+    }
+
+    /// Asks it to end, and gives it time to notice.
+    fn terminate(&mut self) {
+        send_signal(&self.child, "TERM").expect("a signal");
+        thread::sleep(Duration::from_secs(1));
+        let ended = self.child.try_wait().expect("its status");
+        assert_eq!(ended, None, "it has not waited for its job");
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        let status = ended_within(&mut self.child, SOON).expect("its status");
+        status
+            .unwrap_or_else(|| panic!("it does not end:\n{}", read(&self.log)))
+            .code()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The service's own setting, with shorter times.
+fn recover_within_a_minute(service: &Rendered) {
+    let config = service.root().join("config/development.yaml");
+    let text = read(&config);
+    let shorter = text
+        .replace("age_minutes: 10", "age_minutes: 1")
+        .replace("interval_seconds: 60", "interval_seconds: 1");
+    assert_ne!(text, shorter, "the service brings lost jobs back by itself");
+    fs::write(config, shorter).expect("the configuration");
+}
+
+/// What each kind of queue promises.
+fn holds_its_promises(background: &str, variable: &str, address: &str) {
+    let mut site = Site::start(background, variable, address);
+
+    // A job outlives that there is no worker, and is done by a process of its own.
+    let email = site.register();
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(site.mails.delivered(&email), 0, "the web process sent it");
+    let mut worker = site.start_worker();
+    site.mails.wait_until_delivered(&email, SOON);
+
+    // SIGTERM lets the job end that is running.
+    site.mails.hold();
+    let email = site.register();
+    site.mails.wait_until_begun(&email);
+    worker.terminate();
+    site.mails.release();
+    assert_eq!(worker.exit_code(), Some(0), "{}", read(&worker.log));
+    assert_eq!(site.mails.delivered(&email), 1);
+
+    // A job whose worker was killed comes back at an operator's command,
+    let worker = site.start_worker();
+    let email = site.register_and_kill_the_worker(worker);
+    site.mails.release();
+    let worker = site.start_worker();
+    site.run(&["jobs", "requeue", "--from-age", "0"]);
+    site.mails.wait_until_delivered(&email, SOON);
+
+    // and by itself, in the time that is set.
+    let email = site.register_and_kill_the_worker(worker);
+    site.mails.release();
+    let _worker = site.start_worker();
+    site.mails
+        .wait_until_delivered(&email, Duration::from_secs(120));
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(site.mails.delivered(&email), 1, "once is enough");
+}
+
+/// Whether a server is there; in CI it must be.
+fn is_there(name: &str, address: &str) -> bool {
+    if TcpStream::connect(address).is_ok() {
+        return true;
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "CI has no {name} on {address}"
+    );
+    eprintln!("\n\nSKIPPED: there is no {name} on {address}\n\n");
+    false
+}
+
+#[test]
+fn a_job_in_redis_survives_its_worker() {
+    if is_there("Redis", "127.0.0.1:6379") {
+        let url = std::env::var("TEST_REDIS_URL")
+            .unwrap_or_else(|_| "redis://127.0.0.1:6379".to_string());
+        holds_its_promises("redis", "REDIS_URL", &url);
+    }
+}
+
+#[test]
+fn a_job_in_postgres_survives_its_worker() {
+    if is_there("PostgreSQL", "127.0.0.1:5432") {
+        let url = std::env::var("TEST_DATABASE_URL")
+            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/test".to_string());
+        holds_its_promises("postgres", "QUEUE_URL", &url);
+    }
+}
+
+#[test]
+fn a_job_in_sqlite_survives_its_worker() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("queue.sqlite");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    holds_its_promises("sqlite", "QUEUE_URL", &url);
+}
