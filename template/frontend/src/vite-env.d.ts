@@ -1,0 +1,4 @@
+interface ImportMetaEnv {
+  /** Set in `.env`. */
+  readonly VITE_APP_NAME: string
+}

@@ -1,0 +1,14 @@
+//! What no other route below `/api` takes: an error for the client that asked. All other paths are
+//! pages of the front end.
+
+use axum::routing::any;
+use loco_rs::prelude::*;
+
+#[debug_handler]
+async fn unknown() -> Result<Response> {
+    not_found()
+}
+
+pub fn routes() -> Routes {
+    Routes::new().prefix("/api").add("/{*path}", any(unknown))
+}
