@@ -37,8 +37,8 @@ fn a_service_has_no_leftovers_of_the_template() {
                 "{answers:?}: {}",
                 file.display()
             );
-            // Mail templates have braces of their own.
-            if has_extension(&file, "t") {
+            // Mail templates and JSX have braces of their own.
+            if has_extension(&file, "t") || file.starts_with("frontend/src") {
                 continue;
             }
             let text = service.read(&file);
@@ -68,6 +68,9 @@ fn every_file_parses() {
                 Some("yaml" | "yml") => serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text)
                     .map(drop)
                     .map_err(|err| err.to_string()),
+                Some("json") => serde_json::from_str::<serde_json::Value>(&text)
+                    .map(drop)
+                    .map_err(|err| err.to_string()),
                 _ => Ok(()),
             };
             assert_eq!(result, Ok(()), "{answers:?}: {}", file.display());
@@ -80,7 +83,7 @@ fn every_file_is_formatted_for_short_and_long_names() {
     let long = "a-service-whose-name-has-forty-letters-x";
     assert_eq!(long.len(), 40);
     for name in ["ab", long] {
-        for starter in ["rest-api", "lightweight"] {
+        for starter in ["rest-api", "saas-client", "lightweight"] {
             for profile in ["balanced", "system"] {
                 let service = Answers::new(name)
                     .with("starter", starter)
@@ -180,6 +183,14 @@ fn nothing_of_a_choice_not_taken_is_there() {
             );
             assert!(!service.has("src/models"));
         }
+        let has_front_end = answers.get("starter") == Some("saas-client");
+        let embeds_it = has_front_end && answers.get("embedded_assets") == Some("true");
+        assert_eq!(service.has("frontend"), has_front_end, "{answers:?}");
+        assert_eq!(
+            service.has("src/controllers/frontend.rs"),
+            embeds_it,
+            "{answers:?}"
+        );
         match answers.get("database") {
             Some("postgres") => assert!(!all.contains("sqlite"), "{answers:?}"),
             Some("sqlite") => assert!(!all.contains("postgres"), "{answers:?}"),

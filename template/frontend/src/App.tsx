@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'react'
 import { Link, NavLink, Outlet, ScrollRestoration, useLocation, useNavigate } from 'react-router'
+import { appName } from './appName'
 import { clearToken, useIsLoggedIn } from './auth/token'
 
 export function App() {
@@ -29,7 +30,7 @@ export function App() {
       </a>
       <header>
         <Link className="brand" to="/">
-          {import.meta.env.VITE_APP_NAME}
+          {appName}
         </Link>
         <nav aria-label="Account">
           {isLoggedIn ? (

@@ -1,4 +1,5 @@
 import { useEffect, type ReactNode } from 'react'
+import { appName } from '../appName'
 
 interface Props {
   title: string
@@ -8,7 +9,6 @@ interface Props {
 /** A page with its heading, which also stands in the window's title. */
 export function Page({ title, children }: Props) {
   useEffect(() => {
-    const appName = import.meta.env.VITE_APP_NAME
     document.title = `${title} – ${appName}`
     return () => {
       document.title = appName

@@ -1,10 +1,11 @@
 import { Link } from 'react-router'
+import { appName } from '../appName'
 import { Page } from '../components/Page'
 
 export function Home() {
   return (
     <Page title="Welcome">
-      <p>This is the front end of {import.meta.env.VITE_APP_NAME}.</p>
+      <p>This is the front end of {appName}.</p>
       <nav aria-label="Pages">
         <ul>
           {/* scaffold:nav */}

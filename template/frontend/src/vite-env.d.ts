@@ -1,4 +1,0 @@
-interface ImportMetaEnv {
-  /** Set in `.env`. */
-  readonly VITE_APP_NAME: string
-}
