@@ -1,7 +1,6 @@
 //! What no other route below `/api` takes: an error for the client that asked. All other paths are
 //! pages of the front end.
 
-use axum::routing::any;
 use loco_rs::prelude::*;
 
 #[debug_handler]
@@ -10,5 +9,10 @@ async fn unknown() -> Result<Response> {
 }
 
 pub fn routes() -> Routes {
-    Routes::new().prefix("/api").add("/{*path}", any(unknown))
+    let any_method = get(unknown)
+        .post(unknown)
+        .put(unknown)
+        .patch(unknown)
+        .delete(unknown);
+    Routes::new().prefix("/api").add("/{*path}", any_method)
 }
