@@ -90,6 +90,12 @@ impl Hooks for App {
             .add_route(controllers::home::routes())
 {%- else %}
             .add_route(controllers::auth::routes())
+{%- if starter == "saas-client" %}
+            .add_route(controllers::api::routes())
+{%- if embedded_assets %}
+            .add_route(controllers::frontend::routes())
+{%- endif %}
+{%- endif %}
 {%- endif %}
     }
 

@@ -100,7 +100,7 @@ fn has_extension(path: &Path, extension: &str) -> bool {
 
 /// Templates that the service itself renders, or code whose language has double braces.
 fn has_braces_of_its_own(path: &Path) -> bool {
-    has_extension(path, "t")
+    has_extension(path, "t") || path.starts_with("frontend/src")
 }
 
 #[test]
@@ -132,6 +132,9 @@ fn every_file_parses() {
     for (Service { answers, .. }, file, text) in distinct_files() {
         let result = match file.extension().and_then(OsStr::to_str) {
             Some("toml" | "lock") => toml::from_str::<toml::Table>(text)
+                .map(drop)
+                .map_err(|err| err.to_string()),
+            Some("json") => serde_json::from_str::<serde_json::Value>(text)
                 .map(drop)
                 .map_err(|err| err.to_string()),
             Some("yaml" | "yml") => serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text)
@@ -256,6 +259,14 @@ fn nothing_of_a_choice_not_taken_is_there() {
             );
             assert!(!service.has("src/models"));
         }
+        let has_front_end = answers.get("starter") == Some("saas-client");
+        let embeds_it = has_front_end && answers.get("embedded_assets") == Some("true");
+        assert_eq!(service.has("frontend"), has_front_end, "{answers:?}");
+        assert_eq!(
+            service.has("src/controllers/frontend.rs"),
+            embeds_it,
+            "{answers:?}"
+        );
         let stores = [answers.get("database"), answers.get("background")];
         for store in ["sqlite", "postgres", "redis"] {
             if !stores.contains(&Some(store)) {

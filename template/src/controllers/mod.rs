@@ -1,2 +1,12 @@
-{% if starter == "lightweight" %}pub mod home;{% else %}pub mod auth;{% endif %}
+{% if starter == "lightweight" -%}
+pub mod home;
+{%- else -%}
+{% if starter == "saas-client" -%}
+pub mod api;
+{% endif -%}
+pub mod auth;
+{%- if starter == "saas-client" and embedded_assets %}
+pub mod frontend;
+{%- endif %}
+{%- endif %}
 pub mod middleware;

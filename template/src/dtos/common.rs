@@ -4,6 +4,9 @@ use ts_rs::TS;
 
 /// A page of a list, with what a client needs to turn the pages.
 #[derive(Debug, Serialize, Deserialize, TS)]
+{%- if starter == "saas-client" %}
+#[ts(export, export_to = "../frontend/src/bindings/")]
+{%- endif %}
 pub struct Page<T: TS> {
     pub items: Vec<T>,
     /// Counted from 1.
@@ -35,6 +38,9 @@ impl<T: TS> Page<T> {
 
 /// What went wrong, for a client to act on.
 #[derive(Debug, Serialize, Deserialize, TS)]
+{%- if starter == "saas-client" %}
+#[ts(export, export_to = "../frontend/src/bindings/")]
+{%- endif %}
 pub struct ApiError {
     pub code: String,
     pub message: String,

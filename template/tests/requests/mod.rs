@@ -3,6 +3,10 @@ mod home;
 {%- else -%}
 #![allow(clippy::future_not_send)] // the test client's requests stay on the test's thread
 
-mod auth;
+{% if starter == "saas-client" %}mod api;
+{% endif %}mod auth;
+{%- if starter == "saas-client" and embedded_assets %}
+mod frontend;
+{%- endif %}
 mod prepare_data;
 {%- endif %}

@@ -1,0 +1,75 @@
+import { clearToken, getToken } from '../auth/token'
+import type { ApiError } from '../bindings/ApiError'
+
+/** A call that failed. Its status is 0 when no answer came at all. */
+export class ApiClientError extends Error {
+  readonly status: number
+  readonly body: ApiError | null
+
+  constructor(status: number, message: string, body: ApiError | null = null) {
+    super(message)
+    this.name = 'ApiClientError'
+    this.status = status
+    this.body = body
+  }
+}
+
+/** Calls the service as the user who is logged in, or with `token` as null as nobody. */
+export async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  token: string | null = getToken(),
+): Promise<T> {
+  const headers = new Headers()
+  if (token !== null) {
+    headers.set('Authorization', `Bearer ${token}`)
+  }
+  if (body !== undefined) {
+    headers.set('Content-Type', 'application/json')
+  }
+
+  let response: Response
+  try {
+    response = await fetch(path, { method, headers, body: JSON.stringify(body) })
+  } catch {
+    throw new ApiClientError(0, 'The server cannot be reached. Try again in a moment.')
+  }
+
+  if (response.ok) {
+    return response.status === 204 ? (undefined as T) : ((await response.json()) as T)
+  }
+  // The service no longer takes this token. RequireAuth then leads to the login page.
+  if (response.status === 401 && token !== null) {
+    clearToken()
+  }
+  throw await failure(response)
+}
+
+async function failure(response: Response): Promise<ApiClientError> {
+  const body: unknown = await response.json().catch(() => null)
+  if (isApiError(body)) {
+    return new ApiClientError(response.status, body.message, body)
+  }
+  return new ApiClientError(response.status, `The request failed (${response.status}).`)
+}
+
+function isApiError(body: unknown): body is ApiError {
+  return typeof body === 'object' && body !== null && 'code' in body && 'message' in body
+}
+
+export function get<T>(path: string, token?: string | null): Promise<T> {
+  return request<T>('GET', path, undefined, token)
+}
+
+export function post<T>(path: string, body: unknown, token?: string | null): Promise<T> {
+  return request<T>('POST', path, body, token)
+}
+
+export function put<T>(path: string, body: unknown): Promise<T> {
+  return request<T>('PUT', path, body)
+}
+
+export function del(path: string): Promise<void> {
+  return request<void>('DELETE', path)
+}

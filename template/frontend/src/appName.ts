@@ -1,0 +1,2 @@
+/** The title in index.html, before a page puts its own in front of it. */
+export const appName = document.title

@@ -1,0 +1,57 @@
+import { useState } from 'react'
+import { Link, useLocation } from 'react-router'
+import { useResetPassword } from '../api/auth'
+import { Field } from '../components/Field'
+import { Form } from '../components/Form'
+import { Page } from '../components/Page'
+
+/** Where the link in the mail leads. Its token stands after the #, and so in no server's log. */
+export function ResetPassword() {
+  const { hash } = useLocation()
+  const [token] = useState(hash.slice(1))
+  const reset = useResetPassword()
+
+  if (token === '') {
+    return (
+      <Page title="Set a new password">
+        <p role="alert">This link is not complete. Copy all of it from the mail.</p>
+        <p>
+          <Link to="/forgot">Send me another mail</Link>
+        </p>
+      </Page>
+    )
+  }
+  if (reset.isSuccess) {
+    return (
+      <Page title="Log in with the new password">
+        <p>If the link was still valid, your new password is set.</p>
+        <p>
+          <Link to="/login">Log in</Link>
+        </p>
+        <p>
+          It does not work? <Link to="/forgot">Send me another mail</Link>
+        </p>
+      </Page>
+    )
+  }
+  return (
+    <Page title="Set a new password">
+      <Form
+        action="Set the password"
+        isPending={reset.isPending}
+        error={reset.error?.message}
+        onSubmit={({ password }) => reset.mutate({ token, password })}
+      >
+        <Field
+          label="New password"
+          name="password"
+          type="password"
+          autoComplete="new-password"
+          minLength={8}
+          required
+          hint="At least 8 characters"
+        />
+      </Form>
+    </Page>
+  )
+}

@@ -1,0 +1,30 @@
+import type { ReactNode, SubmitEvent } from 'react'
+
+interface Props {
+  /** What the button says. */
+  action: string
+  isPending: boolean
+  error?: string | null
+  /** Gets the value of each field, by its name. */
+  onSubmit: (values: Record<string, string>) => void
+  children: ReactNode
+}
+
+export function Form({ action, isPending, error, onSubmit, children }: Props) {
+  function handleSubmit(event: SubmitEvent<HTMLFormElement>) {
+    event.preventDefault()
+    const data = new FormData(event.currentTarget)
+    const values = [...data].map(([name, value]) => [name, String(value)])
+    onSubmit(Object.fromEntries(values))
+  }
+
+  return (
+    <form onSubmit={handleSubmit}>
+      {children}
+      {error && <p role="alert">{error}</p>}
+      <button type="submit" disabled={isPending}>
+        {action}
+      </button>
+    </form>
+  )
+}

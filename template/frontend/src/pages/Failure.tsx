@@ -1,0 +1,14 @@
+import { Page } from '../components/Page'
+
+/** Stands in for a page that failed. The router writes the error to the console. */
+export function Failure() {
+  return (
+    <main>
+      <Page title="Something went wrong">
+        <p role="alert">
+          This page failed. <a href="/">Start again from the first page</a>
+        </p>
+      </Page>
+    </main>
+  )
+}

@@ -1,0 +1,41 @@
+import type { RouteObject } from 'react-router'
+import { App } from './App'
+import { ForgotPassword } from './auth/ForgotPassword'
+import { Login } from './auth/Login'
+import { MagicLink } from './auth/MagicLink'
+import { MagicLinkLogin } from './auth/MagicLinkLogin'
+import { Register } from './auth/Register'
+import { RequireAuth } from './auth/RequireAuth'
+import { ResetPassword } from './auth/ResetPassword'
+import { Verify } from './auth/Verify'
+import { Account } from './pages/Account'
+import { Failure } from './pages/Failure'
+import { Home } from './pages/Home'
+import { NotFound } from './pages/NotFound'
+// scaffold:imports
+
+export const routes: RouteObject[] = [
+  {
+    path: '/',
+    element: <App />,
+    errorElement: <Failure />,
+    children: [
+      { index: true, element: <Home /> },
+      { path: 'register', element: <Register /> },
+      { path: 'verify/:token', element: <Verify /> },
+      { path: 'login', element: <Login /> },
+      { path: 'magic-link', element: <MagicLink /> },
+      { path: 'magic-link/:token', element: <MagicLinkLogin /> },
+      { path: 'forgot', element: <ForgotPassword /> },
+      { path: 'reset', element: <ResetPassword /> },
+      {
+        element: <RequireAuth />,
+        children: [
+          { path: 'account', element: <Account /> },
+          // scaffold:routes
+        ],
+      },
+      { path: '*', element: <NotFound /> },
+    ],
+  },
+]

@@ -1,0 +1,40 @@
+//! The front end, built into the binary: its files, and its page for every other path.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use loco_rs::prelude::*;
+
+static DIST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/frontend/dist"); // by `npm run build`
+
+#[debug_handler]
+async fn page() -> Result<Response> {
+    serve("index.html")
+}
+
+#[debug_handler]
+async fn file_or_page(Path(path): Path<String>) -> Result<Response> {
+    serve(&path)
+}
+
+fn serve(path: &str) -> Result<Response> {
+    let Some(file) = DIST.get_file(path).or_else(|| DIST.get_file("index.html")) else {
+        return not_found();
+    };
+    // Vite names these after their content: another content has another name.
+    let cache_control = if file.path().starts_with("assets") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let content_type = mime_guess::from_path(file.path()).first_or_octet_stream();
+    let headers = [
+        (CONTENT_TYPE, content_type.as_ref()),
+        (CACHE_CONTROL, cache_control),
+    ];
+    Ok((headers, file.contents()).into_response())
+}
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .add("/", get(page))
+        .add("/{*path}", get(file_or_page))
+}
