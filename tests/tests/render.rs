@@ -41,7 +41,8 @@ fn a_service_has_no_leftovers_of_the_template() {
             if has_extension(&file, "t") {
                 continue;
             }
-            let text = service.read(&file);
+            // GitHub's workflows have expressions of their own: ${{ … }}.
+            let text = service.read(&file).replace("${{", "");
             assert!(
                 !text.contains("{{") && !text.contains("{%"),
                 "{answers:?}: Liquid in {}",
