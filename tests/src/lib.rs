@@ -2,6 +2,7 @@
 //! ([`Rendered`]), which is built and run ([`Running`]), and used as a person does ([`Browser`]).
 
 mod browser;
+pub mod dockerfile;
 pub mod profiles;
 mod rendered;
 mod running;

@@ -114,6 +114,8 @@ fn a_service_has_no_leftovers_of_the_template() {
         if has_braces_of_its_own(file) {
             continue;
         }
+        // GitHub's workflows have expressions of their own: ${{ … }}.
+        let text = text.replace("${{", "");
         assert!(
             !text.contains("{{") && !text.contains("{%"),
             "{answers:?}: Liquid in {}",

@@ -1,0 +1,695 @@
+//! Fast tier: what brings a service into production, for every starter, database and queue.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::OnceLock,
+};
+
+use serde_yaml_ng::Value;
+use template_tests::{
+    dockerfile::{is_ignored, stages},
+    every_combination, Answers, Rendered,
+};
+
+const CLIPPY: &str = "cargo clippy --all-targets -- -D warnings -W clippy::pedantic \
+                      -W clippy::nursery -W rust-2018-idioms";
+const QUEUES: [&str; 3] = ["redis", "postgres", "sqlite"];
+
+/// Each starter with each database, queue and way to serve assets, in turn with a memory profile and
+/// without: what else can be answered does not show in these files.
+fn services() -> &'static [(Answers, Rendered)] {
+    static SERVICES: OnceLock<Vec<(Answers, Rendered)>> = OnceLock::new();
+    SERVICES.get_or_init(|| {
+        let of_profile = |profile: &'static str| {
+            every_combination().into_iter().filter(move |answers| {
+                answers.get("memory_profile") == Some(profile)
+                    && answers.get("memory_metrics") != Some("false")
+                    && answers.get("heap_profiling") != Some("true")
+            })
+        };
+        of_profile("balanced")
+            .zip(of_profile("system"))
+            .enumerate()
+            .map(|(index, (balanced, system))| {
+                let answers = if index % 2 == 0 { balanced } else { system };
+                let service = answers.render().expect("the answers render");
+                (answers, service)
+            })
+            .collect()
+    })
+}
+
+fn has_queue(answers: &Answers) -> bool {
+    answers
+        .get("background")
+        .is_some_and(|background| QUEUES.contains(&background))
+}
+
+fn needs(answers: &Answers, server: &str) -> bool {
+    answers.get("database") == Some(server) || answers.get("background") == Some(server)
+}
+
+fn yaml(service: &Rendered, path: impl AsRef<Path>) -> Value {
+    let mut value: Value =
+        serde_yaml_ng::from_str(&service.read(&path)).expect("one YAML document");
+    value.apply_merge().expect("merge keys");
+    value
+}
+
+/// The Kubernetes objects by kind and name.
+fn objects(service: &Rendered) -> BTreeMap<(String, String), Value> {
+    service
+        .files()
+        .into_iter()
+        .filter(|file| file.starts_with("deploy/kubernetes"))
+        .map(|file| {
+            let object = yaml(service, file);
+            let text = |value: &Value| value.as_str().expect("text").to_string();
+            (
+                (text(&object["kind"]), text(&object["metadata"]["name"])),
+                object,
+            )
+        })
+        .collect()
+}
+
+/// The pods' templates by component.
+fn pods(service: &Rendered) -> BTreeMap<String, Value> {
+    objects(service)
+        .into_iter()
+        .filter(|((kind, _), _)| kind == "Deployment")
+        .map(|((_, name), object)| {
+            let component = name.strip_prefix("svc-").expect("the service's name first");
+            (
+                component.to_string(),
+                object["spec"]["template"]["spec"].clone(),
+            )
+        })
+        .collect()
+}
+
+fn keys(value: &Value) -> BTreeSet<String> {
+    value
+        .as_mapping()
+        .map(|mapping| {
+            mapping
+                .keys()
+                .map(|key| key.as_str().expect("text").to_string())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value
+        .as_sequence()
+        .map(|items| items.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default()
+}
+
+/// What `config/production.yaml` reads from the environment and has no default for.
+fn required_variables(service: &Rendered) -> BTreeSet<String> {
+    service
+        .read("config/production.yaml")
+        .split("get_env(name=\"")
+        .skip(1)
+        .filter_map(|rest| {
+            let (name, rest) = rest.split_once('"')?;
+            rest.starts_with(')').then(|| name.to_string())
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_that_an_image_is_made_of_is_there() {
+    for (answers, service) in services() {
+        let dockerignore = service.read(".dockerignore");
+        let stages = stages(&service.read("Dockerfile"));
+        for (index, stage) in stages.iter().enumerate() {
+            for copy in stage.copies() {
+                for source in &copy.sources {
+                    let Some(from) = &copy.from else {
+                        assert!(
+                            service.has(source) && !is_ignored(&dockerignore, Path::new(source)),
+                            "{answers:?}: COPY {source}"
+                        );
+                        continue;
+                    };
+                    let earlier = stages[..index]
+                        .iter()
+                        .find(|stage| stage.name.as_ref() == Some(from))
+                        .unwrap_or_else(|| panic!("{answers:?}: no stage {from} before"));
+                    let made_by = match source.as_str() {
+                        "/usr/src/recipe.json" => "cargo chef prepare --recipe-path recipe.json",
+                        "/usr/src/target/release/svc-cli" => {
+                            "cargo build --locked --release --bin svc-cli"
+                        }
+                        "/usr/src/frontend/dist" => "npm run build",
+                        // Part of the image of the stage.
+                        "/etc/ssl/certs/ca-certificates.crt" => continue,
+                        _ => panic!("{answers:?}: who makes {source}?"),
+                    };
+                    assert!(earlier.all("RUN").any(|run| run == made_by), "{source}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_holds_what_the_service_reads_when_it_runs() {
+    for (answers, service) in services() {
+        let stages = stages(&service.read("Dockerfile"));
+        let image = stages.last().expect("a stage");
+        let held: BTreeSet<String> = image.copies().map(|copy| copy.destination).collect();
+        let apart = answers.get("embedded_assets") == Some("false");
+        let starter = answers.get("starter").expect("a starter");
+
+        assert!(held.contains("config"), "{answers:?}");
+        assert_eq!(held.contains("assets"), apart && starter == "saas-server");
+        assert_eq!(
+            held.contains("frontend/dist"),
+            apart && starter == "saas-client"
+        );
+    }
+}
+
+#[test]
+fn an_image_is_built_with_the_profile_and_the_tested_versions_in_a_layer_for_the_dependencies() {
+    for (answers, service) in services() {
+        let dockerignore = service.read(".dockerignore");
+        for needed in [
+            ".cargo/config.toml",
+            "Cargo.lock",
+            "src/app.rs",
+            "config/production.yaml",
+        ] {
+            assert!(
+                !is_ignored(&dockerignore, Path::new(needed)),
+                "{answers:?}: {needed}"
+            );
+        }
+        for secret in [
+            ".env",
+            "config/local.yaml",
+            "config/production.local.yaml",
+            ".git/config",
+        ] {
+            assert!(
+                is_ignored(&dockerignore, Path::new(secret)),
+                "{answers:?}: {secret}"
+            );
+        }
+
+        let stages = stages(&service.read("Dockerfile"));
+        let builder = stages
+            .iter()
+            .find(|stage| stage.name.as_deref() == Some("builder"))
+            .expect("a builder");
+        let position = |wanted: &str| {
+            builder
+                .instructions
+                .iter()
+                .position(|(_, arguments)| arguments.starts_with(wanted))
+                .unwrap_or_else(|| panic!("{answers:?}: no {wanted}"))
+        };
+        let dependencies = position("cargo chef cook --locked");
+        let sources = position(". .");
+        let service_itself = position("cargo build --locked");
+        assert!(
+            dependencies < sources && sources < service_itself,
+            "{answers:?}"
+        );
+    }
+}
+
+/// `rust` and `1.95-trixie` of `rust:1.95-trixie`.
+fn image_and_tag(image: &str) -> (&str, &str) {
+    image
+        .split_once(':')
+        .unwrap_or_else(|| panic!("{image} has no tag"))
+}
+
+#[test]
+fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
+    let manifest = template_tests::repository().join("tests/Cargo.toml");
+    let manifest: toml::Table =
+        toml::from_str(&std::fs::read_to_string(manifest).expect("ours")).expect("a manifest");
+    let rust = manifest["package"]["rust-version"]
+        .as_str()
+        .expect("a version");
+
+    for (answers, service) in services() {
+        let stages = stages(&service.read("Dockerfile"));
+        let named: BTreeSet<&str> = stages
+            .iter()
+            .filter_map(|stage| stage.name.as_deref())
+            .collect();
+        for stage in &stages {
+            if named.contains(stage.base.as_str()) {
+                continue;
+            }
+            match image_and_tag(&stage.base) {
+                ("rust", tag) => assert_eq!(tag, format!("{rust}-trixie"), "{answers:?}"),
+                ("node", tag) => assert_eq!(tag, "24-trixie-slim", "{answers:?}"),
+                ("debian", tag) => assert_eq!(tag, "trixie-slim", "{answers:?}"),
+                (other, _) => panic!("{answers:?}: {other}"),
+            }
+        }
+        let workflow = service.read(".github/workflows/ci.yaml");
+        assert!(workflow.contains(&format!("dtolnay/rust-toolchain@{rust}.0\n")));
+        if answers.get("starter") == Some("saas-client") {
+            assert!(workflow.contains("node-version: 24\n"), "{answers:?}");
+        }
+        let compose = yaml(service, "compose.yaml");
+        for (name, part) in compose["services"].as_mapping().expect("services") {
+            let image = part["image"].as_str().expect("an image");
+            if part.get("build").is_none() {
+                let (_, tag) = image_and_tag(image);
+                assert!(
+                    tag.starts_with(|c: char| c.is_ascii_digit()),
+                    "{name:?}: {image}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_starts_the_services_binary_as_a_user_without_rights() {
+    for (answers, service) in services() {
+        let manifest: toml::Table = toml::from_str(&service.read("Cargo.toml")).expect("TOML");
+        let binary = manifest["package"]["default-run"]
+            .as_str()
+            .expect("a binary");
+        let stages = stages(&service.read("Dockerfile"));
+        let image = stages.last().expect("a stage");
+        let only = |keyword: &str| -> String {
+            let all: Vec<&str> = image.all(keyword).collect();
+            assert_eq!(all.len(), 1, "{answers:?}: {keyword}");
+            all[0].to_string()
+        };
+
+        let (user, group) = {
+            let user = only("USER");
+            let (user, group) = user.split_once(':').expect("a group");
+            (user.parse::<u32>(), group.parse::<u32>())
+        };
+        assert!(matches!((user, group), (Ok(1..), Ok(1..))), "{answers:?}");
+        assert_eq!(only("WORKDIR"), "/usr/app");
+        assert_eq!(only("ENV"), "LOCO_ENV=production");
+        // In exec form, so that SIGTERM reaches the service and not a shell.
+        let entrypoint: Vec<String> = serde_json::from_str(&only("ENTRYPOINT")).expect("exec form");
+        assert_eq!(entrypoint, [format!("/usr/app/{binary}")], "{answers:?}");
+        let command: Vec<String> = serde_json::from_str(&only("CMD")).expect("exec form");
+        assert_eq!(command, ["start"]);
+        assert!(only("HEALTHCHECK").contains("GET /_health "));
+        // SQLite's files are in a folder of that user.
+        assert_eq!(
+            image
+                .all("RUN")
+                .any(|run| run == "install --directory --owner=10001 --group=10001 data"),
+            needs(answers, "sqlite"),
+            "{answers:?}"
+        );
+    }
+}
+
+#[test]
+fn compose_publishes_the_web_port_alone_and_to_this_machine_alone() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        for (name, part) in compose["services"].as_mapping().expect("services") {
+            let ports = texts(&part["ports"]);
+            if name == "web" {
+                assert_eq!(ports, ["127.0.0.1:5150:5150"], "{answers:?}");
+            } else {
+                assert!(
+                    part.get("ports").is_none(),
+                    "{answers:?}: {name:?} {ports:?}"
+                );
+            }
+            assert_ne!(part["network_mode"], "host", "{answers:?}: {name:?}");
+        }
+    }
+}
+
+#[test]
+fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        let parts = &compose["services"];
+        let mut expected = BTreeSet::from(["web"]);
+        expected.extend(has_queue(answers).then_some("worker"));
+        expected.extend((answers.get("starter") != Some("lightweight")).then_some("scheduler"));
+        expected.extend(needs(answers, "postgres").then_some("postgres"));
+        expected.extend(needs(answers, "redis").then_some("redis"));
+        assert_eq!(
+            keys(parts),
+            expected.into_iter().map(String::from).collect(),
+            "{answers:?}"
+        );
+
+        let servers: BTreeSet<String> = ["postgres", "redis"]
+            .into_iter()
+            .filter(|server| needs(answers, server))
+            .map(String::from)
+            .collect();
+        assert_eq!(keys(&parts["web"]["depends_on"]), servers, "{answers:?}");
+        for (name, part) in parts.as_mapping().expect("services") {
+            for needed in keys(&part["depends_on"]) {
+                let condition = &part["depends_on"][needed.as_str()]["condition"];
+                assert_eq!(
+                    condition, "service_healthy",
+                    "{answers:?}: {name:?} on {needed}"
+                );
+                // The image has a check of its own, of the web process.
+                assert!(
+                    needed == "web"
+                        || !texts(&parts[needed.as_str()]["healthcheck"]["test"]).is_empty(),
+                    "{answers:?}: {needed} has no health check"
+                );
+            }
+            let checks_http = name == "web" || part.get("build").is_none();
+            assert_eq!(
+                part["healthcheck"]["disable"].as_bool(),
+                (!checks_http).then_some(true),
+                "{answers:?}: {name:?} serves no HTTP"
+            );
+            assert_eq!(part["restart"], "unless-stopped", "{answers:?}: {name:?}");
+        }
+        if let Some(worker) = parts.get("worker") {
+            assert_eq!(texts(&worker["command"]), ["start", "--worker"]);
+        }
+        if let Some(scheduler) = parts.get("scheduler") {
+            assert_eq!(texts(&scheduler["command"]), ["scheduler"]);
+            // All that Loco's scheduler listens to; as process 1 it does not even die of another.
+            assert_eq!(scheduler["stop_signal"], "SIGINT");
+        }
+    }
+}
+
+#[test]
+fn compose_limits_memory_and_rights_and_keeps_what_is_written() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        let volumes = keys(&compose["volumes"]);
+        for (name, part) in compose["services"].as_mapping().expect("services") {
+            let limit = part["mem_limit"].as_str().expect("a memory limit");
+            assert!(limit.ends_with('m'), "{answers:?}: {name:?}: {limit}");
+            for volume in texts(&part["volumes"]) {
+                let (volume, _) = volume.split_once(':').expect("a path");
+                assert!(volumes.contains(volume), "{answers:?}: {name:?}: {volume}");
+            }
+            if part.get("build").is_some() {
+                assert_eq!(part["read_only"], true, "{answers:?}: {name:?}");
+                assert_eq!(texts(&part["cap_drop"]), ["ALL"], "{answers:?}: {name:?}");
+                assert_eq!(texts(&part["security_opt"]), ["no-new-privileges:true"]);
+                assert_eq!(
+                    texts(&part["volumes"]) == ["data:/usr/app/data"],
+                    needs(answers, "sqlite"),
+                    "{answers:?}: {name:?}"
+                );
+            }
+        }
+        let written = [
+            ("data", "sqlite"),
+            ("postgres", "postgres"),
+            ("redis", "redis"),
+        ];
+        let expected: BTreeSet<String> = written
+            .into_iter()
+            .filter(|(_, server)| needs(answers, server))
+            .map(|(volume, _)| volume.to_string())
+            .collect();
+        assert_eq!(volumes, expected, "{answers:?}");
+    }
+}
+
+#[test]
+fn a_container_has_every_variable_without_which_the_service_does_not_start() {
+    for (answers, service) in services() {
+        let required = required_variables(service);
+        assert!(required.contains("HOST"), "{answers:?}");
+
+        let compose = yaml(service, "compose.yaml");
+        for (name, part) in compose["services"].as_mapping().expect("services") {
+            if part.get("build").is_some() {
+                let missing: Vec<_> = required
+                    .difference(&keys(&part["environment"]))
+                    .cloned()
+                    .collect();
+                assert!(
+                    missing.is_empty(),
+                    "{answers:?}: {name:?} lacks {missing:?}"
+                );
+            }
+        }
+
+        let settings = service.read("deploy/kubernetes/settings.yaml");
+        let mut given = keys(&yaml(service, "deploy/kubernetes/settings.yaml")["data"]);
+        given.extend(secrets(&settings));
+        let missing: Vec<_> = required.difference(&given).collect();
+        assert!(
+            missing.is_empty(),
+            "{answers:?}: Kubernetes lacks {missing:?}"
+        );
+        for (component, pod) in pods(service) {
+            let from = &pod["containers"][0]["envFrom"];
+            assert_eq!(
+                from[0]["configMapRef"]["name"], "svc",
+                "{answers:?}: {component}"
+            );
+            assert_eq!(
+                from[1]["secretRef"]["name"].as_str(),
+                (!secrets(&settings).is_empty()).then_some("svc"),
+                "{answers:?}: {component}"
+            );
+        }
+    }
+}
+
+/// What the command in `settings.yaml` puts into the Secret.
+fn secrets(settings: &str) -> BTreeSet<String> {
+    settings
+        .split("--from-literal=")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('=')?.0.to_string()))
+        .collect()
+}
+
+#[test]
+fn no_secret_stands_in_a_file() {
+    for (answers, service) in services() {
+        let compose = service.read("compose.yaml");
+        for line in compose.lines().map(str::trim) {
+            let Some((name, value)) = line.split_once(": ") else {
+                continue;
+            };
+            if name.ends_with("PASSWORD") || name.ends_with("SECRET") || name.ends_with("USER") {
+                assert!(
+                    value.starts_with(&format!("${{{name}:?")) || name == "POSTGRES_USER",
+                    "{answers:?}: {line}"
+                );
+            }
+            if value.starts_with("postgres://") {
+                assert!(
+                    value.starts_with("postgres://svc:${POSTGRES_PASSWORD:?"),
+                    "{line}"
+                );
+            }
+        }
+        for ((kind, name), _) in objects(service) {
+            assert_ne!(kind, "Secret", "{answers:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
+    for (answers, service) in services() {
+        let pods = pods(service);
+        let objects = objects(service);
+        let web = &objects[&("Deployment".to_string(), "svc-web".to_string())]["spec"];
+        let replicas = web["replicas"].as_u64().expect("a number");
+        let args = texts(&pods["web"]["containers"][0]["args"]);
+        let claim = objects.contains_key(&("PersistentVolumeClaim".to_string(), "svc".to_string()));
+        let components: Vec<&str> = pods.keys().map(String::as_str).collect();
+
+        if needs(answers, "sqlite") {
+            assert_eq!((replicas, claim), (1, true), "{answers:?}");
+            assert_eq!(web["strategy"]["type"], "Recreate", "{answers:?}");
+            assert_eq!(args, ["start", "--all"], "{answers:?}");
+            assert_eq!(components, ["web"], "{answers:?}");
+            // Without it the volume is root's, and the service's user cannot write to it.
+            assert_eq!(
+                pods["web"]["securityContext"]["fsGroup"], 10001,
+                "{answers:?}"
+            );
+        } else {
+            assert_eq!((replicas, claim), (2, false), "{answers:?}");
+            assert_eq!(args, ["start"], "{answers:?}");
+            let mut expected = vec!["web"];
+            expected.extend((answers.get("starter") != Some("lightweight")).then_some("scheduler"));
+            expected.extend(has_queue(answers).then_some("worker"));
+            expected.sort_unstable();
+            assert_eq!(components, expected, "{answers:?}");
+        }
+    }
+}
+
+#[test]
+fn kubernetes_limits_memory_and_rights_and_asks_the_service_how_it_is() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        let limit = compose["services"]["web"]["mem_limit"]
+            .as_str()
+            .expect("a limit");
+        for (component, pod) in pods(service) {
+            let container = &pod["containers"][0];
+            assert_eq!(
+                pod["securityContext"]["runAsNonRoot"], true,
+                "{answers:?}: {component}"
+            );
+            let rights = &container["securityContext"];
+            assert_eq!(
+                rights["allowPrivilegeEscalation"], false,
+                "{answers:?}: {component}"
+            );
+            assert_eq!(
+                rights["readOnlyRootFilesystem"], true,
+                "{answers:?}: {component}"
+            );
+            assert_eq!(texts(&rights["capabilities"]["drop"]), ["ALL"]);
+            let resources = &container["resources"];
+            assert_eq!(resources["limits"]["memory"], limit.replace('m', "Mi"));
+            assert!(
+                resources["requests"]["memory"].is_string(),
+                "{answers:?}: {component}"
+            );
+            let mounted: BTreeSet<&str> = container["volumeMounts"]
+                .as_sequence()
+                .expect("mounts")
+                .iter()
+                .filter_map(|mount| mount["name"].as_str())
+                .collect();
+            let volumes: BTreeSet<&str> = pod["volumes"]
+                .as_sequence()
+                .expect("volumes")
+                .iter()
+                .filter_map(|volume| volume["name"].as_str())
+                .collect();
+            assert_eq!(mounted, volumes, "{answers:?}: {component}");
+
+            let path = |probe: &str| container[probe]["httpGet"]["path"].as_str();
+            let serves = component == "web";
+            assert_eq!(path("livenessProbe"), serves.then_some("/_health"));
+            assert_eq!(path("startupProbe"), serves.then_some("/_health"));
+            assert_eq!(path("readinessProbe"), serves.then_some("/_readiness"));
+        }
+    }
+}
+
+#[test]
+fn kubernetes_finds_the_pods_by_their_labels() {
+    for (answers, service) in services() {
+        for ((kind, name), object) in objects(service) {
+            let labels = &object["spec"]["template"]["metadata"]["labels"];
+            match kind.as_str() {
+                "Deployment" => {
+                    assert_eq!(&object["spec"]["selector"]["matchLabels"], labels, "{name}");
+                    assert!(!keys(labels).is_empty(), "{answers:?}: {name}");
+                }
+                "Service" => {
+                    let web = ("Deployment".to_string(), "svc-web".to_string());
+                    assert_eq!(
+                        object["spec"]["selector"],
+                        objects(service)[&web]["spec"]["template"]["metadata"]["labels"]
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The commands that a workflow runs.
+fn commands(workflow: &Value) -> Vec<String> {
+    let jobs = workflow["jobs"].as_mapping().expect("jobs");
+    jobs.values()
+        .flat_map(|job| job["steps"].as_sequence().expect("steps"))
+        .filter_map(|step| step["run"].as_str())
+        .map(String::from)
+        .collect()
+}
+
+#[test]
+fn ci_formats_lints_and_tests_with_what_the_service_needs() {
+    for (answers, service) in services() {
+        let workflow = yaml(service, ".github/workflows/ci.yaml");
+        assert_eq!(workflow["permissions"]["contents"], "read", "{answers:?}");
+        assert_eq!(keys(&workflow["permissions"]).len(), 1, "{answers:?}");
+        assert_eq!(
+            workflow["concurrency"]["group"],
+            "${{ github.workflow }}-${{ github.ref }}"
+        );
+
+        let commands = commands(&workflow);
+        let runs = |wanted: &str| commands.iter().any(|command| command == wanted);
+        assert!(runs("cargo fmt --all --check"), "{commands:?}");
+        assert!(runs(CLIPPY), "{commands:?}");
+        assert!(runs("cargo test"), "{commands:?}");
+        assert_eq!(
+            runs("cargo test --release --test mod memory"),
+            answers.get("memory_profile") != Some("system"),
+            "{answers:?}"
+        );
+        for command in ["npm ci", "npm run lint", "npm test", "npm run build"] {
+            let has_frontend = answers.get("starter") == Some("saas-client");
+            assert_eq!(runs(command), has_frontend, "{answers:?}: {command}");
+        }
+
+        let servers: BTreeSet<String> = ["postgres", "redis"]
+            .into_iter()
+            .filter(|server| needs(answers, server))
+            .map(String::from)
+            .collect();
+        assert_eq!(
+            keys(&workflow["jobs"]["test"]["services"]),
+            servers,
+            "{answers:?}"
+        );
+        assert_eq!(
+            workflow["jobs"]["test"]["env"]
+                .get("DATABASE_URL")
+                .is_some(),
+            answers.get("database") == Some("postgres"),
+            "{answers:?}"
+        );
+    }
+}
+
+#[test]
+fn files_of_production_are_left_to_the_workspace_that_a_service_becomes_part_of() {
+    let workspace = tempfile::tempdir().expect("a directory");
+    let manifest = workspace.path().join("Cargo.toml");
+    std::fs::write(manifest, "[workspace]\nmembers = []\nresolver = \"2\"\n").expect("a manifest");
+
+    let root = Answers::new("svc")
+        .render_into(workspace.path())
+        .expect("the answers render");
+
+    let service = Rendered::at(root);
+    for file in [
+        "Dockerfile",
+        ".dockerignore",
+        "compose.yaml",
+        "deploy",
+        ".github",
+    ] {
+        assert!(!service.has(file), "{file}");
+    }
+    let agents = service.read("AGENTS.md");
+    assert!(!agents.contains("compose.yaml"), "{agents}");
+}
