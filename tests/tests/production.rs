@@ -158,6 +158,32 @@ fn every_file_that_an_image_is_made_of_is_there() {
 }
 
 #[test]
+fn embedded_assets_are_there_when_the_binary_is_built() {
+    for (answers, service) in services() {
+        let stages = stages(&service.read("Dockerfile"));
+        let builder = stages
+            .iter()
+            .find(|stage| stage.name.as_deref() == Some("builder"))
+            .expect("a builder");
+        let position = |wanted: &str| {
+            builder
+                .instructions
+                .iter()
+                .position(|(_, arguments)| arguments.starts_with(wanted))
+        };
+        let step = match (answers.get("embedded_assets"), answers.get("starter")) {
+            // Else cargo takes Loco as compiled for the dependencies' layer: with no assets in it.
+            (Some("true"), Some("saas-server")) => "touch assets",
+            (Some("true"), Some("saas-client")) => "--from=frontend /usr/src/frontend/dist",
+            _ => continue,
+        };
+        let (sources, step) = (position(". ."), position(step));
+        assert!(step.is_some() && sources < step, "{answers:?}");
+        assert!(step < position("cargo build"), "{answers:?}");
+    }
+}
+
+#[test]
 fn an_image_holds_what_the_service_reads_when_it_runs() {
     for (answers, service) in services() {
         let stages = stages(&service.read("Dockerfile"));
@@ -398,6 +424,11 @@ fn compose_limits_memory_and_rights_and_keeps_what_is_written() {
         for (name, part) in compose["services"].as_mapping().expect("services") {
             let limit = part["mem_limit"].as_str().expect("a memory limit");
             assert!(limit.ends_with('m'), "{answers:?}: {name:?}: {limit}");
+            // As many threads as CPUs, whose memory the limit is made for.
+            assert!(
+                part.get("build").is_none() || part["cpus"] == 2,
+                "{answers:?}: {name:?}"
+            );
             for volume in texts(&part["volumes"]) {
                 let (volume, _) = volume.split_once(':').expect("a path");
                 assert!(volumes.contains(volume), "{answers:?}: {name:?}: {volume}");
@@ -564,6 +595,7 @@ fn kubernetes_limits_memory_and_rights_and_asks_the_service_how_it_is() {
             assert_eq!(texts(&rights["capabilities"]["drop"]), ["ALL"]);
             let resources = &container["resources"];
             assert_eq!(resources["limits"]["memory"], limit.replace('m', "Mi"));
+            assert_eq!(resources["limits"]["cpu"], 2, "{answers:?}: {component}");
             assert!(
                 resources["requests"]["memory"].is_string(),
                 "{answers:?}: {component}"
