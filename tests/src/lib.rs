@@ -6,6 +6,7 @@ pub mod dockerfile;
 pub mod profiles;
 mod rendered;
 mod running;
+mod sources;
 pub mod stock;
 
 pub use browser::Browser;
@@ -13,6 +14,7 @@ pub use rendered::{copy_template, target_dir, Answers, Rendered};
 #[cfg(unix)]
 pub use running::send_signal;
 pub use running::{ended_within, Running};
+pub use sources::Sources;
 
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,7 @@ use std::{
 use serde_yaml_ng::Value;
 use template_tests::{
     dockerfile::{is_ignored, stages},
-    every_combination, Answers, Rendered,
+    every_combination, Answers, Rendered, Sources,
 };
 
 const CLIPPY: &str = "cargo clippy --all-targets -- -D warnings -W clippy::pedantic \
@@ -18,8 +18,8 @@ const QUEUES: [&str; 3] = ["redis", "postgres", "sqlite"];
 
 /// Each starter with each database, queue and way to serve assets, in turn with a memory profile and
 /// without: what else can be answered does not show in these files.
-fn services() -> &'static [(Answers, Rendered)] {
-    static SERVICES: OnceLock<Vec<(Answers, Rendered)>> = OnceLock::new();
+fn services() -> &'static [(Answers, Sources)] {
+    static SERVICES: OnceLock<Vec<(Answers, Sources)>> = OnceLock::new();
     SERVICES.get_or_init(|| {
         let of_profile = |profile: &'static str| {
             every_combination().into_iter().filter(move |answers| {
@@ -33,8 +33,7 @@ fn services() -> &'static [(Answers, Rendered)] {
             .enumerate()
             .map(|(index, (balanced, system))| {
                 let answers = if index % 2 == 0 { balanced } else { system };
-                let service = answers.render().expect("the answers render");
-                (answers, service)
+                (answers.clone(), Sources::of(answers))
             })
             .collect()
     })
@@ -50,20 +49,19 @@ fn needs(answers: &Answers, server: &str) -> bool {
     answers.get("database") == Some(server) || answers.get("background") == Some(server)
 }
 
-fn yaml(service: &Rendered, path: impl AsRef<Path>) -> Value {
+fn yaml(service: &Sources, path: impl AsRef<Path>) -> Value {
     let mut value: Value =
-        serde_yaml_ng::from_str(&service.read(&path)).expect("one YAML document");
+        serde_yaml_ng::from_str(service.read(&path)).expect("one YAML document");
     value.apply_merge().expect("merge keys");
     value
 }
 
 /// The Kubernetes objects by kind and name.
-fn objects(service: &Rendered) -> BTreeMap<(String, String), Value> {
+fn objects(service: &Sources) -> BTreeMap<(String, String), Value> {
     service
         .files()
-        .into_iter()
-        .filter(|file| file.starts_with("deploy/kubernetes"))
-        .map(|file| {
+        .filter(|(file, _)| file.starts_with("deploy/kubernetes"))
+        .map(|(file, _)| {
             let object = yaml(service, file);
             let text = |value: &Value| value.as_str().expect("text").to_string();
             (
@@ -75,7 +73,7 @@ fn objects(service: &Rendered) -> BTreeMap<(String, String), Value> {
 }
 
 /// The pods' templates by component.
-fn pods(service: &Rendered) -> BTreeMap<String, Value> {
+fn pods(service: &Sources) -> BTreeMap<String, Value> {
     objects(service)
         .into_iter()
         .filter(|((kind, _), _)| kind == "Deployment")
@@ -109,7 +107,7 @@ fn texts(value: &Value) -> Vec<&str> {
 }
 
 /// What `config/production.yaml` reads from the environment and has no default for.
-fn required_variables(service: &Rendered) -> BTreeSet<String> {
+fn required_variables(service: &Sources) -> BTreeSet<String> {
     service
         .read("config/production.yaml")
         .split("get_env(name=\"")
@@ -125,7 +123,7 @@ fn required_variables(service: &Rendered) -> BTreeSet<String> {
 fn every_file_that_an_image_is_made_of_is_there() {
     for (answers, service) in services() {
         let dockerignore = service.read(".dockerignore");
-        let stages = stages(&service.read("Dockerfile"));
+        let stages = stages(service.read("Dockerfile"));
         for (index, stage) in stages.iter().enumerate() {
             for copy in stage.copies() {
                 for source in &copy.sources {
@@ -160,7 +158,7 @@ fn every_file_that_an_image_is_made_of_is_there() {
 #[test]
 fn embedded_assets_are_there_when_the_binary_is_built() {
     for (answers, service) in services() {
-        let stages = stages(&service.read("Dockerfile"));
+        let stages = stages(service.read("Dockerfile"));
         let builder = stages
             .iter()
             .find(|stage| stage.name.as_deref() == Some("builder"))
@@ -186,7 +184,7 @@ fn embedded_assets_are_there_when_the_binary_is_built() {
 #[test]
 fn an_image_holds_what_the_service_reads_when_it_runs() {
     for (answers, service) in services() {
-        let stages = stages(&service.read("Dockerfile"));
+        let stages = stages(service.read("Dockerfile"));
         let image = stages.last().expect("a stage");
         let held: BTreeSet<String> = image.copies().map(|copy| copy.destination).collect();
         let apart = answers.get("embedded_assets") == Some("false");
@@ -228,7 +226,7 @@ fn an_image_is_built_with_the_profile_and_the_tested_versions_in_a_layer_for_the
             );
         }
 
-        let stages = stages(&service.read("Dockerfile"));
+        let stages = stages(service.read("Dockerfile"));
         let builder = stages
             .iter()
             .find(|stage| stage.name.as_deref() == Some("builder"))
@@ -267,7 +265,7 @@ fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
         .expect("a version");
 
     for (answers, service) in services() {
-        let stages = stages(&service.read("Dockerfile"));
+        let stages = stages(service.read("Dockerfile"));
         let named: BTreeSet<&str> = stages
             .iter()
             .filter_map(|stage| stage.name.as_deref())
@@ -305,11 +303,11 @@ fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
 #[test]
 fn an_image_starts_the_services_binary_as_a_user_without_rights() {
     for (answers, service) in services() {
-        let manifest: toml::Table = toml::from_str(&service.read("Cargo.toml")).expect("TOML");
+        let manifest: toml::Table = toml::from_str(service.read("Cargo.toml")).expect("TOML");
         let binary = manifest["package"]["default-run"]
             .as_str()
             .expect("a binary");
-        let stages = stages(&service.read("Dockerfile"));
+        let stages = stages(service.read("Dockerfile"));
         let image = stages.last().expect("a stage");
         let only = |keyword: &str| -> String {
             let all: Vec<&str> = image.all(keyword).collect();

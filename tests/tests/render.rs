@@ -3,95 +3,33 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
-    fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
-    thread,
+    sync::{Arc, OnceLock},
 };
 
-use template_tests::{every_combination, profiles, Answers};
-
-/// A service as text: what a set of answers renders to.
-struct Service {
-    answers: Answers,
-    /// Binary files are left out.
-    files: BTreeMap<PathBuf, Arc<str>>,
-}
-
-impl Service {
-    fn of(answers: Answers) -> Self {
-        let rendered = answers
-            .render()
-            .unwrap_or_else(|err| panic!("{answers:?} does not render: {err:#}"));
-        let files = rendered
-            .files()
-            .into_iter()
-            .filter_map(|path| {
-                let bytes = fs::read(rendered.root().join(&path)).expect("a file");
-                Some((path, shared(String::from_utf8(bytes).ok()?)))
-            })
-            .collect();
-        Self { answers, files }
-    }
-
-    fn read(&self, path: impl AsRef<Path>) -> &str {
-        let path = path.as_ref();
-        self.files
-            .get(path)
-            .unwrap_or_else(|| panic!("{:?}: no {}", self.answers, path.display()))
-    }
-
-    fn has(&self, path: &str) -> bool {
-        self.files.keys().any(|file| file.starts_with(path))
-    }
-}
-
-/// The same text only once in memory: most files are alike in most services.
-fn shared(text: String) -> Arc<str> {
-    static TEXTS: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
-    let mut texts = TEXTS.lock().expect("no test panics here");
-    let texts = texts.get_or_insert_default();
-    let text = Arc::from(text);
-    if let Some(known) = texts.get(&text) {
-        return Arc::clone(known);
-    }
-    texts.insert(Arc::clone(&text));
-    text
-}
+use template_tests::{every_combination, profiles, Answers, Sources};
 
 /// What every set of answers renders to.
-fn services() -> &'static [Service] {
-    static SERVICES: OnceLock<Vec<Service>> = OnceLock::new();
-    SERVICES.get_or_init(|| {
-        let combinations = every_combination();
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let parts: Vec<_> = combinations
-                .chunks(combinations.len().div_ceil(threads))
-                .map(|part| scope.spawn(|| part.iter().cloned().map(Service::of).collect()))
-                .collect();
-            parts
-                .into_iter()
-                .flat_map(|part| -> Vec<Service> { part.join().expect("all answers render") })
-                .collect()
-        })
-    })
+fn services() -> &'static [Sources] {
+    static SERVICES: OnceLock<Vec<Sources>> = OnceLock::new();
+    SERVICES.get_or_init(|| Sources::of_each(&every_combination()))
 }
 
 /// Every file that differs by path or content, once, with a service that has it.
-fn distinct_files() -> impl Iterator<Item = (&'static Service, &'static Path, &'static str)> {
+fn distinct_files() -> impl Iterator<Item = (&'static Sources, &'static Path, &'static str)> {
     let mut seen = HashSet::new();
     services()
         .iter()
         .flat_map(|service| {
             service
-                .files
-                .iter()
-                .map(move |(path, text)| (service, path.as_path(), &**text))
+                .files()
+                .map(move |(path, text)| (service, path, text))
         })
-        .filter(move |(_, path, text)| seen.insert((*path, *text)))
+        // The same text is at the same place in memory.
+        .filter(move |(_, path, text)| seen.insert((*path, Arc::as_ptr(text))))
+        .map(|(service, path, text)| (service, path, &**text))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
@@ -105,7 +43,7 @@ fn has_braces_of_its_own(path: &Path) -> bool {
 
 #[test]
 fn a_service_has_no_leftovers_of_the_template() {
-    for (Service { answers, .. }, file, text) in distinct_files() {
+    for (Sources { answers, .. }, file, text) in distinct_files() {
         assert!(
             !file.starts_with("hooks") && !file.starts_with("template"),
             "{answers:?}: {}",
@@ -131,7 +69,7 @@ fn a_service_has_no_leftovers_of_the_template() {
 
 #[test]
 fn every_file_parses() {
-    for (Service { answers, .. }, file, text) in distinct_files() {
+    for (Sources { answers, .. }, file, text) in distinct_files() {
         let result = match file.extension().and_then(OsStr::to_str) {
             Some("toml" | "lock") => toml::from_str::<toml::Table>(text)
                 .map(drop)
@@ -171,15 +109,15 @@ fn every_file_is_formatted_for_short_and_long_names() {
     // Services that have every distinct source file between them.
     let examples: BTreeMap<String, &Answers> = distinct_files()
         .filter(|(_, file, _)| has_extension(file, "rs"))
-        .map(|(Service { answers, .. }, _, _)| (format!("{answers:?}"), answers))
+        .map(|(Sources { answers, .. }, _, _)| (format!("{answers:?}"), answers))
         .collect();
     let settings = template_tests::repository().join("template/rustfmt.toml");
 
     let mut checked = HashSet::new();
     for answers in examples.into_values() {
         for name in ["ab", long] {
-            let service = Service::of(answers.clone().named(name));
-            for (file, text) in &service.files {
+            let service = Sources::of(answers.clone().named(name));
+            for (file, text) in service.files() {
                 if has_extension(file, "rs") && checked.insert(Arc::clone(text)) {
                     let changes = unformatted(text, &settings);
                     assert_eq!(changes, "", "{name} {answers:?}: {}", file.display());
@@ -191,7 +129,7 @@ fn every_file_is_formatted_for_short_and_long_names() {
 
 /// The modules that a directory's sources name, and those that it has.
 fn modules(
-    service: &Service,
+    service: &Sources,
     directory: &Path,
     file: &Path,
 ) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -204,9 +142,8 @@ fn modules(
         })
         .collect();
     let found = service
-        .files
-        .keys()
-        .filter_map(|path| {
+        .files()
+        .filter_map(|(path, _)| {
             let path = path.strip_prefix(directory).ok()?;
             let parts: Vec<_> = path
                 .iter()
@@ -226,7 +163,7 @@ fn modules(
 #[test]
 fn every_module_has_its_file_and_every_file_its_module() {
     for service in services() {
-        for file in service.files.keys() {
+        for (file, _) in service.files() {
             let name = file.file_name().expect("a name");
             if name != "mod.rs" && name != "lib.rs" {
                 continue;
@@ -243,8 +180,7 @@ fn nothing_of_a_choice_not_taken_is_there() {
     for service in services() {
         let answers = &service.answers;
         let all: String = service
-            .files
-            .iter()
+            .files()
             .filter(|(file, _)| !file.ends_with("Cargo.lock") && !file.ends_with("README.md"))
             .map(|(_, text)| &**text)
             .collect();
@@ -284,7 +220,7 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
         let Some(options) = profile.options else {
             continue;
         };
-        let service = Service::of(Answers::new("svc").with("memory_profile", &profile.name));
+        let service = Sources::of(Answers::new("svc").with("memory_profile", &profile.name));
         let config: toml::Table =
             toml::from_str(service.read(".cargo/config.toml")).expect("TOML");
         let env = config["env"].as_table().expect("[env]");
@@ -314,7 +250,7 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
 
 #[test]
 fn defaults_need_no_answer() {
-    let service = Service::of(Answers::new("svc"));
+    let service = Sources::of(Answers::new("svc"));
 
     assert!(service
         .read(".cargo/config.toml")
@@ -341,7 +277,7 @@ fn wiring_files_are_as_last_reviewed() {
                 .with("memory_profile", "system"),
         ),
     ] {
-        let service = Service::of(answers);
+        let service = Sources::of(answers);
         let wiring: String = [
             "Cargo.toml",
             ".cargo/config.toml",
