@@ -1,10 +1,12 @@
 //! The tests' own vocabulary: a set of answers ([`Answers`]) is rendered into a service
-//! ([`Rendered`]), which is built and run ([`Running`]).
+//! ([`Rendered`]), which is built and run ([`Running`]), and used as a person does ([`Browser`]).
 
+mod browser;
 pub mod profiles;
 mod rendered;
 mod running;
 
+pub use browser::Browser;
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
 pub use running::Running;
 

@@ -1,0 +1,307 @@
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use fantoccini::{
+    elements::Element, wd::WebDriverCompatibleCommand, Client, ClientBuilder, Locator,
+};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{json, Value};
+use tempfile::TempDir;
+use tokio::runtime::{self, Runtime};
+use url::Url;
+
+use crate::repository;
+
+/// How long a page may take to show what is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A screen; its sizes are in CSS pixels.
+#[derive(Debug, Clone, Copy)]
+struct Screen {
+    name: &'static str,
+    width: u32,
+    height: u32,
+}
+
+const SCREENS: [Screen; 2] = [
+    Screen {
+        name: "phone",
+        width: 390,
+        height: 844,
+    },
+    Screen {
+        name: "desktop",
+        width: 1280,
+        height: 800,
+    },
+];
+
+/// Gives the browser this screen: a window cannot be made as narrow as a phone.
+impl WebDriverCompatibleCommand for Screen {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _url: &Url) -> (Method, Option<String>) {
+        let command = json!({
+            "cmd": "Emulation.setDeviceMetricsOverride",
+            "params": {
+                "width": self.width,
+                "height": self.height,
+                "deviceScaleFactor": 1,
+                "mobile": self.name == "phone",
+            },
+        });
+        (Method::POST, Some(command.to_string()))
+    }
+}
+
+/// Chromium without a window, closed when it is dropped.
+///
+/// Fields, buttons and links are found by the words that a person reads: a field that has no label
+/// cannot be filled in.
+pub struct Browser {
+    client: Client,
+    runtime: Runtime,
+    _driver: Driver,
+}
+
+impl Browser {
+    /// Starts a browser with an empty profile, whose language is English.
+    ///
+    /// Says so loudly and returns `None` where there is no `chromedriver`.
+    ///
+    /// # Panics
+    ///
+    /// When the browser does not start, or there is none in CI (where `CI` is set).
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        let Some(program) = chromedriver() else {
+            assert!(env::var_os("CI").is_none(), "CI has no chromedriver");
+            eprintln!("\n\nSKIPPED: there is no chromedriver\n\n");
+            return None;
+        };
+        Some(Self::start_with(&program).expect("a browser"))
+    }
+
+    fn start_with(program: &Path) -> Result<Self> {
+        let driver = Driver::start(program)?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let capabilities = json!({
+            "goog:chromeOptions": {
+                "args": [
+                    "--headless",
+                    "--no-sandbox", // which does not work for root
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                    "--accept-lang=en-US",
+                    format!("--user-data-dir={}", driver.profile.path().display()),
+                ],
+            },
+        });
+        let client = runtime.block_on(
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities.as_object().context("an object")?.clone())
+                .connect(&driver.url),
+        )?;
+        Ok(Self {
+            client,
+            runtime,
+            _driver: driver,
+        })
+    }
+
+    /// Goes to an address.
+    ///
+    /// # Panics
+    ///
+    /// When the browser fails; so do all others.
+    pub fn open(&self, url: &str) {
+        self.block_on(self.client.goto(url));
+    }
+
+    /// The path of the page that is shown.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.block_on(self.client.current_url()).path().to_string()
+    }
+
+    /// Types into the field with this label, in place of what it holds.
+    pub fn fill(&self, label: &str, text: &str) {
+        let field = self.find(&format!(
+            "//*[@id = //label[normalize-space() = '{label}']/@for]"
+        ));
+        self.block_on(field.clear());
+        self.block_on(field.send_keys(text));
+    }
+
+    /// Presses a button.
+    pub fn press(&self, label: &str) {
+        let button = self.find(&format!("//button[normalize-space() = '{label}']"));
+        self.block_on(button.click());
+    }
+
+    /// Follows a link.
+    pub fn follow(&self, label: &str) {
+        let link = self.find(&format!("//a[normalize-space() = '{label}']"));
+        self.block_on(link.click());
+    }
+
+    /// Waits until the page shows a text.
+    ///
+    /// # Panics
+    ///
+    /// When it does not, with what the page shows instead.
+    pub fn see(&self, text: &str) {
+        let started = Instant::now();
+        while !self.text().contains(text) {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{} does not show {text:?}:\n{}",
+                self.path(),
+                self.text()
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What a person reads on the page.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // Between two pages there is none.
+        self.runtime
+            .block_on(
+                self.client
+                    .execute("return document.body.innerText", vec![]),
+            )
+            .ok()
+            .and_then(|text| Some(text.as_str()?.to_string()))
+            .unwrap_or_default()
+    }
+
+    /// The cookies that a script on the page can read, as `name=value; …`.
+    #[must_use]
+    pub fn cookies_of_scripts(&self) -> String {
+        self.run("return document.cookie")
+            .as_str()
+            .expect("text")
+            .to_string()
+    }
+
+    /// Takes a picture of the page as it looks on each screen, into `tests/target/screenshots`.
+    ///
+    /// # Panics
+    ///
+    /// When the page is wider than a screen.
+    pub fn photograph(&self, name: &str) {
+        let directory = repository().join("tests/target/screenshots");
+        fs::create_dir_all(&directory).expect("a directory");
+        for screen in SCREENS {
+            self.block_on(self.client.issue_cmd(screen));
+            let shown = self.run("return document.documentElement.scrollWidth");
+            assert_eq!(shown, screen.width, "the width of {name} on {screen:?}");
+            let picture = self.block_on(self.client.screenshot());
+            fs::write(
+                directory.join(format!("{name}-{}.png", screen.name)),
+                picture,
+            )
+            .expect("a picture");
+        }
+    }
+
+    fn find(&self, xpath: &str) -> Element {
+        let wait = self.client.wait().at_most(PATIENCE);
+        match self
+            .runtime
+            .block_on(wait.for_element(Locator::XPath(xpath)))
+        {
+            Ok(element) => element,
+            Err(err) => panic!("{} has no {xpath} ({err}):\n{}", self.path(), self.text()),
+        }
+    }
+
+    fn run(&self, script: &str) -> Value {
+        self.block_on(self.client.execute(script, vec![]))
+    }
+
+    fn block_on<T>(
+        &self,
+        step: impl std::future::Future<Output = Result<T, fantoccini::error::CmdError>>,
+    ) -> T {
+        self.runtime.block_on(step).expect("the browser does it")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        drop(self.runtime.block_on(self.client.clone().close()));
+    }
+}
+
+/// `chromedriver`, on a port of its own choice.
+struct Driver {
+    process: Child,
+    url: String,
+    profile: TempDir,
+}
+
+impl Driver {
+    fn start(program: &Path) -> Result<Self> {
+        let mut process = Command::new(program)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        let mut lines = BufReader::new(process.stdout.take().context("piped")?).lines();
+        let port = lines
+            .by_ref()
+            .map_while(std::result::Result::ok)
+            .find_map(|line| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                port.trim_end_matches('.').parse::<u16>().ok()
+            })
+            .context("chromedriver names no port")?;
+        thread::spawn(move || lines.for_each(drop)); // a full pipe would stop it
+        Ok(Self {
+            process,
+            url: format!("http://localhost:{port}"),
+            profile: tempfile::tempdir()?,
+        })
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// `chromedriver`, in PATH or where GitHub's runners have it.
+fn chromedriver() -> Option<PathBuf> {
+    let name = format!("chromedriver{}", env::consts::EXE_SUFFIX);
+    let mut directories: Vec<PathBuf> =
+        env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    directories.extend(env::var_os("CHROMEWEBDRIVER").map(PathBuf::from));
+    directories
+        .into_iter()
+        .map(|directory| directory.join(&name))
+        .find(|program| program.is_file())
+}
