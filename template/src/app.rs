@@ -29,7 +29,13 @@ use loco_rs::{
 };
 use migration::Migrator;
 
+{% if starter == "saas-server" -%}
+use crate::{
+    controllers, initializers, memory, models::users, tasks, workers::downloader::DownloadWorker,
+};
+{%- else -%}
 use crate::{controllers, memory, models::users, tasks, workers::downloader::DownloadWorker};
+{%- endif %}
 {%- endif %}
 
 pub struct App;
@@ -58,7 +64,17 @@ impl Hooks for App {
     }
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
+{%- if starter == "saas-server" %}
+        // Each of the last three stands around those before it.
+        Ok(vec![
+            Box::new(memory::MemoryInitializer),
+            Box::new(initializers::csrf::Csrf),
+            Box::new(initializers::error_pages::ErrorPages),
+            Box::new(initializers::view_engine::ViewEngineInitializer),
+        ])
+{%- else %}
         Ok(vec![Box::new(memory::MemoryInitializer)])
+{%- endif %}
     }
 
     fn routes(_ctx: &AppContext) -> AppRoutes {
@@ -67,6 +83,11 @@ impl Hooks for App {
             .add_route(controllers::home::routes())
 {%- else %}
             .add_route(controllers::auth::routes())
+{%- endif %}
+{%- if starter == "saas-server" %}
+            .add_route(controllers::account::routes())
+            .add_route(controllers::page::routes())
+            .add_route(controllers::session::routes())
 {%- endif %}
     }
 

@@ -4,4 +4,7 @@ mod models;
 {%- endunless %}
 mod requests;
 mod tasks;
+{%- if starter == "saas-server" %}
+mod views;
+{%- endif %}
 mod workers;

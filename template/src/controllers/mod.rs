@@ -1,1 +1,6 @@
-{% if starter == "lightweight" %}pub mod home;{% else %}pub mod auth;{% endif %}
+{% if starter == "lightweight" %}pub mod home;{% elsif starter == "saas-server" -%}
+pub mod account;
+pub mod auth;
+pub mod page;
+pub mod session;
+{%- else %}pub mod auth;{% endif %}

@@ -1,7 +1,7 @@
-<!doctype html>
+{% raw %}<!doctype html>
 <html lang="en">
 <body>
 <p>Hello {{name}},</p>
-<p><a href="{{host}}/api/auth/magic-link/{{token}}">Log in</a>: the link works once, within 5 minutes.</p>
+<p><a href="{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/magic-link/{{token}}">Log in</a>: the link works once, within 5 minutes.</p>
 </body>
-</html>
+</html>{% endraw %}

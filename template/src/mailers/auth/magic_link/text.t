@@ -1,5 +1,5 @@
-Hello {{name}},
+{% raw %}Hello {{name}},
 
 log in with this link, once and within 5 minutes:
 
-{{host}}/api/auth/magic-link/{{token}}
+{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/magic-link/{{token}}{% endraw %}

@@ -1,7 +1,7 @@
-<!doctype html>
+{% raw %}<!doctype html>
 <html lang="en">
 <body>
 <p>Welcome, {{name}},</p>
-<p>please <a href="{{host}}/api/auth/verify/{{verifyToken}}">verify your mail address</a>.</p>
+<p>please <a href="{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/verify/{{verifyToken}}">verify your mail address</a>.</p>
 </body>
-</html>
+</html>{% endraw %}

@@ -1,5 +1,5 @@
-Welcome, {{name}},
+{% raw %}Welcome, {{name}},
 
 please verify your mail address by opening this link:
 
-{{host}}/api/auth/verify/{{verifyToken}}
+{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/verify/{{verifyToken}}{% endraw %}
