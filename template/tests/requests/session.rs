@@ -116,7 +116,7 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same() {
 
         let (known, unknown) = (page(EMAIL).await, page("nobody@example.com").await);
 
-        assert!(known.contains("The mail address or the password is wrong."));
+        assert!(known.contains("The email address or the password is wrong."));
         assert_eq!(known, unknown);
     })
     .await;

@@ -14,16 +14,16 @@ home-text = This page is assets/views/home/hello.html, and what it says is in as
 
 # Fields
 name = Name
-email = Mail address
+email = Eemail address
 password = Password
 password-hint = At least { $length } characters.
 
 # What is wrong with them
 problems = There is a problem
 error-name = Enter a name of at least 2 characters.
-error-email = Enter a mail address, such as name@example.com.
+error-email = Enter a email address, such as name@example.com.
 error-password = Enter a longer password.
-error-login = The mail address or the password is wrong.
+error-login = The email address or the password is wrong.
 error-magic-link = No login link is sent to this address. Log in with your password.
 
 # Registration
@@ -35,7 +35,7 @@ have-account = You have an account? Log in.
 log-in = Log in
 log-out = Log out
 no-account = You have no account? Register.
-done-verified = Your mail address is verified.
+done-verified = Your email address is verified.
 done-password = Your new password is set. Log in with it.
 
 # Login link
@@ -51,7 +51,7 @@ check-nothing = No mail after a few minutes? Look among the junk. If you registe
 
 # Verification
 verify = Verify
-verify-title = Verify your mail address
+verify-title = Verify your email address
 verify-text = The link in our mail is valid. One click is left.
 
 # New password
@@ -67,8 +67,8 @@ void-again = Get another one
 
 # Account
 account = Your account
-is-verified = Your mail address is verified.
-is-not-verified = Your mail address is not verified yet. Follow the link in our mail.
+is-verified = Your email address is verified.
+is-not-verified = Your email address is not verified yet. Follow the link in our mail.
 send-again = Send the mail again
 
 # Errors
