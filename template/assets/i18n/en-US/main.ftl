@@ -14,14 +14,14 @@ home-text = This page is assets/views/home/hello.html, and what it says is in as
 
 # Fields
 name = Name
-email = Eemail address
+email = Email address
 password = Password
 password-hint = At least { $length } characters.
 
 # What is wrong with them
 problems = There is a problem
 error-name = Enter a name of at least 2 characters.
-error-email = Enter a email address, such as name@example.com.
+error-email = Enter an email address, such as name@example.com.
 error-password = Enter a longer password.
 error-login = The email address or the password is wrong.
 error-magic-link = No login link is sent to this address. Log in with your password.
