@@ -1,24 +1,7 @@
-{% if starter == "lightweight" -%}
-use async_trait::async_trait;
-use axum::Router;
-use loco_rs::{
-    app::{AppContext, Hooks, Initializer},
-    bgworker::{BackgroundWorker, Queue},
-    boot::{create_app, BootResult, ServeParams, StartMode},
-    config::Config,
-    controller::{
-        middleware::{default_middleware_stack, MiddlewareLayer},
-        AppRoutes,
-    },
-    environment::Environment,
-    task::Tasks,
-    Result,
-};
-
-use crate::{controllers, memory, shutdown, tasks, workers::downloader::DownloadWorker};
-{%- else -%}
+{% unless starter == "lightweight" -%}
 use std::path::Path;
 
+{% endunless -%}
 use async_trait::async_trait;
 use axum::Router;
 use loco_rs::{
@@ -30,13 +13,25 @@ use loco_rs::{
         middleware::{default_middleware_stack, MiddlewareLayer},
         AppRoutes,
     },
+{%- unless starter == "lightweight" %}
     db::{self, truncate_table},
+{%- endunless %}
     environment::Environment,
     task::Tasks,
     Result,
 };
+{%- unless starter == "lightweight" %}
 use migration::Migrator;
+{%- endunless %}
 
+{% if starter == "lightweight" -%}
+use crate::{controllers, memory, shutdown, tasks, workers::downloader::DownloadWorker};
+{%- elsif starter == "saas-server" -%}
+use crate::{
+    controllers, initializers, memory, models::users, shutdown, tasks,
+    workers::downloader::DownloadWorker,
+};
+{%- else -%}
 use crate::{
     controllers, memory, models::users, shutdown, tasks, workers::downloader::DownloadWorker,
 };
@@ -72,7 +67,17 @@ impl Hooks for App {
     }
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
+{%- if starter == "saas-server" %}
+        // Each of the last three stands around those before it.
+        Ok(vec![
+            Box::new(memory::MemoryInitializer),
+            Box::new(initializers::csrf::Csrf),
+            Box::new(initializers::error_pages::ErrorPages),
+            Box::new(initializers::view_engine::ViewEngineInitializer),
+        ])
+{%- else %}
         Ok(vec![Box::new(memory::MemoryInitializer)])
+{%- endif %}
     }
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
@@ -95,6 +100,10 @@ impl Hooks for App {
 {%- if embedded_assets %}
             .add_route(controllers::frontend::routes())
 {%- endif %}
+{%- elsif starter == "saas-server" %}
+            .add_route(controllers::account::routes())
+            .add_route(controllers::page::routes())
+            .add_route(controllers::session::routes())
 {%- endif %}
 {%- endif %}
     }

@@ -28,46 +28,13 @@ use loco_rs::{
     controller::monitoring::Health,
     Error, Result,
 };
-use serde::Deserialize;
 use tokio::{
     net::TcpListener,
     sync::oneshot,
     time::{sleep, timeout},
 };
 
-/// `settings.shutdown` in the configuration, in seconds.
-#[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Settings {
-    /// How long to go on serving after the signal.
-    drain: u64,
-    /// How long the last requests then have to end.
-    timeout: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            drain: 0,
-            timeout: 20,
-        }
-    }
-}
-
-impl Settings {
-    fn read(ctx: &AppContext) -> Result<Self> {
-        let settings = ctx.config.settings.as_ref();
-        settings
-            .and_then(|settings| settings.get("shutdown"))
-            .map_or_else(
-                || Ok(Self::default()),
-                |shutdown| {
-                    Self::deserialize(shutdown)
-                        .map_err(|err| Error::Message(format!("settings.shutdown: {err}")))
-                },
-            )
-    }
-}
+use crate::common::settings::Settings;
 
 /// Serves until the process is asked to end.
 ///
@@ -89,7 +56,7 @@ pub async fn serve_until<H: Hooks>(
     params: &ServeParams,
     signal: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let settings = Settings::read(ctx)?;
+    let settings = ctx.config.settings::<Settings>()?.shutdown;
     let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
     let draining = Arc::new(AtomicBool::new(false));
     let app = app.layer(from_fn_with_state(draining.clone(), announce_the_end));

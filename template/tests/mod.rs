@@ -5,4 +5,7 @@ mod models;
 mod requests;
 mod shutdown;
 mod tasks;
+{%- if starter == "saas-server" %}
+mod views;
+{%- endif %}
 mod workers;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Settings {
     pub requests: Requests,
+    pub shutdown: Shutdown,
 }
 
 /// How many requests are worked on at once, and what becomes of the others.
@@ -33,6 +34,25 @@ impl Default for Requests {
             waiting: 10_000,
             wait_ms: 10_000,
             exempt: Vec::new(),
+        }
+    }
+}
+
+/// How a web process ends after SIGTERM, in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long to go on serving after the signal.
+    pub drain: u64,
+    /// How long the last requests then have to end.
+    pub timeout: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            drain: 0,
+            timeout: 20,
         }
     }
 }

@@ -12,10 +12,12 @@ use crate::{
     views::auth::{CurrentResponse, LoginResponse},
 };
 
-/// The mail domains that may log in by magic link.
-fn magic_link_domains() -> &'static Regex {
+/// Whether the address is of a mail domain that may log in by magic link.
+pub(super) fn may_use_magic_links(email: &str) -> bool {
     static DOMAINS: OnceLock<Regex> = OnceLock::new();
-    DOMAINS.get_or_init(|| Regex::new(r"@(example|gmail)\.com$").expect("a valid pattern"))
+    DOMAINS
+        .get_or_init(|| Regex::new(r"@(example|gmail)\.com$").expect("a valid pattern"))
+        .is_match(email)
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -120,7 +122,7 @@ async fn magic_link(
     State(ctx): State<AppContext>,
     Json(params): Json<MagicLinkParams>,
 ) -> Result<Response> {
-    if !magic_link_domains().is_match(&params.email) {
+    if !may_use_magic_links(&params.email) {
         return bad_request("invalid request");
     }
     let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
@@ -159,7 +161,7 @@ async fn resend_verification_email(
     format::json(())
 }
 
-async fn send_verification(ctx: &AppContext, user: users::Model) -> Result<()> {
+pub(super) async fn send_verification(ctx: &AppContext, user: users::Model) -> Result<()> {
     let user = user
         .into_active_model()
         .set_email_verification_sent(&ctx.db)

@@ -1,12 +1,19 @@
 {% if starter == "lightweight" -%}
 pub mod home;
-{%- else -%}
-{% if starter == "saas-client" -%}
-pub mod api;
-{% endif -%}
+{%- elsif starter == "saas-server" -%}
+pub mod account;
 pub mod auth;
-{%- if starter == "saas-client" and embedded_assets %}
+{%- elsif starter == "saas-client" -%}
+pub mod api;
+pub mod auth;
+{%- if embedded_assets %}
 pub mod frontend;
 {%- endif %}
+{%- else -%}
+pub mod auth;
 {%- endif %}
 pub mod middleware;
+{%- if starter == "saas-server" %}
+pub mod page;
+pub mod session;
+{%- endif %}

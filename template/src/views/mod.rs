@@ -1,1 +1,4 @@
 {% if starter == "lightweight" %}pub mod home;{% else %}pub mod auth;{% endif %}
+{%- if starter == "saas-server" %}
+pub mod page;
+{%- endif %}

@@ -29,3 +29,18 @@ pub async fn login(request: &TestServer) -> (LoginResponse, (HeaderName, HeaderV
     let value = HeaderValue::from_str(&format!("Bearer {}", login.token)).expect("a header");
     (login, (HeaderName::from_static("authorization"), value))
 }
+{%- if starter == "saas-server" %}
+
+/// The path of the page to which the last mail leads.
+pub fn link_in_last_mail(ctx: &AppContext) -> String {
+    let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
+    let mail = mails.last().expect("a mail");
+    let (_, link) = mail
+        .split_once(&ctx.config.server.full_url())
+        .expect("a link to this service");
+    link.split(|end: char| end.is_whitespace() || end == '"')
+        .next()
+        .expect("its path")
+        .to_string()
+}
+{%- endif %}

@@ -1,0 +1,79 @@
+# In der Liste der Sprachen.
+language = Deutsch
+
+# Rund um jede Seite
+skip = Zum Inhalt
+navigation = Hauptmenü
+languages = Sprachen
+error-in-title = Fehler
+
+# Startseite
+home = Startseite
+hello-world = Hallo Welt!
+home-text = Diese Seite ist assets/views/home/hello.html, und ihr Text steht in assets/i18n.
+
+# Felder
+name = Name
+email = E-Mail-Adresse
+password = Passwort
+password-hint = Mindestens { $length } Zeichen.
+
+# Was an ihnen falsch ist
+problems = Es gibt ein Problem
+error-name = Geben Sie einen Namen mit mindestens 2 Zeichen ein.
+error-email = Geben Sie eine E-Mail-Adresse ein, zum Beispiel name@example.com.
+error-password = Geben Sie ein längeres Passwort ein.
+error-login = Die E-Mail-Adresse oder das Passwort ist falsch.
+error-magic-link = An diese Adresse wird kein Anmeldelink geschickt. Melden Sie sich mit Ihrem Passwort an.
+
+# Registrierung
+register = Registrieren
+register-title = Konto anlegen
+have-account = Sie haben ein Konto? Melden Sie sich an.
+
+# Anmeldung
+log-in = Anmelden
+log-out = Abmelden
+no-account = Sie haben kein Konto? Registrieren Sie sich.
+done-verified = Ihre E-Mail-Adresse ist bestätigt.
+done-password = Ihr neues Passwort ist gesetzt. Melden Sie sich damit an.
+
+# Anmeldelink
+magic-link-title = Ohne Passwort anmelden
+magic-link-text = Wir schicken Ihnen einen Link, mit dem Sie sich innerhalb von 5 Minuten einmal anmelden können.
+magic-link-confirm-text = Der Link aus unserer E-Mail ist gültig.
+send-link = Link schicken
+
+# E-Mail unterwegs
+check-title = Sehen Sie in Ihr Postfach
+check-text = Wenn die Adresse stimmt, ist eine E-Mail unterwegs. Folgen Sie dem Link darin.
+check-nothing = Nach einigen Minuten keine E-Mail? Sehen Sie im Spam-Ordner nach. Wenn Sie sich mit dieser Adresse schon früher registriert haben, melden Sie sich an oder setzen Sie ein neues Passwort.
+
+# Bestätigung
+verify = Bestätigen
+verify-title = E-Mail-Adresse bestätigen
+verify-text = Der Link aus unserer E-Mail ist gültig. Es fehlt nur noch ein Klick.
+
+# Neues Passwort
+forgot-title = Passwort vergessen?
+forgot-text = Wir schicken Ihnen einen Link, mit dem Sie ein neues setzen können. Er gilt 30 Minuten.
+reset-title = Neues Passwort setzen
+set-password = Passwort setzen
+
+# Verbrauchte Links
+void-title = Dieser Link gilt nicht mehr
+void-text = Er wurde schon benutzt oder ist zu alt.
+void-again = Einen neuen anfordern
+
+# Konto
+account = Ihr Konto
+is-verified = Ihre E-Mail-Adresse ist bestätigt.
+is-not-verified = Ihre E-Mail-Adresse ist noch nicht bestätigt. Folgen Sie dem Link in unserer E-Mail.
+send-again = E-Mail noch einmal schicken
+
+# Fehler
+not-found-title = Seite nicht gefunden
+not-found-text = Unter dieser Adresse gibt es nichts.
+error-title = Das hat nicht geklappt
+error-text = Der Dienst konnte nicht antworten (Fehler { $status }). Versuchen Sie es später noch einmal.
+to-home = Zur Startseite

@@ -1,0 +1,79 @@
+# In the list of languages.
+language = English
+
+# Around every page
+skip = To the content
+navigation = Main
+languages = Languages
+error-in-title = Error
+
+# Home
+home = Home
+hello-world = Hello World!
+home-text = This page is assets/views/home/hello.html, and what it says is in assets/i18n.
+
+# Fields
+name = Name
+email = Email address
+password = Password
+password-hint = At least { $length } characters.
+
+# What is wrong with them
+problems = There is a problem
+error-name = Enter a name of at least 2 characters.
+error-email = Enter an email address, such as name@example.com.
+error-password = Enter a longer password.
+error-login = The email address or the password is wrong.
+error-magic-link = No login link is sent to this address. Log in with your password.
+
+# Registration
+register = Register
+register-title = Create an account
+have-account = You have an account? Log in.
+
+# Login
+log-in = Log in
+log-out = Log out
+no-account = You have no account? Register.
+done-verified = Your email address is verified.
+done-password = Your new password is set. Log in with it.
+
+# Login link
+magic-link-title = Log in without a password
+magic-link-text = We send you a link that logs you in once, within 5 minutes.
+magic-link-confirm-text = The link in our mail is valid.
+send-link = Send the link
+
+# Mail on its way
+check-title = Check your mail
+check-text = If the address is the right one, a mail is on its way. Follow the link in it.
+check-nothing = No mail after a few minutes? Look among the junk. If you registered with this address before, log in, or set a new password.
+
+# Verification
+verify = Verify
+verify-title = Verify your email address
+verify-text = The link in our mail is valid. One click is left.
+
+# New password
+forgot-title = Forgot your password?
+forgot-text = We send you a link to set a new one. It is valid for 30 minutes.
+reset-title = Set a new password
+set-password = Set the password
+
+# Links that are used up
+void-title = This link does not work any more
+void-text = It was used already, or it is too old.
+void-again = Get another one
+
+# Account
+account = Your account
+is-verified = Your email address is verified.
+is-not-verified = Your email address is not verified yet. Follow the link in our mail.
+send-again = Send the mail again
+
+# Errors
+not-found-title = Page not found
+not-found-text = There is nothing at this address.
+error-title = That did not work
+error-text = The service could not answer (error { $status }). Try again later.
+to-home = To the home page

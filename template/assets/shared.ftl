@@ -1,0 +1,3 @@
+# The same in every language.
+
+service = {{project-name}}

@@ -1,0 +1,215 @@
+//! A person's account on pages: registration, verification, a new password, and the account itself.
+
+use axum::http::StatusCode;
+use loco_rs::{hash, prelude::*};
+use serde::Deserialize;
+use validator::ValidateEmail;
+
+use super::{
+    auth::{send_verification, ForgotParams},
+    session::link_is_void,
+};
+use crate::{
+    mailers::auth::AuthMailer,
+    models::users::{self, RegisterParams},
+    views::page::Page,
+};
+
+/// Characters that a password has at least.
+const PASSWORD_LENGTH: usize = 8;
+
+#[derive(Debug, Deserialize)]
+struct NewPassword {
+    password: String,
+}
+
+#[debug_handler(state = AppContext)]
+async fn register_form(page: Page) -> Result<Response> {
+    page.show("auth/register.html", data!({ "length": PASSWORD_LENGTH }))
+}
+
+/// Creates a user and mails a link that verifies the address. The answer does not tell whether the
+/// address is known.
+#[debug_handler]
+async fn register(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Form(params): Form<RegisterParams>,
+) -> Result<Response> {
+    let errors = faulty_fields(&params);
+    if !errors.is_empty() {
+        return page.refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "auth/register.html",
+            data!({
+                "errors": errors,
+                "length": PASSWORD_LENGTH,
+                "name": params.name,
+                "email": params.email,
+            }),
+        );
+    }
+    match users::Model::create_with_password(&ctx.db, &params).await {
+        Ok(user) => send_verification(&ctx, user).await?,
+        Err(ModelError::EntityAlreadyExists) => {
+            // As slow as above: the time would tell that the address is known.
+            drop(hash::hash_password(&params.password));
+        }
+        Err(err) => return Err(err.into()),
+    }
+    format::redirect("/check-your-mail")
+}
+
+fn faulty_fields(params: &RegisterParams) -> Vec<&str> {
+    let validator = users::Validator {
+        name: params.name.clone(),
+        email: params.email.clone(),
+    };
+    let faults = Validate::validate(&validator).err().unwrap_or_default();
+    let mut fields: Vec<&str> = ["name", "email"]
+        .into_iter()
+        .filter(|field| faults.errors().contains_key(*field))
+        .collect();
+    if is_too_short(&params.password) {
+        fields.push("password");
+    }
+    fields
+}
+
+fn is_too_short(password: &str) -> bool {
+    password.chars().count() < PASSWORD_LENGTH
+}
+
+#[debug_handler(state = AppContext)]
+async fn check_your_mail(page: Page) -> Result<Response> {
+    page.show("auth/check_your_mail.html", data!({}))
+}
+
+/// Asks before it verifies: a program that follows the links in a mail is not the person.
+#[debug_handler]
+async fn verify_form(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    match users::Model::find_by_verification_token(&ctx.db, &token).await {
+        Ok(_) => page.show("auth/verify.html", data!({})),
+        Err(_) => link_is_void(&page, "/account"),
+    }
+}
+
+#[debug_handler]
+async fn verify(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_verification_token(&ctx.db, &token).await else {
+        return link_is_void(&page, "/account");
+    };
+    user.into_active_model().verified(&ctx.db).await?;
+    format::redirect("/login?done=verified")
+}
+
+#[debug_handler(state = AppContext)]
+async fn forgot_form(page: Page) -> Result<Response> {
+    page.show("auth/forgot.html", data!({}))
+}
+
+/// Mails a link to set a new password. The answer does not tell whether the address is known.
+#[debug_handler]
+async fn forgot(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Form(params): Form<ForgotParams>,
+) -> Result<Response> {
+    if !params.email.validate_email() {
+        return page.refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "auth/forgot.html",
+            data!({ "errors": ["email"], "email": params.email }),
+        );
+    }
+    match users::Model::find_by_email(&ctx.db, &params.email).await {
+        Ok(user) => {
+            let user = user
+                .into_active_model()
+                .set_forgot_password_sent(&ctx.db)
+                .await?;
+            AuthMailer::forgot_password(&ctx, &user).await?;
+        }
+        Err(ModelError::EntityNotFound) => {}
+        Err(err) => return Err(err.into()),
+    }
+    format::redirect("/check-your-mail")
+}
+
+#[debug_handler]
+async fn reset_form(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    match users::Model::find_by_reset_token(&ctx.db, &token).await {
+        Ok(_) => page.show("auth/reset.html", data!({ "length": PASSWORD_LENGTH })),
+        Err(_) => link_is_void(&page, "/forgot"),
+    }
+}
+
+#[debug_handler]
+async fn reset(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+    Form(params): Form<NewPassword>,
+) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_reset_token(&ctx.db, &token).await else {
+        return link_is_void(&page, "/forgot");
+    };
+    if is_too_short(&params.password) {
+        return page.refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "auth/reset.html",
+            data!({ "errors": ["password"], "length": PASSWORD_LENGTH }),
+        );
+    }
+    user.into_active_model()
+        .reset_password(&ctx.db, &params.password)
+        .await?;
+    format::redirect("/login?done=password")
+}
+
+#[debug_handler(state = AppContext)]
+async fn account(page: Page) -> Result<Response> {
+    if page.user.is_none() {
+        return format::redirect("/login");
+    }
+    page.show("account.html", data!({}))
+}
+
+/// Mails the verification link again.
+#[debug_handler]
+async fn resend_verification(page: Page, State(ctx): State<AppContext>) -> Result<Response> {
+    let Some(user) = page.user else {
+        return format::redirect("/login");
+    };
+    if user.email_verified_at.is_none() {
+        send_verification(&ctx, user).await?;
+    }
+    format::redirect("/check-your-mail")
+}
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .add("/register", get(register_form))
+        .add("/register", post(register))
+        .add("/check-your-mail", get(check_your_mail))
+        .add("/verify/{token}", get(verify_form))
+        .add("/verify/{token}", post(verify))
+        .add("/forgot", get(forgot_form))
+        .add("/forgot", post(forgot))
+        .add("/reset/{token}", get(reset_form))
+        .add("/reset/{token}", post(reset))
+        .add("/account", get(account))
+        .add("/account/verification", post(resend_verification))
+}

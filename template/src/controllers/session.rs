@@ -1,0 +1,175 @@
+//! Logging in and out on pages. The JWT that the API answers with is kept in a cookie here.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use loco_rs::{
+    config::{JWTLocation, JWTLocationConfig, JWT},
+    hash,
+    prelude::*,
+};
+use serde::Deserialize;
+
+use super::auth::{may_use_magic_links, MagicLinkParams};
+use crate::{
+    mailers::auth::AuthMailer,
+    models::users::{self, LoginParams},
+    views::page::Page,
+};
+
+/// What was done before one comes to log in.
+#[derive(Debug, Deserialize)]
+struct LoginQuery {
+    done: Option<String>,
+}
+
+#[debug_handler(state = AppContext)]
+async fn login_form(page: Page, Query(query): Query<LoginQuery>) -> Result<Response> {
+    if page.user.is_some() {
+        return format::redirect("/account");
+    }
+    page.show("auth/login.html", data!({ "done": query.done }))
+}
+
+#[debug_handler]
+async fn login(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Form(params): Form<LoginParams>,
+) -> Result<Response> {
+    match users::Model::find_by_email(&ctx.db, &params.email).await {
+        Ok(user) if user.verify_password(&params.password) => return log_in(&ctx, &user),
+        Ok(_) => {}
+        // As slow as above: the time would tell that the address is unknown.
+        Err(ModelError::EntityNotFound) => drop(hash::hash_password(&params.password)),
+        Err(err) => return Err(err.into()),
+    }
+    page.refuse(
+        StatusCode::UNAUTHORIZED,
+        "auth/login.html",
+        data!({ "problem": "error-login", "email": params.email }),
+    )
+}
+
+#[debug_handler]
+async fn logout(State(ctx): State<AppContext>) -> Result<Response> {
+    let cookie = session_cookie(&ctx, String::new(), Duration::ZERO)?;
+    format::render().cookies(&[cookie])?.redirect("/")
+}
+
+#[debug_handler(state = AppContext)]
+async fn magic_link_form(page: Page) -> Result<Response> {
+    page.show("auth/magic_link.html", data!({}))
+}
+
+/// Mails a link that logs in once. The answer does not tell whether the address is known.
+#[debug_handler]
+async fn magic_link(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Form(params): Form<MagicLinkParams>,
+) -> Result<Response> {
+    if !may_use_magic_links(&params.email) {
+        return page.refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "auth/magic_link.html",
+            data!({ "problem": "error-magic-link", "email": params.email }),
+        );
+    }
+    match users::Model::find_by_email(&ctx.db, &params.email).await {
+        Ok(user) => {
+            let user = user.into_active_model().create_magic_link(&ctx.db).await?;
+            AuthMailer::send_magic_link(&ctx, &user).await?;
+        }
+        Err(ModelError::EntityNotFound) => {}
+        Err(err) => return Err(err.into()),
+    }
+    format::redirect("/check-your-mail")
+}
+
+/// Asks before it logs in: programs that follow the links in a mail do not use up this one.
+#[debug_handler]
+async fn magic_link_confirm(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    match users::Model::find_by_magic_token(&ctx.db, &token).await {
+        Ok(_) => page.show("auth/magic_link_confirm.html", data!({})),
+        Err(_) => link_is_void(&page, "/magic-link"),
+    }
+}
+
+#[debug_handler]
+async fn magic_link_login(
+    page: Page,
+    State(ctx): State<AppContext>,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    let Ok(user) = users::Model::find_by_magic_token(&ctx.db, &token).await else {
+        return link_is_void(&page, "/magic-link");
+    };
+    let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
+    log_in(&ctx, &user)
+}
+
+/// The page for a link of a mail that was used up or is too old; `again` is where to ask for
+/// another one.
+pub(super) fn link_is_void(page: &Page, again: &str) -> Result<Response> {
+    page.refuse(
+        StatusCode::NOT_FOUND,
+        "auth/void_link.html",
+        data!({ "again": again }),
+    )
+}
+
+fn log_in(ctx: &AppContext, user: &users::Model) -> Result<Response> {
+    let jwt = ctx.config.get_jwt_config()?;
+    let token = user.generate_jwt(&jwt.secret, jwt.expiration)?;
+    let cookie = session_cookie(ctx, token, Duration::from_secs(jwt.expiration))?;
+    format::render().cookies(&[cookie])?.redirect("/account")
+}
+
+/// Out of reach for scripts, not sent from other sites' pages, and not without TLS where the
+/// service is not reached without it (`server.host`).
+fn session_cookie(
+    ctx: &AppContext,
+    token: String,
+    life: Duration,
+) -> Result<cookie::Cookie<'static>> {
+    let name = cookie_name(ctx.config.get_jwt_config()?)?;
+    Ok(cookie::Cookie::build((name.to_string(), token))
+        .path("/")
+        .http_only(true)
+        .same_site(cookie::SameSite::Lax)
+        .secure(!ctx.config.server.host.starts_with("http://"))
+        .max_age(life.try_into().map_err(Error::wrap)?)
+        .build())
+}
+
+/// The cookie in which Loco looks for the JWT.
+fn cookie_name(jwt: &JWT) -> Result<&str> {
+    let locations = match &jwt.location {
+        Some(JWTLocationConfig::Single(location)) => std::slice::from_ref(location),
+        Some(JWTLocationConfig::Multiple(locations)) => locations,
+        None => &[],
+    };
+    locations
+        .iter()
+        .find_map(|location| match location {
+            JWTLocation::Cookie { name } => Some(name.as_str()),
+            _ => None,
+        })
+        .ok_or_else(|| Error::string("auth.jwt.location in config/ names no cookie"))
+}
+
+pub fn routes() -> Routes {
+    Routes::new()
+        .add("/login", get(login_form))
+        .add("/login", post(login))
+        .add("/logout", post(logout))
+        .add("/magic-link", get(magic_link_form))
+        .add("/magic-link", post(magic_link))
+        .add("/magic-link/{token}", get(magic_link_confirm))
+        .add("/magic-link/{token}", post(magic_link_login))
+}

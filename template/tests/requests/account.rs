@@ -1,0 +1,208 @@
+use loco_rs::{app::AppContext, testing::prelude::*};
+use rstest::rstest;
+use serde_json::{json, Value};
+use serial_test::serial;
+
+use {{crate_name}}::{app::App, models::users};
+
+use super::{
+    prepare_data::{self, EMAIL, PASSWORD},
+    session,
+};
+
+fn mails(ctx: &AppContext) -> usize {
+    ctx.mailer.as_ref().expect("a mailer").deliveries().count
+}
+
+fn new_user() -> Value {
+    json!({ "name": "New User", "email": EMAIL, "password": PASSWORD })
+}
+
+async fn stored(ctx: &AppContext) -> users::Model {
+    users::Model::find_by_email(&ctx.db, EMAIL)
+        .await
+        .expect("the user is stored")
+}
+
+#[tokio::test]
+#[serial]
+async fn the_mail_of_a_registration_leads_to_a_verified_address() {
+    request::<App, _, _>(|request, ctx| async move {
+        let registered = request.post("/register").form(&new_user()).await;
+        assert_eq!(registered.status_code(), 303);
+        assert_eq!(registered.header("location"), "/check-your-mail");
+        let link = prepare_data::link_in_last_mail(&ctx);
+
+        let asked = request.get(&link).await;
+        assert_eq!(asked.status_code(), 200);
+        assert!(stored(&ctx).await.email_verified_at.is_none());
+        let verified = request.post(&link).await;
+
+        assert_eq!(verified.header("location"), "/login?done=verified");
+        assert!(stored(&ctx).await.email_verified_at.is_some());
+        assert_eq!(request.get(&link).await.status_code(), 404);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_known_address_is_not_told_at_registration() {
+    request::<App, _, _>(|request, ctx| async move {
+        let first = request.post("/register").form(&new_user()).await;
+        let second = request.post("/register").form(&new_user()).await;
+
+        assert_eq!(first.status_code(), second.status_code());
+        assert_eq!(first.header("location"), second.header("location"));
+        assert_eq!(first.text(), second.text());
+        assert_eq!(mails(&ctx), 1);
+    })
+    .await;
+}
+
+#[rstest]
+#[case("name", "N", "Geben Sie einen Namen mit mindestens 2 Zeichen ein.")]
+#[case("email", "new", "Geben Sie eine E-Mail-Adresse ein")]
+#[case("password", "1234567", "Geben Sie ein längeres Passwort ein.")]
+#[tokio::test]
+#[serial]
+async fn a_faulty_field_is_named_in_the_persons_language(
+    #[case] field: &str,
+    #[case] value: &str,
+    #[case] message: &str,
+) {
+    request::<App, _, _>(|request, ctx| async move {
+        let mut form = new_user();
+        form[field] = json!(value);
+
+        let response = request
+            .post("/register")
+            .add_header("accept-language", "de")
+            .form(&form)
+            .await;
+
+        assert_eq!(response.status_code(), 422);
+        let html = response.text();
+        assert!(
+            html.contains(&format!("<a href=\"#{field}\">{message}")),
+            "{html}"
+        );
+        assert_eq!(html.matches("aria-invalid").count(), 1, "{html}");
+        assert!(
+            html.contains("value=\"new"),
+            "what was typed is lost: {html}"
+        );
+        assert!(!html.contains(PASSWORD), "{html}");
+        assert_eq!(mails(&ctx), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn what_a_person_types_is_not_html() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let form = json!({ "name": "<b>\"", "email": "<i>", "password": "" });
+
+        let html = request.post("/register").form(&form).await.text();
+
+        assert!(!html.contains("<b>") && !html.contains("<i>"), "{html}");
+        assert!(html.contains("value=\"&lt;b&gt;&quot;\""), "{html}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn the_mail_for_a_forgotten_password_leads_to_a_new_one() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let asked = request
+            .post("/forgot")
+            .form(&json!({ "email": EMAIL }))
+            .await;
+        assert_eq!(asked.header("location"), "/check-your-mail");
+        let link = prepare_data::link_in_last_mail(&ctx);
+        assert_eq!(request.get(&link).await.status_code(), 200);
+
+        let short = request
+            .post(&link)
+            .form(&json!({ "password": "1234567" }))
+            .await;
+        assert_eq!(short.status_code(), 422);
+        assert!(stored(&ctx).await.verify_password(PASSWORD));
+
+        let form = json!({ "password": "another one" });
+        let set = request.post(&link).form(&form).await;
+        assert_eq!(set.header("location"), "/login?done=password");
+        assert!(stored(&ctx).await.verify_password("another one"));
+        assert_eq!(request.get(&link).await.status_code(), 404);
+        assert_eq!(request.post(&link).form(&form).await.status_code(), 404);
+    })
+    .await;
+}
+
+#[rstest]
+#[case("/forgot")]
+#[case("/magic-link")]
+#[tokio::test]
+#[serial]
+async fn an_unknown_address_is_not_told_on_pages(#[case] path: &str) {
+    request::<App, _, _>(|request, ctx| async move {
+        let response = request
+            .post(path)
+            .form(&json!({ "email": "nobody@example.com" }))
+            .await;
+
+        assert_eq!(response.header("location"), "/check-your-mail");
+        assert_eq!(mails(&ctx), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn the_verification_mail_is_sent_again_from_the_account() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (name, value) = session::log_in(&request).await;
+        let resend = || {
+            request
+                .post("/account/verification")
+                .add_header(name.clone(), value.clone())
+        };
+
+        assert_eq!(resend().await.header("location"), "/check-your-mail");
+        assert_eq!(mails(&ctx), 2);
+
+        request.post(&prepare_data::link_in_last_mail(&ctx)).await;
+        resend().await;
+        assert_eq!(mails(&ctx), 2);
+    })
+    .await;
+}
+
+#[rstest]
+#[case("/register")]
+#[case("/login")]
+#[case("/forgot")]
+#[case("/magic-link")]
+#[case("/check-your-mail")]
+#[tokio::test]
+#[serial]
+async fn every_page_is_there_in_every_language(#[case] path: &str) {
+    request::<App, _, _>(|request, _ctx| async move {
+        for language in ["en-US", "de-DE"] {
+            let response = request
+                .get(path)
+                .add_header("accept-language", language)
+                .await;
+
+            assert_eq!(response.status_code(), 200);
+            let html = response.text();
+            assert!(html.contains(&format!("lang=\"{language}\"")), "{html}");
+            assert!(!html.contains("Unknown localization key"), "{html}");
+        }
+    })
+    .await;
+}

@@ -1,0 +1,118 @@
+use loco_rs::testing::prelude::*;
+use rstest::rstest;
+use serial_test::serial;
+
+use {{crate_name}}::app::App;
+
+#[tokio::test]
+#[serial]
+async fn home_greets() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request.get("/").await;
+
+        assert_eq!(response.status_code(), 200);
+        assert!(response.text().contains("<h1>Hello World!</h1>"));
+    })
+    .await;
+}
+
+#[rstest]
+#[case("de-AT,en;q=0.5", "de-DE")]
+#[case("en-GB,de;q=0.5", "en-US")]
+#[case("fr,de;q=0.5", "de-DE")]
+#[case("fr", "en-US")]
+#[case("?", "en-US")]
+#[tokio::test]
+#[serial]
+async fn a_page_speaks_a_language_of_the_browser(#[case] accepted: &str, #[case] language: &str) {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .get("/")
+            .add_header("accept-language", accepted)
+            .await;
+
+        let html = response.text();
+        assert!(
+            html.contains(&format!("<html lang=\"{language}\">")),
+            "{html}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_chosen_language_is_kept() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let chosen = request
+            .get("/login?lang=de-DE")
+            .add_header("accept-language", "en")
+            .await;
+        assert!(chosen.text().contains("<h1>Anmelden</h1>"));
+
+        let later = request
+            .get("/login")
+            .add_header("accept-language", "en")
+            .add_cookies(chosen.cookies())
+            .await;
+        assert!(later.text().contains("<h1>Anmelden</h1>"));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn an_error_is_a_page_for_a_person_and_json_for_a_program() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let missing = request
+            .get("/nowhere")
+            .add_header("accept", "text/html")
+            .await;
+        assert_eq!(missing.status_code(), 404);
+        assert!(missing.text().contains("<h1>Page not found</h1>"));
+
+        let person = request
+            .get("/api/auth/current")
+            .add_header("accept", "text/html")
+            .await;
+        assert_eq!(person.status_code(), 401);
+        assert!(person.text().contains("(error 401)"));
+
+        let program = request.get("/api/auth/current").await;
+        assert_eq!(program.status_code(), 401);
+        assert_eq!(program.header("content-type"), "application/json");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn the_style_sheet_is_served() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request.get("/static/style.css").await;
+
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(response.header("content-type"), "text/css");
+    })
+    .await;
+}
+
+#[rstest]
+#[case("sec-fetch-site", "cross-site")]
+#[case("sec-fetch-site", "same-site")]
+#[case("origin", "https://elsewhere.example")]
+#[tokio::test]
+#[serial]
+async fn a_form_of_another_site_is_refused(#[case] header: &str, #[case] value: &str) {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .post("/logout")
+            .add_header("host", "localhost")
+            .add_header(header, value)
+            .await;
+
+        assert_eq!(response.status_code(), 403);
+        assert!(response.maybe_cookie("auth_token").is_none());
+    })
+    .await;
+}

@@ -1,0 +1,63 @@
+//! Slow tier: a person uses the pages of a `saas-server` service in a browser.
+
+use template_tests::{Answers, Browser};
+
+/// What the page says to a wrong password.
+const REFUSED: &str = "The email address or the password is wrong.";
+
+#[test]
+fn a_person_registers_logs_in_and_out_in_a_browser() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let service = Answers::new("svc")
+        .with("starter", "saas-server")
+        .render()
+        .expect("the answers render");
+    let binary = service.build().expect("it builds");
+    let running = service.start(&binary, &[]).expect("it starts");
+
+    browser.open(&running.url("/"));
+    browser.see("Hello World!");
+    browser.photograph("server-home");
+
+    browser.follow("Register");
+    browser.see("Create an account");
+    browser.photograph("server-register");
+    browser.press("Register");
+    browser.see("Enter a name of at least 2 characters.");
+    browser.photograph("server-register-problems");
+    browser.fill("Name", "New User");
+    browser.fill("Email address", "new@example.com");
+    browser.fill("Password", "correct horse");
+    browser.press("Register");
+    browser.see("Check your mail");
+    browser.photograph("server-check-your-mail");
+
+    browser.open(&running.url("/account"));
+    assert_eq!(browser.path(), "/login", "the account is for members");
+    browser.fill("Email address", "new@example.com");
+    browser.fill("Password", "wrong");
+    browser.press("Log in");
+    browser.see(REFUSED);
+    browser.photograph("server-login-refused");
+
+    browser.fill("Password", "correct horse");
+    browser.press("Log in");
+    browser.see("new@example.com");
+    assert_eq!(browser.path(), "/account");
+    assert_eq!(browser.cookies_of_scripts(), "", "a script can read the login");
+    browser.photograph("server-account");
+
+    browser.follow("Deutsch");
+    browser.see("Ihr Konto");
+    browser.photograph("server-account-german");
+    browser.press("Abmelden");
+    browser.see("Hallo Welt!");
+    browser.open(&running.url("/account"));
+    assert_eq!(browser.path(), "/login", "the account is closed again");
+
+    browser.open(&running.url("/nowhere"));
+    browser.see("Seite nicht gefunden");
+    browser.photograph("server-not-found");
+}
