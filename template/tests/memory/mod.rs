@@ -1,5 +1,16 @@
 //! The memory of the service's own binary, as it runs.
 
+{% if memory_metrics or heap_profiling -%}
+mod admin;
+{% endif -%}
+{% if memory_metrics -%}
+mod metrics;
+{% endif -%}
+{% if heap_profiling -%}
+mod profiling;
+{% endif -%}
+{% if memory_metrics or heap_profiling %}
+{% endif -%}
 use std::process::Command;
 
 use serial_test::serial;
