@@ -71,6 +71,10 @@ pub fn routes(turn: &Turn) -> Router {
         .with_state(turn.clone())
 }
 
+fn malformed(status: StatusCode, reason: String) -> Refusal {
+    Refusal::new(status, "Bad Request", reason)
+}
+
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Format {
@@ -91,7 +95,7 @@ async fn stats(
     query: std::result::Result<Query<StatsQuery>, QueryRejection>,
 ) -> Answer<Response> {
     let Query(StatsQuery { format }) =
-        query.map_err(|rejection| Refusal::bad_request(rejection.body_text()))?;
+        query.map_err(|rejection| malformed(rejection.status(), rejection.body_text()))?;
     let json_format = matches!(format, Format::Json);
     let stats = turn.take(move || full_stats(json_format)).await?;
     let content_type = if json_format {
@@ -134,13 +138,12 @@ async fn set_decay(
     State(turn): State<Turn>,
     body: std::result::Result<Json<NewDecay>, JsonRejection>,
 ) -> Answer<Json<Decay>> {
-    let Json(new) = body.map_err(|rejection| {
-        Refusal::new(rejection.status(), "Bad Request", rejection.body_text())
-    })?;
+    let Json(new) =
+        body.map_err(|rejection| malformed(rejection.status(), rejection.body_text()))?;
     let decay = turn
         .take(move || {
             new.apply().map_err(|err| match err {
-                Error::BadRequest(reason) => Refusal::bad_request(reason),
+                Error::BadRequest(reason) => malformed(StatusCode::BAD_REQUEST, reason),
                 other => other.into(),
             })
         })

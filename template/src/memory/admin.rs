@@ -40,10 +40,6 @@ impl Refusal {
             description: description.into(),
         }
     }
-
-    pub fn bad_request(description: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "Bad Request", description)
-    }
 }
 
 impl From<Error> for Refusal {

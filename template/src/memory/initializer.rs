@@ -51,12 +51,18 @@ impl Initializer for MemoryInitializer {
         let settings = Settings::read(&ctx.config)?;
 {%- if memory_metrics %}
         if settings.has_listener() {
-            admin::start(&settings, routes(metrics::routes(ctx)?)).await?;
+            let routes = metrics::routes(ctx)?;
+            #[cfg(not(target_env = "msvc"))]
+            let routes = with_jemalloc(routes);
+            admin::start(&settings, routes).await?;
         }
         #[cfg(not(target_env = "msvc"))]
         guard::start(&settings);
 {%- else %}
-        admin::start(&settings, routes(Router::new())).await?;
+        let routes = Router::new();
+        #[cfg(not(target_env = "msvc"))]
+        let routes = with_jemalloc(routes);
+        admin::start(&settings, routes).await?;
 {%- endif %}
 {%- endif %}
         Ok(())
@@ -91,9 +97,9 @@ impl Initializer for MemoryInitializer {
 }
 {%- if memory_metrics or heap_profiling %}
 
-/// These routes, and what can be done to jemalloc.
+/// These routes, and those for what can be done to jemalloc.
 #[cfg(not(target_env = "msvc"))]
-fn routes(routes: Router) -> Router {
+fn with_jemalloc(routes: Router) -> Router {
     let turn = Turn::default();
 {%- if heap_profiling %}
     routes
@@ -102,11 +108,5 @@ fn routes(routes: Router) -> Router {
 {%- else %}
     routes.merge(actions::routes(&turn))
 {%- endif %}
-}
-
-/// These routes: there is no jemalloc to do anything to.
-#[cfg(target_env = "msvc")]
-const fn routes(routes: Router) -> Router {
-    routes
 }
 {%- endif %}

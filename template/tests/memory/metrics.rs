@@ -31,7 +31,6 @@ fn the_process_goes_by_the_names_that_prometheus_has_for_it() {
 {%- endunless %}
 }
 
-#[cfg(not(target_env = "msvc"))]
 #[test]
 #[serial]
 fn the_allocators_metrics_are_jemallocs_own_figures() {

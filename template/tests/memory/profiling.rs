@@ -1,5 +1,4 @@
 //! Heap profiles of the running service.
-#![cfg(not(target_env = "msvc"))]
 
 use serial_test::serial;
 
