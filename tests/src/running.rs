@@ -32,6 +32,8 @@ impl Running {
             .env("PORT", port.to_string())
             .env("NO_COLOR", "1")
             .env("LOCO_ENV", "development")
+            // A port of its own for the listener of the people on call, too
+            .env("MEMORY_ADMIN_BIND", "127.0.0.1:0")
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -72,6 +74,12 @@ impl Running {
             thread::sleep(Duration::from_millis(50));
         }
         Ok(running)
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The URL of a path.

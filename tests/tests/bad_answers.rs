@@ -81,7 +81,7 @@ fn a_malloc_conf_that_jemalloc_would_not_take_is_refused() {
         (":1", "no option"),
         ("dirty_decay_ms:1,", "no name:value"),
         ("dirty_decay:1", "no option"),
-        ("prof:true", "no option"),
+        ("prof:true", "needs heap_profiling = true"),
         ("dirty_decay_ms:1 ", "character"),
         ("dirty_decay_ms:\"1\"", "character"),
         ("dirty_decay_ms:'1'", "character"),

@@ -60,21 +60,32 @@ enum Source {
     Environment,
 }
 
-/// Bytes, as jemalloc defines them under `stats.*`.
-#[derive(Debug, Deserialize)]
-struct Stats {
+/// What jemalloc counts, in bytes where nothing else is said. Each is the `stats.*` of the same
+/// name in [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
     /// What the service has allocated and not freed.
-    allocated: u64,
+    pub allocated: u64,
     /// Pages that hold at least one allocation.
-    active: u64,
+    pub active: u64,
+    /// Unused pages that are kept for reuse, until `dirty_decay_ms` has passed.
+    pub dirty: u64,
+    /// Unused pages that the kernel may take (`MADV_FREE`), until `muzzy_decay_ms` has passed.
+    pub muzzy: u64,
     /// jemalloc's own book-keeping.
-    metadata: u64,
+    pub metadata: u64,
     /// Physical memory that jemalloc holds: active, metadata and unused dirty pages.
-    resident: u64,
+    pub resident: u64,
     /// Address space of active extents.
-    mapped: u64,
+    pub mapped: u64,
     /// Address space kept for later, without physical memory behind it.
-    retained: u64,
+    pub retained: u64,
+    /// How many arenas there may be.
+    pub arenas: u64,
+    /// How many background threads run.
+    pub background_threads: u64,
+    /// How often background threads have run, all together.
+    pub background_thread_runs: u64,
 }
 
 /// The parts that are read of what `malloc_stats_print` writes as JSON.
@@ -88,7 +99,10 @@ struct PrintedJemalloc {
     version: String,
     config: PrintedConfig,
     opt: BTreeMap<String, Value>,
-    stats: Stats,
+    arenas: PrintedArenas,
+    stats: PrintedStats,
+    #[serde(rename = "stats.arenas")]
+    stats_arenas: PrintedStatsArenas,
 }
 
 #[derive(Deserialize)]
@@ -96,7 +110,69 @@ struct PrintedConfig {
     malloc_conf: String,
 }
 
+#[derive(Deserialize)]
+struct PrintedArenas {
+    narenas: u64,
+    page: u64,
+}
+
+#[derive(Deserialize)]
+struct PrintedStats {
+    allocated: u64,
+    active: u64,
+    metadata: u64,
+    resident: u64,
+    mapped: u64,
+    retained: u64,
+    background_thread: PrintedBackgroundThread,
+}
+
+#[derive(Deserialize)]
+struct PrintedBackgroundThread {
+    num_threads: u64,
+    num_runs: u64,
+}
+
+#[derive(Deserialize)]
+struct PrintedStatsArenas {
+    merged: PrintedMerged,
+}
+
+/// All arenas together, in pages.
+#[derive(Deserialize)]
+struct PrintedMerged {
+    pdirty: u64,
+    pmuzzy: u64,
+}
+
+impl From<&PrintedJemalloc> for Stats {
+    fn from(printed: &PrintedJemalloc) -> Self {
+        let PrintedJemalloc {
+            arenas,
+            stats,
+            stats_arenas: PrintedStatsArenas { merged },
+            ..
+        } = printed;
+        Self {
+            allocated: stats.allocated,
+            active: stats.active,
+            dirty: merged.pdirty * arenas.page,
+            muzzy: merged.pmuzzy * arenas.page,
+            metadata: stats.metadata,
+            resident: stats.resident,
+            mapped: stats.mapped,
+            retained: stats.retained,
+            arenas: arenas.narenas,
+            background_threads: stats.background_thread.num_threads,
+            background_thread_runs: stats.background_thread.num_runs,
+        }
+    }
+}
+
 impl Allocator {
+    /// The name of the memory profile.
+    pub const PROFILE: &'static str = PROFILE;
+
     /// Asks jemalloc for its options and statistics.
     ///
     /// # Errors
@@ -105,7 +181,6 @@ impl Allocator {
     pub fn read() -> Result<Self> {
         let mut options = Options::default();
         options.json_format = true;
-        options.skip_merged_arenas = true;
         options.skip_per_arena = true;
         options.skip_bin_size_classes = true;
         options.skip_large_size_classes = true;
@@ -117,8 +192,8 @@ impl Allocator {
 
         Ok(Self {
             settings: settings(&jemalloc.config.malloc_conf, &jemalloc.opt),
+            stats: Stats::from(&jemalloc),
             version: jemalloc.version,
-            stats: jemalloc.stats,
             serves_rust: serves_rust()?,
         })
     }
@@ -153,15 +228,23 @@ impl Allocator {
         }
     }
 
-    /// `5.3.1` of `5.3.1-0-g81034ce1…`.
-    fn release(&self) -> &str {
+    /// What jemalloc counts.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// jemalloc's version: `5.3.1` of `5.3.1-0-g81034ce1…`.
+    #[must_use]
+    pub fn release(&self) -> &str {
         self.version
             .split_once('-')
             .map_or(self.version.as_str(), |(release, _)| release)
     }
 
     /// The options in effect as jemalloc writes them: `name:value,name:value`.
-    fn options(&self) -> String {
+    #[must_use]
+    pub fn options(&self) -> String {
         let reported: Vec<String> = self
             .settings
             .iter()
@@ -241,6 +324,8 @@ impl fmt::Display for Allocator {
         for (name, bytes) in [
             ("allocated", self.stats.allocated),
             ("active", self.stats.active),
+            ("dirty", self.stats.dirty),
+            ("muzzy", self.stats.muzzy),
             ("metadata", self.stats.metadata),
             ("resident", self.stats.resident),
             ("mapped", self.stats.mapped),
@@ -248,7 +333,11 @@ impl fmt::Display for Allocator {
         ] {
             writeln!(f, "{name:<12}{:>12}", mebibytes(bytes))?;
         }
-        Ok(())
+        writeln!(
+            f,
+            "arenas      {:>8}\nbackground threads: {}, which have run {} times",
+            self.stats.arenas, self.stats.background_threads, self.stats.background_thread_runs
+        )
     }
 }
 

@@ -7,6 +7,10 @@
 //!
 //! The profile is built in: `.cargo/config.toml` holds it.
 {%- endunless %}
+{%- if memory_metrics or heap_profiling %}
+//!
+//! `admin` is the listener for the people on call; `docs/memory.md` is written for them.
+{%- endif %}
 
 {% if memory_profile == "system" -%}
 mod initializer;
@@ -16,10 +20,36 @@ pub mod task;
 
 use system as allocator;
 {%- else -%}
+{% if memory_metrics or heap_profiling -%}
+#[cfg(not(target_env = "msvc"))]
+mod actions;
+mod admin;
+{% endif -%}
+{% if memory_metrics -%}
+mod cgroup;
+{% endif -%}
+{% if memory_metrics or heap_profiling -%}
+#[cfg(not(target_env = "msvc"))]
+mod control;
+{% endif -%}
+{% if memory_metrics -%}
+#[cfg(not(target_env = "msvc"))]
+mod guard;
+{% endif -%}
 mod initializer;
 #[cfg(not(target_env = "msvc"))]
 mod jemalloc;
+{% if memory_metrics -%}
+mod metrics;
+{% endif -%}
 mod process;
+{% if heap_profiling -%}
+#[cfg(not(target_env = "msvc"))]
+mod profiling;
+{% endif -%}
+{% if memory_metrics or heap_profiling -%}
+mod settings;
+{% endif -%}
 #[cfg(target_env = "msvc")]
 mod system;
 pub mod task;
@@ -32,6 +62,9 @@ use system as allocator;
 
 pub use initializer::MemoryInitializer;
 pub use process::Process;
+{%- if memory_metrics or heap_profiling %}
+pub use settings::Settings;
+{%- endif %}
 
 pub use allocator::Allocator;
 

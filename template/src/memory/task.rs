@@ -1,5 +1,9 @@
 use loco_rs::prelude::*;
 
+{% if memory_metrics or heap_profiling -%}
+#[cfg(not(target_env = "msvc"))]
+use super::{actions::full_stats, control::purge, mebibytes};
+{% endif -%}
 use super::{Allocator, Process};
 
 /// Prints the allocator's options and statistics, and the memory of the process.
@@ -14,9 +18,30 @@ impl Task for Memory {
         }
     }
 
-    async fn run(&self, _ctx: &AppContext, _vars: &task::Vars) -> Result<()> {
+    async fn run(&self, _ctx: &AppContext, {% if memory_metrics or heap_profiling %}vars{% else %}_vars{% endif %}: &task::Vars) -> Result<()> {
         print!("{}", Allocator::read()?);
         println!("{}", Process::read()?);
+{%- if memory_metrics or heap_profiling %}
+        #[cfg(not(target_env = "msvc"))]
+        act(vars)?;
+{%- endif %}
         Ok(())
     }
 }
+{%- if memory_metrics or heap_profiling %}
+
+/// `purge:true` returns unused memory and says how much, `stats:true` prints all that jemalloc
+/// counts: of the task's own process, not of a service that runs beside it.
+#[cfg(not(target_env = "msvc"))]
+fn act(vars: &task::Vars) -> Result<()> {
+    let is_asked = |name: &str| vars.cli.get(name).is_some_and(|value| value == "true");
+    if is_asked("purge") {
+        let purged = purge()?;
+        println!("{:<12}{:>12}", "returned", mebibytes(purged.returned_bytes));
+    }
+    if is_asked("stats") {
+        println!("{}", String::from_utf8_lossy(&full_stats(false)?));
+    }
+    Ok(())
+}
+{%- endif %}

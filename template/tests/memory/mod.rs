@@ -1,5 +1,19 @@
 //! The memory of the service's own binary, as it runs.
 
+{% if memory_metrics or heap_profiling -%}
+#[cfg(not(target_env = "msvc"))]
+mod admin;
+{% endif -%}
+{% if memory_metrics -%}
+#[cfg(not(target_env = "msvc"))]
+mod metrics;
+{% endif -%}
+{% if heap_profiling -%}
+#[cfg(not(target_env = "msvc"))]
+mod profiling;
+{% endif -%}
+{% if memory_metrics or heap_profiling %}
+{% endif -%}
 use std::process::Command;
 
 use serial_test::serial;

@@ -1,0 +1,157 @@
+//! What the people on call can do without a restart.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{
+        rejection::{JsonRejection, QueryRejection},
+        Query, State,
+    },
+    http::StatusCode,
+    routing::{get, post},
+    Json, Router,
+};
+use loco_rs::prelude::*;
+use serde::Deserialize;
+use tikv_jemalloc_ctl::stats_print::{stats_print, Options};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::{
+    admin::{Answer, Refusal},
+    control::{purge, Decay, NewDecay, Purged},
+};
+
+/// One of them at a time: each holds locks of the allocator and takes CPU time from the requests.
+#[derive(Clone)]
+pub struct Turn(Arc<Semaphore>);
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Turn {
+    /// Does the work on a thread that may block, unless another is under way. It is done to its end
+    /// even if nobody waits for the answer any more.
+    ///
+    /// # Errors
+    ///
+    /// 409 where another is under way, or the work's own.
+    pub async fn take<T, E>(
+        &self,
+        work: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
+    ) -> Answer<T>
+    where
+        T: Send + 'static,
+        E: Into<Refusal> + Send + 'static,
+    {
+        let Ok(turn) = Arc::clone(&self.0).try_acquire_owned() else {
+            return Err(Refusal::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Another purge, change or profile is under way: try again when it is done",
+            ));
+        };
+        spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
+        .map_err(|err| Refusal::from(Error::msg(err)))?
+        .map_err(Into::into)
+    }
+}
+
+pub fn routes(turn: &Turn) -> Router {
+    Router::new()
+        .route("/memory/stats", get(stats))
+        .route("/memory/purge", post(purge_now))
+        .route("/memory/decay", get(decay).put(set_decay))
+        .with_state(turn.clone())
+}
+
+fn malformed(status: StatusCode, reason: String) -> Refusal {
+    Refusal::new(status, "Bad Request", reason)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatsQuery {
+    #[serde(default)]
+    format: Format,
+}
+
+async fn stats(
+    State(turn): State<Turn>,
+    query: std::result::Result<Query<StatsQuery>, QueryRejection>,
+) -> Answer<Response> {
+    let Query(StatsQuery { format }) =
+        query.map_err(|rejection| malformed(rejection.status(), rejection.body_text()))?;
+    let json_format = matches!(format, Format::Json);
+    let stats = turn.take(move || full_stats(json_format)).await?;
+    let content_type = if json_format {
+        "application/json"
+    } else {
+        "text/plain; charset=utf-8"
+    };
+    Ok(([(axum::http::header::CONTENT_TYPE, content_type)], stats).into_response())
+}
+
+/// All that jemalloc counts, arena by arena and size by size.
+///
+/// # Errors
+///
+/// When jemalloc's answer cannot be read.
+pub fn full_stats(json_format: bool) -> Result<Vec<u8>> {
+    let mut options = Options::default();
+    options.json_format = json_format;
+    let mut stats = Vec::new();
+    stats_print(&mut stats, options)?;
+    Ok(stats)
+}
+
+async fn purge_now(State(turn): State<Turn>) -> Answer<Json<Purged>> {
+    let purged = turn.take(purge).await?;
+    tracing::info!(
+        returned_bytes = purged.returned_bytes,
+        rss_bytes = purged.rss_after_bytes,
+        took_ms = purged.took_ms,
+        "memory purged"
+    );
+    Ok(Json(purged))
+}
+
+async fn decay() -> Answer<Json<Decay>> {
+    Ok(Json(Decay::read()?))
+}
+
+async fn set_decay(
+    State(turn): State<Turn>,
+    body: std::result::Result<Json<NewDecay>, JsonRejection>,
+) -> Answer<Json<Decay>> {
+    let Json(new) =
+        body.map_err(|rejection| malformed(rejection.status(), rejection.body_text()))?;
+    let decay = turn
+        .take(move || {
+            new.apply().map_err(|err| match err {
+                Error::BadRequest(reason) => malformed(StatusCode::BAD_REQUEST, reason),
+                other => other.into(),
+            })
+        })
+        .await?;
+    tracing::info!(
+        dirty_decay_ms = decay.dirty_decay_ms,
+        muzzy_decay_ms = decay.muzzy_decay_ms,
+        "memory decay changed"
+    );
+    Ok(Json(decay))
+}

@@ -1,0 +1,237 @@
+//! The cgroup of the process, with the memory limit that it lives under.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use loco_rs::prelude::*;
+
+/// Version 1 writes the largest multiple of a page where there is no limit.
+const NO_LIMIT: u64 = 1 << 62;
+
+/// The nearest cgroup that has a memory limit, or the process's own.
+#[derive(Debug)]
+pub struct Cgroup {
+    directory: PathBuf,
+    files: &'static Files,
+}
+
+/// Memory in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub current: u64,
+    /// `current` without the file pages that the kernel drops before it kills anybody.
+    pub working_set: u64,
+    pub limit: Option<u64>,
+}
+
+/// The share of the last 10 s in which tasks waited for memory
+/// ([PSI](https://docs.kernel.org/accounting/psi.html)).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pressure {
+    /// Some waited.
+    pub some: f64,
+    /// All waited.
+    pub full: f64,
+}
+
+/// How a version of cgroups calls its files.
+#[derive(Debug)]
+struct Files {
+    usage: &'static str,
+    limit: &'static str,
+    inactive_file: &'static str,
+}
+
+const V2: Files = Files {
+    usage: "memory.current",
+    limit: "memory.max",
+    inactive_file: "inactive_file ",
+};
+const V1: Files = Files {
+    usage: "memory.usage_in_bytes",
+    limit: "memory.limit_in_bytes",
+    inactive_file: "total_inactive_file ",
+};
+
+impl Cgroup {
+    /// Finds the cgroup of this process, or the one of that directory.
+    #[must_use]
+    pub fn find(directory: Option<&Path>) -> Option<Self> {
+        if let Some(directory) = directory {
+            return Self::at(directory);
+        }
+        // `0::/path` is version 2, `4:memory:/path` version 1: cgroups(7)
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let candidates: Vec<Self> = own
+            .lines()
+            .filter_map(|line| {
+                let (_, line) = line.split_once(':')?;
+                let (controllers, path) = line.split_once(':')?;
+                if controllers.is_empty() {
+                    Some(("/sys/fs/cgroup", path))
+                } else {
+                    let memory = controllers.split(',').any(|name| name == "memory");
+                    memory.then_some(("/sys/fs/cgroup/memory", path))
+                }
+            })
+            .flat_map(|(root, path)| {
+                let own = Path::new(root).join(path.trim_start_matches('/'));
+                let ancestors: Vec<PathBuf> = own
+                    .ancestors()
+                    .take_while(|directory| directory.starts_with(root))
+                    .map(Path::to_path_buf)
+                    .collect();
+                ancestors
+            })
+            .filter_map(|directory| Self::at(&directory))
+            .collect();
+        let limited = candidates
+            .iter()
+            .position(|cgroup| cgroup.usage().is_ok_and(|usage| usage.limit.is_some()));
+        candidates.into_iter().nth(limited.unwrap_or(0))
+    }
+
+    fn at(directory: &Path) -> Option<Self> {
+        [&V2, &V1]
+            .into_iter()
+            .find(|files| directory.join(files.usage).exists())
+            .map(|files| Self {
+                directory: directory.to_path_buf(),
+                files,
+            })
+    }
+
+    /// Reads the figures.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not give them.
+    pub fn usage(&self) -> Result<Usage> {
+        let current = self
+            .number(self.files.usage)?
+            .ok_or_else(|| Error::string("the cgroup's use of memory is no number"))?;
+        let stat = self.read("memory.stat")?;
+        let inactive_file: u64 = stat
+            .lines()
+            .find_map(|line| line.strip_prefix(self.files.inactive_file)?.parse().ok())
+            .unwrap_or(0);
+        Ok(Usage {
+            current,
+            working_set: current.saturating_sub(inactive_file),
+            limit: self
+                .number(self.files.limit)?
+                .filter(|limit| *limit < NO_LIMIT),
+        })
+    }
+
+    /// Reads how much tasks have waited for memory. Version 1 and older kernels do not tell.
+    #[must_use]
+    pub fn pressure(&self) -> Option<Pressure> {
+        let pressure = self.read("memory.pressure").ok()?;
+        // `some avg10=1.23 avg60=…`, in per cent
+        let share = |of: &str| -> Option<f64> {
+            let line = pressure.lines().find_map(|line| line.strip_prefix(of))?;
+            let percent = line.trim().strip_prefix("avg10=")?.split(' ').next()?;
+            Some(percent.parse::<f64>().ok()? / 100.0)
+        };
+        Some(Pressure {
+            some: share("some")?,
+            full: share("full")?,
+        })
+    }
+
+    /// `None` for `max`.
+    fn number(&self, file: &str) -> Result<Option<u64>> {
+        Ok(self.read(file)?.trim().parse().ok())
+    }
+
+    fn read(&self, file: &str) -> Result<String> {
+        Ok(fs::read_to_string(self.directory.join(file))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory with these files; its name is the test's.
+    fn cgroup(name: &str, files: &[(&str, &str)]) -> Cgroup {
+        let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        for (file, text) in files {
+            fs::write(directory.join(file), text).expect("a file");
+        }
+        Cgroup::find(Some(&directory)).expect("a cgroup")
+    }
+
+    #[test]
+    fn version_2_is_read() {
+        let cgroup = cgroup(
+            "cgroup-v2",
+            &[
+                ("memory.current", "1000\n"),
+                ("memory.max", "4000\n"),
+                ("memory.stat", "anon 700\ninactive_file 200\n"),
+                (
+                    "memory.pressure",
+                    "some avg10=1.50 avg60=0.00 avg300=0.00 total=9\n\
+                     full avg10=0.25 avg60=0.00 avg300=0.00 total=4\n",
+                ),
+            ],
+        );
+
+        assert_eq!(
+            cgroup.usage().expect("figures"),
+            Usage {
+                current: 1000,
+                working_set: 800,
+                limit: Some(4000)
+            }
+        );
+        assert_eq!(
+            cgroup.pressure(),
+            Some(Pressure {
+                some: 0.015,
+                full: 0.0025
+            })
+        );
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        let cgroup = cgroup(
+            "cgroup-v1",
+            &[
+                ("memory.usage_in_bytes", "1000\n"),
+                ("memory.limit_in_bytes", "9223372036854771712\n"),
+                ("memory.stat", "inactive_file 1\ntotal_inactive_file 300\n"),
+            ],
+        );
+
+        assert_eq!(
+            cgroup.usage().expect("figures"),
+            Usage {
+                current: 1000,
+                working_set: 700,
+                limit: None
+            }
+        );
+        assert_eq!(cgroup.pressure(), None);
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        let cgroup = cgroup(
+            "cgroup-max",
+            &[
+                ("memory.current", "1000\n"),
+                ("memory.max", "max\n"),
+                ("memory.stat", "anon 700\n"),
+            ],
+        );
+
+        assert_eq!(cgroup.usage().expect("figures").limit, None);
+    }
+}

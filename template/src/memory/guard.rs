@@ -1,0 +1,164 @@
+//! A last resort before the OOM killer: near the cgroup's limit, unused pages are returned at once.
+
+use std::time::{Duration, Instant};
+
+use loco_rs::prelude::*;
+use metrics::{counter, describe_counter};
+use tokio::{
+    task::spawn_blocking,
+    time::{interval, MissedTickBehavior},
+};
+
+use super::{
+    cgroup::{Cgroup, Usage},
+    control::{purge, Purged},
+    Settings,
+};
+
+const PURGES: &str = "memory_guard_purges_total";
+/// How often the cgroup is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// The least time between two purges: what the first has returned, the second cannot.
+const PAUSE: Duration = Duration::from_secs(10);
+
+struct Guard {
+    cgroup: Cgroup,
+    percent: u8,
+    is_near: bool,
+    last_purge: Option<Instant>,
+}
+
+/// Watches the cgroup, where the settings ask for it.
+pub fn start(settings: &Settings) {
+    if settings.guard_percent == 0 {
+        return;
+    }
+    let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
+        tracing::warn!("settings.memory.guard_percent has no effect: there is no cgroup");
+        return;
+    };
+    describe_counter!(PURGES, "Purges because the cgroup came near its limit.");
+    counter!(PURGES).absolute(0);
+
+    let mut guard = Guard {
+        cgroup,
+        percent: settings.guard_percent,
+        is_near: false,
+        last_purge: None,
+    };
+    tokio::spawn(async move {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let looked = spawn_blocking(move || {
+                let result = guard.look();
+                (guard, result)
+            });
+            match looked.await {
+                Ok((looked_after, Ok(_))) => guard = looked_after,
+                Ok((_, Err(err))) => {
+                    tracing::error!(%err, "the memory guard ends");
+                    return;
+                }
+                Err(err) => {
+                    tracing::error!(%err, "the memory guard ends");
+                    return;
+                }
+            }
+        }
+    });
+}
+
+impl Guard {
+    /// Purges where the limit is near. Each time that it comes near is logged once.
+    fn look(&mut self) -> Result<Option<Purged>> {
+        let Usage {
+            working_set,
+            limit: Some(limit),
+            ..
+        } = self.cgroup.usage()?
+        else {
+            return Ok(None);
+        };
+        let was_near = self.is_near;
+        self.is_near =
+            u128::from(working_set) * 100 >= u128::from(limit) * u128::from(self.percent);
+        let has_just_purged = self.last_purge.is_some_and(|at| at.elapsed() < PAUSE);
+        if !self.is_near || has_just_purged {
+            return Ok(None);
+        }
+
+        let purged = purge()?;
+        self.last_purge = Some(Instant::now());
+        counter!(PURGES).increment(1);
+        if !was_near {
+            tracing::warn!(
+                working_set_bytes = working_set,
+                limit_bytes = limit,
+                guard_percent = self.percent,
+                returned_bytes = purged.returned_bytes,
+                "memory is near the cgroup's limit: purged"
+            );
+        }
+        Ok(Some(purged))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::*;
+
+    /// A cgroup in files of the same form, and a guard at 90 % of its limit of 1000 bytes.
+    fn guarded(name: &str) -> (PathBuf, Guard) {
+        let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        fs::write(directory.join("memory.max"), "1000\n").expect("a file");
+        fs::write(directory.join("memory.stat"), "inactive_file 100\n").expect("a file");
+        set_usage(&directory, 0);
+        let guard = Guard {
+            cgroup: Cgroup::find(Some(&directory)).expect("a cgroup"),
+            percent: 90,
+            is_near: false,
+            last_purge: None,
+        };
+        (directory, guard)
+    }
+
+    fn set_usage(directory: &std::path::Path, bytes: u64) {
+        fs::write(directory.join("memory.current"), format!("{bytes}\n")).expect("a file");
+    }
+
+    #[test]
+    fn purges_near_the_limit_and_not_before() {
+        let (cgroup, mut guard) = guarded("guard-near");
+
+        // 899 without the file pages
+        set_usage(&cgroup, 999);
+        assert!(guard.look().expect("a look").is_none());
+        set_usage(&cgroup, 1000);
+        assert!(guard.look().expect("a look").is_some());
+    }
+
+    #[test]
+    fn does_not_purge_again_at_once() {
+        let (cgroup, mut guard) = guarded("guard-again");
+
+        set_usage(&cgroup, 1000);
+        assert!(guard.look().expect("a look").is_some());
+        assert!(guard.look().expect("a look").is_none());
+        guard.last_purge = Instant::now().checked_sub(PAUSE);
+        assert!(guard.look().expect("a look").is_some());
+    }
+
+    #[test]
+    fn a_cgroup_without_a_limit_is_left_alone() {
+        let (cgroup, mut guard) = guarded("guard-max");
+
+        fs::write(cgroup.join("memory.max"), "max\n").expect("a file");
+        set_usage(&cgroup, 1000);
+        assert!(guard.look().expect("a look").is_none());
+    }
+}

@@ -1,0 +1,137 @@
+//! Metrics in Prometheus' text format. What the allocator, the process and the system count is read
+//! when somebody asks for it; only requests are counted as they come.
+
+#[cfg(not(target_env = "msvc"))]
+mod allocator;
+mod cgroup;
+{%- unless starter == "lightweight" %}
+mod database;
+{%- endunless %}
+pub mod http;
+{%- if background == "postgres" or background == "sqlite" %}
+mod jobs;
+{%- endif %}
+mod process;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{http::header, Router};
+use loco_rs::prelude::*;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::{
+    sync::Mutex,
+    task::spawn_blocking,
+    time::{interval, MissedTickBehavior},
+};
+
+use super::{admin::Answer, cgroup::Cgroup, Settings};
+
+/// How often the samples of histograms are put into their buckets, whether anybody asks or not: they
+/// would pile up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+struct Metrics {
+{%- unless starter == "lightweight" %}
+    ctx: AppContext,
+{%- endunless %}
+{%- if background == "postgres" or background == "sqlite" %}
+    jobs: jobs::Jobs,
+{%- endif %}
+    cgroup: Option<Cgroup>,
+    recorder: &'static PrometheusHandle,
+    /// One at a time: reading takes locks of the allocator and of the process's memory.
+    turn: Mutex<()>,
+}
+
+/// Starts to count, and gives the route that tells.
+///
+/// # Errors
+///
+/// When the settings cannot be read, or something else of the process collects metrics already.
+pub fn routes(ctx: &AppContext) -> Result<Router> {
+    let settings = Settings::read(&ctx.config)?;
+    let metrics = Metrics {
+{%- unless starter == "lightweight" %}
+        ctx: ctx.clone(),
+{%- endunless %}
+{%- if background == "postgres" or background == "sqlite" %}
+        jobs: jobs::Jobs::default(),
+{%- endif %}
+        cgroup: Cgroup::find(settings.cgroup.as_deref()),
+        recorder: recorder()?,
+        turn: Mutex::default(),
+    };
+    Ok(Router::new()
+        .route("/metrics", get(metrics_of))
+        .with_state(Arc::new(metrics)))
+}
+
+/// The process's only recorder: the macros of the crate `metrics` write to it from anywhere.
+fn recorder() -> Result<&'static PrometheusHandle> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(recorder) = RECORDER.get() {
+        return Ok(recorder);
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Full(http::DURATION.to_string()),
+            &http::DURATION_BUCKETS,
+        )
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(Error::msg)?;
+    #[cfg(not(target_env = "msvc"))]
+    allocator::describe();
+    cgroup::describe();
+{%- unless starter == "lightweight" %}
+    database::describe();
+{%- endunless %}
+    http::describe();
+{%- if background == "postgres" or background == "sqlite" %}
+    jobs::describe();
+{%- endif %}
+    process::describe();
+
+    let upkeep = recorder.clone();
+    tokio::spawn(async move {
+        let mut tick = interval(UPKEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(RECORDER.get_or_init(|| recorder))
+}
+
+async fn metrics_of(State(metrics): State<Arc<Metrics>>) -> Answer<Response> {
+    let _turn = metrics.turn.lock().await;
+{%- unless starter == "lightweight" %}
+    database::read(&metrics.ctx.db);
+{%- endunless %}
+{%- if background == "postgres" or background == "sqlite" %}
+    metrics.jobs.read(&metrics.ctx.config).await;
+{%- endif %}
+    let of_the_system = Arc::clone(&metrics);
+    spawn_blocking(move || -> Result<()> {
+        #[cfg(not(target_env = "msvc"))]
+        allocator::read()?;
+        process::read()?;
+        if let Some(cgroup) = &of_the_system.cgroup {
+            cgroup::read(cgroup)?;
+        }
+        Ok(())
+    })
+    .await
+    .map_err(Error::msg)??;
+    let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
+    Ok(([content_type], metrics.recorder.render()).into_response())
+}
+
+/// A gauge takes a float, which is exact up to 8 PiB.
+#[allow(clippy::cast_precision_loss)]
+fn set(gauge: &'static str, value: u64) {
+    metrics::gauge!(gauge).set(value as f64);
+}

@@ -1,0 +1,79 @@
+//! What Prometheus reads.
+
+use serial_test::serial;
+
+use super::admin::Service;
+
+/// The value of the first line that begins so.
+fn value(metrics: &str, series: &str) -> f64 {
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {series} in:\n{metrics}"))
+}
+
+#[test]
+#[serial]
+fn the_process_goes_by_the_names_that_prometheus_has_for_it() {
+    let service = Service::start(&[]);
+
+    let answer = service.get("/metrics");
+
+    assert!(answer
+        .head
+        .contains("content-type: text/plain; version=0.0.4"));
+    let metrics = answer.text();
+    let rss = value(metrics, "process_resident_memory_bytes ");
+    assert!(rss > 1e6);
+    assert!(value(metrics, "process_threads ") >= 1.0);
+{%- unless starter == "lightweight" %}
+    assert!(value(metrics, "database_connections_max ") >= 1.0);
+{%- endunless %}
+}
+
+#[test]
+#[serial]
+fn the_allocators_metrics_are_jemallocs_own_figures() {
+    let service = Service::start(&[]);
+    let metrics = service.get("/metrics");
+    let metrics = metrics.text();
+    let stats = service.get("/memory/stats?format=json").json();
+
+    for name in ["allocated", "active", "metadata", "resident", "mapped"] {
+        let metric = value(metrics, &format!("jemalloc_{name}_bytes "));
+        let own = stats["jemalloc"]["stats"][name].as_f64().expect("bytes");
+        // The two are read one after the other.
+        assert!((metric / own - 1.0).abs() < 0.1, "{name}: {metric}, {own}");
+    }
+    let info = metrics
+        .lines()
+        .find(|line| line.starts_with("jemalloc_info{version=\"5."))
+        .expect("the allocator's version");
+    assert!(info.contains(concat!(
+        "profile=\"",
+        env!("MEMORY_PROFILE"),
+        "\",options=\""
+    )));
+}
+
+#[test]
+#[serial]
+fn requests_are_counted_by_the_template_of_their_route() {
+    let service = Service::start(&[]);
+
+    for path in ["/_ping", "/_ping", "/nowhere/1", "/nowhere/2"] {
+        service.public(path);
+    }
+
+    let metrics = service.get("/metrics");
+    let metrics = metrics.text();
+    let count = |route: &str, status: &str| {
+        let labels = format!("method=\"GET\",route=\"{route}\",status=\"{status}\"");
+        let series = ["http_request_duration_seconds_count{", &labels, "} "].concat();
+        value(metrics, &series)
+    };
+    assert!(count("/_ping", "200") >= 2.0);
+    assert!(count("none", "404") >= 2.0);
+    assert!(!metrics.contains("nowhere"));
+    assert!(value(metrics, "http_requests_in_flight ") < 1.0);
+}

@@ -1,0 +1,558 @@
+//! Slow tier: what the people on call see and do. One service is built, with everything for them,
+//! on jemalloc's own defaults, under which an idle service keeps its memory.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use template_tests::{repository, Answers, Rendered, Running};
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// What a developer might add by mistake: each call keeps 10 MiB. And a burst: 200 MiB in pieces of
+/// 64 KiB, freed at its end.
+const PLANTED: &str = r#"
+static KEPT: std::sync::Mutex<Vec<Vec<u8>>> = std::sync::Mutex::new(Vec::new());
+
+#[inline(never)]
+fn keep_ten_mebibytes() {
+    KEPT.lock().expect("a lock").push(vec![1; 10 << 20]);
+}
+
+async fn leak() -> Result<Response> {
+    keep_ten_mebibytes();
+    format::empty()
+}
+
+async fn burst() -> Result<Response> {
+    drop((0..3200).map(|_| vec![1_u8; 64 << 10]).collect::<Vec<_>>());
+    format::empty()
+}
+"#;
+
+fn answers() -> Answers {
+    Answers::new("svc")
+        .with("starter", "lightweight")
+        .with("memory_profile", "jemalloc")
+        .with("memory_metrics", "true")
+        .with("heap_profiling", "true")
+}
+
+/// The service with the planted routes, and its binary; built once.
+fn service() -> &'static (Rendered, PathBuf) {
+    static SERVICE: OnceLock<(Rendered, PathBuf)> = OnceLock::new();
+    SERVICE.get_or_init(|| {
+        let service = answers().render().expect("the answers render");
+        let home = service.root().join("src/controllers/home.rs");
+        let routes = r#".add("/", get(current))"#;
+        let text = fs::read_to_string(&home).expect("the controller");
+        assert!(text.contains(routes));
+        let text = text.replace(
+            routes,
+            r#".add("/", get(current)).add("/leak", get(leak)).add("/burst", get(burst))"#,
+        );
+        fs::write(&home, text + PLANTED).expect("the controller");
+        let binary = service.build().expect("it builds");
+        (service, binary)
+    })
+}
+
+/// A running service and its listener for the people on call.
+struct OnCall {
+    service: Running,
+    listener: String,
+}
+
+impl OnCall {
+    fn start(env: &[(&str, &str)]) -> Self {
+        let (rendered, binary) = service();
+        let mut service = rendered.start(binary, env).expect("it starts");
+        let log = service.log();
+        let (_, rest) = log
+            .split_once("memory listener address=")
+            .unwrap_or_else(|| panic!("no listener:\n{log}"));
+        let address = rest.split_whitespace().next().expect("an address");
+        Self {
+            listener: format!("http://{address}"),
+            service,
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        ureq::get(format!("{}{path}", self.listener))
+            .call()
+            .unwrap_or_else(|err| panic!("{path}: {err}"))
+            .body_mut()
+            .read_to_string()
+            .expect("text")
+    }
+
+    fn post(&self, path: &str) -> Value {
+        ureq::post(format!("{}{path}", self.listener))
+            .send_empty()
+            .unwrap_or_else(|err| panic!("{path}: {err}"))
+            .body_mut()
+            .read_json()
+            .expect("JSON")
+    }
+
+    /// The value of a metric without labels.
+    fn metric(&self, name: &str) -> f64 {
+        let metrics = self.get("/metrics");
+        metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in:\n{metrics}"))
+    }
+
+    fn call(&self, path: &str, times: usize) {
+        for _ in 0..times {
+            self.service.get(path).expect("2xx");
+        }
+    }
+
+    /// A figure of the kernel's for this process, in bytes.
+    fn rollup(&self, field: &str) -> f64 {
+        let path = format!("/proc/{}/smaps_rollup", self.service.pid());
+        let rollup = fs::read_to_string(path).expect("smaps_rollup");
+        let line = rollup
+            .lines()
+            .find_map(|line| line.strip_prefix(field))
+            .unwrap_or_else(|| panic!("no {field} in {rollup}"));
+        let kibibytes = line.trim().trim_end_matches(" kB").parse::<f64>();
+        kibibytes.expect("a number") * 1024.0
+    }
+}
+
+/// Two figures that are read one after the other may differ by 3 % or 2 MiB.
+fn assert_agree(name: &str, one: f64, other: f64) {
+    assert!(
+        (one - other).abs() <= (0.03 * other).max(2.0 * MIB),
+        "{name}: {:.1} MiB and {:.1} MiB",
+        one / MIB,
+        other / MIB
+    );
+}
+
+/// Whether the program is there; it must be in CI.
+fn has(program: &str) -> bool {
+    let has = Command::new(program).arg("--version").output().is_ok();
+    if !has {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI has no {program} (Debian's package prometheus)"
+        );
+        eprintln!("\n\nSKIPPED: there is no {program} (Debian's package prometheus)\n\n");
+    }
+    has
+}
+
+fn promtool(args: &[&str], input: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool runs");
+    promtool
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes())
+        .expect("its input");
+    let output = promtool.wait_with_output().expect("it ends");
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "promtool {args:?}: {text}");
+    if args.starts_with(&["check", "metrics"]) {
+        assert_eq!(text, "", "promtool has remarks");
+    }
+}
+
+#[test]
+fn the_service_is_clean_and_its_own_tests_pass() {
+    let service = answers().render().expect("the answers render");
+    service
+        .run(&["fmt", "--all", "--check"])
+        .expect("it is formatted");
+    service.run(&["test"]).expect("its own tests pass");
+    service
+        .run(&[
+            "clippy",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+            "-W",
+            "clippy::pedantic",
+            "-W",
+            "clippy::nursery",
+            "-Wrust-2018-idioms",
+        ])
+        .expect("clippy is content");
+}
+
+#[test]
+fn the_figures_are_those_of_jemalloc_and_of_the_kernel() {
+    let on_call = OnCall::start(&[]);
+    on_call.call("/api/leak", 10);
+    on_call.call("/api/burst", 1);
+
+    let stats: Value =
+        serde_json::from_str(&on_call.get("/memory/stats?format=json")).expect("JSON");
+    for name in [
+        "allocated",
+        "active",
+        "metadata",
+        "resident",
+        "mapped",
+        "retained",
+    ] {
+        let own = stats["jemalloc"]["stats"][name].as_f64().expect("bytes");
+        assert_agree(name, on_call.metric(&format!("jemalloc_{name}_bytes")), own);
+    }
+    let page = stats["jemalloc"]["arenas"]["page"].as_f64().expect("bytes");
+    let merged = &stats["jemalloc"]["stats.arenas"]["merged"];
+    for (name, pages) in [("dirty", "pdirty"), ("muzzy", "pmuzzy")] {
+        let own = merged[pages].as_f64().expect("pages") * page;
+        assert_agree(name, on_call.metric(&format!("jemalloc_{name}_bytes")), own);
+    }
+
+    let rss = on_call.metric("process_resident_memory_bytes");
+    assert_agree("RSS", rss, on_call.rollup("Rss:"));
+    let lazy_free = on_call.metric("process_lazyfree_memory_bytes");
+    assert_agree("LazyFree", lazy_free, on_call.rollup("LazyFree:"));
+    // jemalloc's resident memory is a maximum: pages that were never touched count too.
+    let anonymous = on_call.rollup("Anonymous:");
+    let allocated = on_call.metric("jemalloc_allocated_bytes");
+    let resident = on_call.metric("jemalloc_resident_bytes");
+    assert!(allocated > 100.0 * MIB, "{:.1} MiB", allocated / MIB);
+    assert!(
+        allocated < 1.03 * anonymous && anonymous < 1.03 * resident,
+        "{:.1} MiB allocated, the kernel counts {:.1} MiB, {:.1} MiB resident",
+        allocated / MIB,
+        anonymous / MIB,
+        resident / MIB
+    );
+}
+
+#[test]
+fn a_purge_gives_back_what_an_idle_service_keeps_and_says_how_much() {
+    let on_call = OnCall::start(&[]);
+    let idle = on_call.rollup("Rss:");
+    on_call.call("/api/burst", 1);
+    let kept = on_call.rollup("Rss:");
+    assert!(
+        kept - idle > 150.0 * MIB,
+        "the burst left {:.0} MiB",
+        (kept - idle) / MIB
+    );
+    assert!(on_call.metric("jemalloc_dirty_bytes") > 150.0 * MIB);
+
+    let purged = on_call.post("/memory/purge");
+
+    let after = on_call.rollup("Rss:");
+    assert!(
+        after - idle < 20.0 * MIB,
+        "{:.0} MiB stay",
+        (after - idle) / MIB
+    );
+    let returned = purged["returned_bytes"].as_f64().expect("bytes");
+    assert_agree("returned", returned, kept - after);
+}
+
+#[test]
+fn a_leak_is_told_as_live_and_the_flame_graph_names_who_allocates() {
+    let on_call = OnCall::start(&[]);
+    on_call.post("/debug/pprof/heap/activate");
+    let before = on_call.metric("jemalloc_allocated_bytes");
+    on_call.call("/api/leak", 10);
+
+    let grown = on_call.metric("jemalloc_allocated_bytes") - before;
+    assert!(grown >= 100.0 * MIB, "{:.0} MiB", grown / MIB);
+    let purged = on_call.post("/memory/purge");
+    let returned = purged["returned_bytes"].as_f64().expect("bytes");
+    assert!(
+        returned < 50.0 * MIB,
+        "live data is not returned: {returned}"
+    );
+
+    let svg = on_call.get("/debug/pprof/heap/flamegraph");
+    let title = svg
+        .split("<title>")
+        .find(|title| title.contains("keep_ten_mebibytes"))
+        .unwrap_or_else(|| panic!("the function is not named: {svg:.2000}"));
+    // `svc::…::keep_ten_mebibytes (104,857,600 bytes, 97.2%)`
+    let (_, bytes) = title.split_once('(').expect("a size");
+    let bytes: String = bytes.split(' ').next().expect("a number").replace(',', "");
+    let bytes: f64 = bytes.parse().expect("bytes");
+    assert!((bytes / (100.0 * MIB) - 1.0).abs() < 0.2, "{title:.200}");
+}
+
+#[test]
+fn the_guard_purges_before_the_cgroups_limit_and_says_so_once() {
+    let cgroup = tempfile::tempdir().expect("a directory");
+    let write = |file: &str, text: &str| {
+        fs::write(cgroup.path().join(file), text).expect("a file");
+    };
+    write("memory.max", "1000000\n");
+    write("memory.stat", "inactive_file 0\n");
+    write("memory.current", "100000\n");
+    let (rendered, _) = service();
+    let config = tempfile::tempdir().expect("a directory");
+    let text = rendered.read("config/development.yaml");
+    let guard = "    guard_percent:";
+    assert!(text.contains(guard));
+    let text = text.replace(
+        guard,
+        &format!("    cgroup: {}\n{guard}", cgroup.path().display()),
+    );
+    fs::write(config.path().join("development.yaml"), text).expect("the configuration");
+    let folder = config.path().display().to_string();
+    let mut on_call = OnCall::start(&[
+        ("LOCO_CONFIG_FOLDER", folder.as_str()),
+        ("MEMORY_GUARD_PERCENT", "90"),
+    ]);
+    on_call.call("/api/burst", 1);
+    let kept = on_call.rollup("Rss:");
+    assert!(on_call.metric("memory_guard_purges_total") < 1.0);
+    assert!((on_call.metric("cgroup_memory_limit_bytes") - 1e6).abs() < 1.0);
+
+    write("memory.current", "950000\n");
+
+    let since = Instant::now();
+    while on_call.metric("memory_guard_purges_total") < 1.0 {
+        assert!(since.elapsed() < Duration::from_secs(30), "no purge");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(kept - on_call.rollup("Rss:") > 150.0 * MIB);
+    let log = on_call.service.log();
+    let warnings: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("memory is near the cgroup's limit"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    assert!(warnings[0].contains("limit_bytes=1000000"), "{warnings:?}");
+}
+
+#[test]
+fn a_second_process_on_the_same_address_runs_and_says_what_is_missing() {
+    let on_call = OnCall::start(&[]);
+    let address = on_call.listener.trim_start_matches("http://");
+    let (rendered, binary) = service();
+
+    let mut second = rendered
+        .start(binary, &[("MEMORY_ADMIN_BIND", address)])
+        .expect("it starts");
+
+    let log = second.log();
+    let warning = log
+        .lines()
+        .find(|line| line.contains("no memory listener"))
+        .unwrap_or_else(|| panic!("no warning:\n{log}"));
+    assert!(
+        warning.contains(address) && warning.contains("settings.memory.bind"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn prometheus_takes_metrics_rules_and_configuration() {
+    if !has("promtool") {
+        return;
+    }
+    let on_call = OnCall::start(&[]);
+    on_call.call("/api", 1);
+    promtool(&["check", "metrics"], &on_call.get("/metrics"));
+
+    let (service, _) = service();
+    let file = |name: &str| {
+        let path = service.root().join("monitoring").join(name);
+        path.display().to_string()
+    };
+    promtool(&["check", "rules", &file("alerts.yaml")], "");
+    promtool(&["check", "config", &file("prometheus.yaml")], "");
+}
+
+#[test]
+fn each_alert_fires_when_it_should_and_not_before() {
+    if !has("promtool") {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let service = answers().render().expect("the answers render");
+    fs::write(
+        directory.path().join("alerts.yaml"),
+        service.read("monitoring/alerts.yaml"),
+    )
+    .expect("the rules");
+    let cases = directory.path().join("cases.yaml");
+    fs::write(&cases, include_str!("alerts.yaml")).expect("the cases");
+
+    promtool(&["test", "rules", &cases.display().to_string()], "");
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_are_there() {
+    let on_call = OnCall::start(&[("MEMORY_GUARD_PERCENT", "90")]);
+    on_call.call("/api", 1);
+    let metrics = on_call.get("/metrics");
+    let (service, _) = service();
+    let dashboard: Value =
+        serde_json::from_str(&service.read("monitoring/dashboard.json")).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let mut asked = BTreeSet::new();
+    for panel in panels {
+        for target in panel["targets"].as_array().expect("targets") {
+            let query = target["expr"].as_str().expect("a query");
+            asked.extend(
+                query
+                    .split(|c: char| !c.is_ascii_lowercase() && c != '_')
+                    .filter(|word| {
+                        ["jemalloc_", "process_", "http_", "memory_"]
+                            .iter()
+                            .any(|prefix| word.starts_with(prefix))
+                    })
+                    .map(String::from),
+            );
+        }
+    }
+    assert!(asked.len() > 10, "{asked:?}");
+    for metric in asked {
+        assert!(
+            metrics.lines().any(|line| line.starts_with(&metric)),
+            "the service has no {metric}"
+        );
+    }
+}
+
+#[test]
+fn malloc_conf_takes_just_the_options_of_heap_profiling_that_jemalloc_takes() {
+    let (service, binary) = service();
+    let hook = fs::read_to_string(repository().join("hooks/malloc_conf.rhai")).expect("the hook");
+    let (_, table) = hook
+        .split_once("const PROFILING_OPTIONS = [")
+        .expect("the table");
+    let (table, _) = table.split_once(']').expect("its end");
+    let accepted: BTreeSet<&str> = table.split('"').skip(1).step_by(2).collect();
+
+    let output = service
+        .cargo(&["metadata", "--format-version", "1"])
+        .output()
+        .expect("cargo metadata");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let manifest = metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .find(|package| package["name"] == "tikv-jemalloc-sys")
+        .and_then(|package| package["manifest_path"].as_str())
+        .expect("jemalloc's sources");
+    let source = PathBuf::from(manifest).with_file_name("jemalloc/src/conf.c");
+    let parser = fs::read_to_string(source).expect("jemalloc's parser");
+    let taken: BTreeSet<&str> = parser
+        .split('"')
+        .filter(|name| name.starts_with("prof") || name.starts_with("lg_prof"))
+        .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        .filter(|name| {
+            let output = Command::new(binary)
+                .env("MALLOC_CONF", format!("{name}:@"))
+                .arg("--version")
+                .output()
+                .expect("it runs");
+            !String::from_utf8_lossy(&output.stderr).contains("Invalid conf pair")
+        })
+        .collect();
+
+    assert_eq!(accepted, taken);
+}
+
+#[test]
+fn nothing_of_it_is_there_when_it_is_not_asked_for() {
+    for starter in ["lightweight", "rest-api"] {
+        let service = Answers::new("svc")
+            .with("starter", starter)
+            .with("memory_metrics", "false")
+            .with("heap_profiling", "false")
+            .render()
+            .expect("the answers render");
+        for file in service.files() {
+            if file.ends_with("Cargo.lock") {
+                continue;
+            }
+            let text = service.read(&file).to_lowercase();
+            for trace in ["prometheus", "pprof", "memory_admin", "flame", "unsafe"] {
+                assert!(!text.contains(trace), "{trace} in {}", file.display());
+            }
+        }
+        assert!(!service.has("docs") && !service.has("monitoring"));
+        let tree = service
+            .run(&[
+                "tree", "--edges", "all", "--target", "all", "--prefix", "none",
+            ])
+            .expect("a tree");
+        for package in [
+            "metrics",
+            "metrics-exporter-prometheus",
+            "metrics-process",
+            "jemalloc_pprof",
+        ] {
+            assert!(
+                !tree
+                    .lines()
+                    .any(|line| line.starts_with(&format!("{package} v"))),
+                "{package} is in the tree"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_answer_brings_its_own_and_no_more() {
+    for (metrics, profiling) in [("true", "false"), ("false", "true")] {
+        let service = Answers::new("svc")
+            .with("memory_metrics", metrics)
+            .with("heap_profiling", profiling)
+            .render()
+            .expect("the answers render");
+        let manifest = service.read("Cargo.toml");
+        let config = service.read(".cargo/config.toml");
+        let documentation = service.read("docs/memory.md");
+        assert!(service.has("src/memory/admin.rs"));
+        for (answer, traces, file) in [
+            (
+                metrics,
+                ["metrics-exporter-prometheus", "/metrics"],
+                "src/memory/metrics",
+            ),
+            (
+                profiling,
+                ["jemalloc_pprof", "/debug/pprof"],
+                "src/memory/profiling.rs",
+            ),
+        ] {
+            let is_there = answer == "true";
+            assert_eq!(manifest.contains(traces[0]), is_there, "{traces:?}");
+            assert_eq!(documentation.contains(traces[1]), is_there, "{traces:?}");
+            assert_eq!(service.has(file), is_there, "{file}");
+        }
+        assert_eq!(
+            config.matches("prof:true,prof_active:false").count(),
+            if profiling == "true" { 5 } else { 0 },
+            "every target has the options of heap profiling, or none"
+        );
+        assert_eq!(manifest.contains("strip"), profiling == "false");
+    }
+}
