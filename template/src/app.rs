@@ -97,7 +97,7 @@ impl Hooks for App {
             .add_route(controllers::auth::routes())
 {%- if starter == "saas-client" %}
             .add_route(controllers::api::routes())
-{%- if embedded_assets %}
+{%- if embedded_assets == "true" %}
             .add_route(controllers::frontend::routes())
 {%- endif %}
 {%- elsif starter == "saas-server" %}

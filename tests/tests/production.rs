@@ -50,8 +50,7 @@ fn needs(answers: &Answers, server: &str) -> bool {
 }
 
 fn yaml(service: &Sources, path: impl AsRef<Path>) -> Value {
-    let mut value: Value =
-        serde_yaml_ng::from_str(service.read(&path)).expect("one YAML document");
+    let mut value: Value = serde_yaml_ng::from_str(service.read(&path)).expect("one YAML document");
     value.apply_merge().expect("merge keys");
     value
 }

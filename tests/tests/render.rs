@@ -38,7 +38,10 @@ fn has_extension(path: &Path, extension: &str) -> bool {
 
 /// Templates that the service itself renders, or code whose language has double braces.
 fn has_braces_of_its_own(path: &Path) -> bool {
-    has_extension(path, "t") || path.starts_with("frontend/src")
+    has_extension(path, "t")
+        || ["assets/views", "frontend/src"]
+            .iter()
+            .any(|of| path.starts_with(of))
 }
 
 #[test]
@@ -221,8 +224,7 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
             continue;
         };
         let service = Sources::of(Answers::new("svc").with("memory_profile", &profile.name));
-        let config: toml::Table =
-            toml::from_str(service.read(".cargo/config.toml")).expect("TOML");
+        let config: toml::Table = toml::from_str(service.read(".cargo/config.toml")).expect("TOML");
         let env = config["env"].as_table().expect("[env]");
         let value = |name: &str| env.get(name).and_then(toml::Value::as_str);
 

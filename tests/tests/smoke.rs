@@ -295,8 +295,13 @@ fn built_from_a_workspace_the_profile_is_kept_or_missed() {
 
     // The remedy that the error names.
     fs::create_dir(file(".cargo")).expect("a directory");
-    fs::copy(member.join(".cargo/config.toml"), file(".cargo/config.toml")).expect("a copy");
-    root.run(&["build"]).expect("with its [env] the root builds");
+    fs::copy(
+        member.join(".cargo/config.toml"),
+        file(".cargo/config.toml"),
+    )
+    .expect("a copy");
+    root.run(&["build"])
+        .expect("with its [env] the root builds");
 }
 
 /// The names in `const OPTIONS` of `hooks/malloc_conf.rhai`.

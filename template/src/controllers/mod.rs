@@ -6,7 +6,7 @@ pub mod auth;
 {%- elsif starter == "saas-client" -%}
 pub mod api;
 pub mod auth;
-{%- if embedded_assets %}
+{%- if embedded_assets == "true" %}
 pub mod frontend;
 {%- endif %}
 {%- else -%}

@@ -7,7 +7,7 @@
 //!
 //! The profile is built in: `.cargo/config.toml` holds it.
 {%- endunless %}
-{%- if memory_metrics or heap_profiling %}
+{%- if memory_metrics == "true" or heap_profiling == "true" %}
 //!
 //! `admin` is the listener for the people on call; `docs/memory.md` is written for them.
 {%- endif %}
@@ -20,34 +20,34 @@ pub mod task;
 
 use system as allocator;
 {%- else -%}
-{% if memory_metrics or heap_profiling -%}
+{% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod actions;
 mod admin;
 {% endif -%}
-{% if memory_metrics -%}
+{% if memory_metrics == "true" -%}
 mod cgroup;
 {% endif -%}
-{% if memory_metrics or heap_profiling -%}
+{% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod control;
 {% endif -%}
-{% if memory_metrics -%}
+{% if memory_metrics == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod guard;
 {% endif -%}
 mod initializer;
 #[cfg(not(target_env = "msvc"))]
 mod jemalloc;
-{% if memory_metrics -%}
+{% if memory_metrics == "true" -%}
 mod metrics;
 {% endif -%}
 mod process;
-{% if heap_profiling -%}
+{% if heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod profiling;
 {% endif -%}
-{% if memory_metrics or heap_profiling -%}
+{% if memory_metrics == "true" or heap_profiling == "true" -%}
 mod settings;
 {% endif -%}
 #[cfg(target_env = "msvc")]
@@ -62,7 +62,7 @@ use system as allocator;
 
 pub use initializer::MemoryInitializer;
 pub use process::Process;
-{%- if memory_metrics or heap_profiling %}
+{%- if memory_metrics == "true" or heap_profiling == "true" %}
 pub use settings::Settings;
 {%- endif %}
 

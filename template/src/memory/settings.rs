@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-{%- if memory_metrics %}
+{%- if memory_metrics == "true" %}
 use std::path::PathBuf;
 {%- endif %}
 
@@ -18,7 +18,7 @@ pub struct Settings {
     bind: String,
     /// What they send as `Authorization: Bearer …`. Empty: who reaches the listener is let in.
     token: String,
-{%- if memory_metrics %}
+{%- if memory_metrics == "true" %}
     /// From how much of the cgroup's memory limit on unused pages are returned, in per cent. 0:
     /// never.
     pub guard_percent: u8,
@@ -45,7 +45,7 @@ impl Settings {
             .settings()
             .map_err(|err| Error::string(&format!("settings.memory in config/*.yaml: {err}")))?;
         all.memory.address()?;
-{%- if memory_metrics %}
+{%- if memory_metrics == "true" %}
         if all.memory.guard_percent > 100 {
             return Err(Error::string(&format!(
                 "settings.memory.guard_percent is {}: it goes from 0 (off) to 100",
@@ -55,7 +55,7 @@ impl Settings {
 {%- endif %}
         Ok(all.memory)
     }
-{%- if memory_metrics %}
+{%- if memory_metrics == "true" %}
 
     /// Whether there is a listener.
     #[must_use]
@@ -118,7 +118,7 @@ mod tests {
         Settings {
             bind: bind.to_string(),
             token: token.to_string(),
-{%- if memory_metrics %}
+{%- if memory_metrics == "true" %}
             ..Settings::default()
 {%- endif %}
         }

@@ -1,6 +1,6 @@
 use loco_rs::prelude::*;
 
-{% if memory_metrics or heap_profiling -%}
+{% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 use super::{actions::full_stats, control::purge, mebibytes};
 {% endif -%}
@@ -18,17 +18,17 @@ impl Task for Memory {
         }
     }
 
-    async fn run(&self, _ctx: &AppContext, {% if memory_metrics or heap_profiling %}vars{% else %}_vars{% endif %}: &task::Vars) -> Result<()> {
+    async fn run(&self, _ctx: &AppContext, {% if memory_metrics == "true" or heap_profiling == "true" %}vars{% else %}_vars{% endif %}: &task::Vars) -> Result<()> {
         print!("{}", Allocator::read()?);
         println!("{}", Process::read()?);
-{%- if memory_metrics or heap_profiling %}
+{%- if memory_metrics == "true" or heap_profiling == "true" %}
         #[cfg(not(target_env = "msvc"))]
         act(vars)?;
 {%- endif %}
         Ok(())
     }
 }
-{%- if memory_metrics or heap_profiling %}
+{%- if memory_metrics == "true" or heap_profiling == "true" %}
 
 /// `purge:true` returns unused memory and says how much, `stats:true` prints all that jemalloc
 /// counts: of the task's own process, not of a service that runs beside it.

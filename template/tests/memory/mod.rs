@@ -1,18 +1,18 @@
 //! The memory of the service's own binary, as it runs.
 
-{% if memory_metrics or heap_profiling -%}
+{% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod admin;
 {% endif -%}
-{% if memory_metrics -%}
+{% if memory_metrics == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod metrics;
 {% endif -%}
-{% if heap_profiling -%}
+{% if heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod profiling;
 {% endif -%}
-{% if memory_metrics or heap_profiling %}
+{% if memory_metrics == "true" or heap_profiling == "true" %}
 {% endif -%}
 use std::process::Command;
 

@@ -9,7 +9,7 @@ mod api;
 mod account;
 {% endif -%}
 mod auth;
-{%- if starter == "saas-client" and embedded_assets %}
+{%- if starter == "saas-client" and embedded_assets == "true" %}
 mod frontend;
 {%- elsif starter == "saas-server" %}
 mod page;
