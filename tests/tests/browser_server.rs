@@ -46,7 +46,11 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.press("Log in");
     browser.see("new@example.com");
     assert_eq!(browser.path(), "/account");
-    assert_eq!(browser.cookies_of_scripts(), "", "a script can read the login");
+    assert_eq!(
+        browser.cookies_of_scripts(),
+        "",
+        "a script can read the login"
+    );
     browser.photograph("server-account");
 
     browser.follow("Deutsch");
