@@ -40,7 +40,7 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
         ("BINDING", "localhost"),
         ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
         ("HOST", "https://example.com"),
-        ("JWT_SECRET", "for/this/test/only"),
+        ("JWT_SECRET", "secret/for/this/test"),
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "user"),
         ("MAILER_PASSWORD", "password"),
