@@ -53,6 +53,11 @@ fn a_service_has_no_leftovers_of_the_template() {
             file.display()
         );
         if has_braces_of_its_own(file) {
+            assert!(
+                !text.contains("starter =="),
+                "{answers:?}: Liquid in {}",
+                file.display()
+            );
             continue;
         }
         // GitHub's workflows have expressions of their own: ${{ … }}.
@@ -200,6 +205,14 @@ fn nothing_of_a_choice_not_taken_is_there() {
             );
             assert!(!service.has("src/models"));
         }
+        let has_pages = answers.get("starter") == Some("saas-server");
+        assert_eq!(service.has("assets/views"), has_pages, "{answers:?}");
+        assert_eq!(all.contains("fluent"), has_pages, "{answers:?}");
+        assert_eq!(
+            all.contains("embedded_assets"),
+            has_pages && answers.get("embedded_assets") == Some("true"),
+            "{answers:?}"
+        );
         let has_front_end = answers.get("starter") == Some("saas-client");
         let embeds_it = has_front_end && answers.get("embedded_assets") == Some("true");
         assert_eq!(service.has("frontend"), has_front_end, "{answers:?}");

@@ -4,7 +4,11 @@ use fluent_templates::{static_loader, FluentLoader};
 use loco_rs::{
     app::{AppContext, Initializer},
     controller::views::{engines::TeraView, ViewEngine},
+{%- if embedded_assets %}
+    Error, Result,
+{%- else %}
     Result,
+{%- endif %}
 };
 
 static_loader! {
@@ -19,7 +23,6 @@ static_loader! {
 }
 
 /// Renders `assets/views`, where `t(key=…, lang=…)` is a text of `assets/i18n`.
-#[allow(clippy::module_name_repetitions)] // the name that Loco's guide gives it
 pub struct ViewEngineInitializer;
 
 #[async_trait]
@@ -33,6 +36,14 @@ impl Initializer for ViewEngineInitializer {
             tera.register_function("t", FluentLoader::new(&*TEXTS));
             Ok(())
         })?;
+{%- if embedded_assets %}
+        if engine.tera.get_template_names().next().is_none() {
+            return Err(Error::string(
+                "no assets are built in: Loco looks for assets/ beside the folder `target`, so \
+                 build in the service's own directory and without CARGO_TARGET_DIR",
+            ));
+        }
+{%- endif %}
         Ok(router.layer(Extension(ViewEngine::from(engine))))
     }
 }

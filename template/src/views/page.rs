@@ -17,7 +17,7 @@ use crate::{initializers::view_engine::TEXTS, models::users};
 
 /// Keeps the language that a person has chosen, for a year.
 const LANGUAGE_COOKIE: &str = "language";
-const LANGUAGE_COOKIE_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LANGUAGE_COOKIE_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// Renders pages for the person who sent the request.
 pub struct Page {

@@ -1,0 +1,107 @@
+//! Slow tier: services that render pages.
+
+use std::{fs, path::Path};
+
+use template_tests::{target_dir, Answers, Rendered, Running};
+
+const CLIPPY: [&str; 10] = [
+    "clippy",
+    "--all-targets",
+    "--",
+    "-D",
+    "warnings",
+    "-W",
+    "clippy::pedantic",
+    "-W",
+    "clippy::nursery",
+    "-Wrust-2018-idioms",
+];
+
+fn render(embedded_assets: &str) -> Rendered {
+    Answers::new("svc")
+        .with("starter", "saas-server")
+        .with("embedded_assets", embedded_assets)
+        .render()
+        .expect("the answers render")
+}
+
+#[test]
+fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
+    let service = render("false");
+    service
+        .run(&["fmt", "--all", "--check"])
+        .expect("it is formatted");
+    service.run(&["test"]).expect("its own tests pass");
+    service.run(&CLIPPY).expect("clippy is content");
+
+    let binary = service.build().expect("it builds");
+    let production = [
+        ("LOCO_ENV", "production"),
+        ("BINDING", "localhost"),
+        ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
+        ("HOST", "https://example.com"),
+        ("JWT_SECRET", "secret/for/this/test"),
+        ("MAILER_HOST", "localhost"),
+        ("MAILER_USER", "user"),
+        ("MAILER_PASSWORD", "password"),
+    ];
+    let running = service.start(&binary, &production).expect("it starts");
+    let user = [
+        ("name", "New User"),
+        ("email", "new@example.com"),
+        ("password", "correct horse"),
+    ];
+    let agent = ureq::Agent::config_builder().max_redirects(0).build();
+    let agent = ureq::Agent::new_with_config(agent);
+    agent
+        .post(running.url("/register"))
+        .send_form(user)
+        .expect("a redirect");
+    let answer = agent
+        .post(running.url("/login"))
+        .send_form(user)
+        .expect("a redirect");
+
+    let cookie = answer.headers()["set-cookie"].to_str().expect("text");
+    assert!(cookie.starts_with("auth_token=ey"), "{cookie}");
+    assert!(cookie.contains("; Secure"), "{cookie}");
+}
+
+#[test]
+fn pages_that_are_built_in_are_served_where_there_are_no_assets() {
+    let service = render("true");
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let config = service.root().join("config").display().to_string();
+    let env = [("LOCO_CONFIG_FOLDER", config.as_str())];
+
+    // Loco looks for them beside the build directory, which is not the service's here.
+    let beside = target_dir().with_file_name("assets");
+    drop(fs::remove_dir_all(&beside));
+    let without = service.build().expect("it builds");
+    let Err(refused) = service.start(&without, &env) else {
+        panic!("it starts without assets")
+    };
+    let refused = refused.to_string();
+    assert!(refused.contains("no assets are built in"), "{refused}");
+
+    copy_assets(&service, &beside);
+    let binary = service.build();
+    fs::remove_dir_all(&beside).expect("they are away again");
+    let binary = binary.expect("it builds");
+    let running = Running::start(&binary, elsewhere.path(), &env).expect("it starts elsewhere");
+
+    let home = running.get("/?lang=de-DE").expect("2xx");
+    assert!(home.contains("Hallo Welt!"), "{home}");
+    let style = running.get("/static/style.css").expect("2xx");
+    assert_eq!(style, service.read("assets/static/style.css"));
+}
+
+fn copy_assets(service: &Rendered, to: &Path) {
+    for file in service.files() {
+        if let Ok(asset) = file.strip_prefix("assets") {
+            let copy = to.join(asset);
+            fs::create_dir_all(copy.parent().expect("a parent")).expect("a directory");
+            fs::copy(service.root().join(&file), copy).expect("a copy");
+        }
+    }
+}
