@@ -204,7 +204,7 @@ impl Browser {
             .to_string()
     }
 
-    /// Takes a picture of the page as it looks on each screen, into `tests/target/screenshots`.
+    /// Takes a picture of the whole page as it looks on each screen, into `tests/target/screenshots`.
     ///
     /// # Panics
     ///
@@ -214,8 +214,13 @@ impl Browser {
         fs::create_dir_all(&directory).expect("a directory");
         for screen in SCREENS {
             self.block_on(self.client.issue_cmd(screen));
-            let shown = self.run("return document.documentElement.scrollWidth");
-            assert_eq!(shown, screen.width, "the width of {name} on {screen:?}");
+            let width = self.size("scrollWidth");
+            assert!(
+                width <= screen.width,
+                "{name} is {width} wide on {screen:?}"
+            );
+            let height = self.size("scrollHeight").max(screen.height);
+            self.block_on(self.client.issue_cmd(Screen { height, ..screen }));
             let picture = self.block_on(self.client.screenshot());
             fs::write(
                 directory.join(format!("{name}-{}.png", screen.name)),
@@ -234,6 +239,14 @@ impl Browser {
             Ok(element) => element,
             Err(err) => panic!("{} has no {xpath} ({err}):\n{}", self.path(), self.text()),
         }
+    }
+
+    /// The page's size in CSS pixels, which may exceed the screen's.
+    fn size(&self, property: &str) -> u32 {
+        let size = self.run(&format!("return document.documentElement.{property}"));
+        size.as_u64()
+            .and_then(|size| size.try_into().ok())
+            .expect("a size")
     }
 
     fn run(&self, script: &str) -> Value {
