@@ -264,6 +264,51 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
 }
 
 #[test]
+fn locos_scaffold_generator_finds_its_places_in_the_front_end() {
+    let service = Answers::new("svc")
+        .with("starter", "saas-client")
+        .render()
+        .expect("the answers render");
+
+    // loco-gen 1.2: templates/scaffold/frontend/frontend_list.t
+    for (file, anchor) in [
+        ("frontend/src/routes.tsx", "// scaffold:imports"),
+        ("frontend/src/routes.tsx", "// scaffold:routes"),
+        ("frontend/src/pages/Home.tsx", "scaffold:nav"),
+    ] {
+        assert_eq!(
+            service.read(file).matches(anchor).count(),
+            1,
+            "{anchor} in {file}"
+        );
+    }
+}
+
+#[test]
+fn the_front_end_installs_the_tested_packages_from_any_registry() {
+    let service = Answers::new("svc")
+        .with("starter", "saas-client")
+        .render()
+        .expect("the answers render");
+    let json = |file: &str| -> serde_json::Value {
+        serde_json::from_str(&service.read(file)).expect("JSON")
+    };
+    let manifest = json("frontend/package.json");
+    let lock = json("frontend/package-lock.json");
+
+    for dependencies in ["dependencies", "devDependencies"] {
+        assert_eq!(lock["packages"][""][dependencies], manifest[dependencies]);
+    }
+    for (path, package) in lock["packages"].as_object().expect("packages") {
+        assert!(
+            path.is_empty() || package["integrity"].is_string(),
+            "{path}"
+        );
+        assert_eq!(package.get("resolved"), None, "{path}");
+    }
+}
+
+#[test]
 fn defaults_need_no_answer() {
     let service = Sources::of(Answers::new("svc"));
 

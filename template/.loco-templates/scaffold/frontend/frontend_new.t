@@ -1,0 +1,127 @@
+to: frontend/src/pages/{{ snake_plural }}/New.tsx
+skip_exists: true
+message: "Frontend `New` page for `{{ pascal_singular }}` was added successfully."
+---
+import { useState, type SubmitEvent } from 'react'
+import { useNavigate } from 'react-router'
+import { useCreate{{ pascal_singular }} } from '../../api/{{ snake_plural }}'
+import type { Create{{ pascal_singular }} } from '../../bindings/Create{{ pascal_singular }}'
+{%- for enum in enums %}
+import type { {{ enum.enum_type }} } from '../../bindings/{{ enum.enum_type }}'
+{%- endfor %}
+import { Page } from '../../components/Page'
+{% for enum in enums %}
+const {{ enum.options_const }}: {{ enum.enum_type }}[] = [{% for variant in enum.variants %}'{{ variant.value }}'{% if not loop.last %}, {% endif %}{% endfor %}]
+{% endfor %}
+export function New() {
+  const navigate = useNavigate()
+  const create = useCreate{{ pascal_singular }}()
+  const [values, setValues] = useState<Create{{ pascal_singular }}>({
+{%- for field in fields %}
+    {{ field.field_name }}: {{ field.initial_value }},
+{%- endfor %}
+  })
+
+  function handleSubmit(event: SubmitEvent<HTMLFormElement>) {
+    event.preventDefault()
+    create.mutate(values, { onSuccess: ({ id }) => void navigate(`/{{ snake_plural }}/${id}`) })
+  }
+
+  return (
+    <Page title="New {{ pascal_singular }}">
+      <form onSubmit={handleSubmit}>
+        <Fields values={values} onChange={setValues} />
+        {create.error && <p role="alert">{create.error.message}</p>}
+        <button type="submit" disabled={create.isPending}>
+          Save
+        </button>
+      </form>
+    </Page>
+  )
+}
+
+interface FieldsProps {
+  values: Create{{ pascal_singular }}
+  onChange: (values: Create{{ pascal_singular }}) => void
+}
+
+/** The fields of a form for a new or a known {{ pascal_singular }}. An empty field is null where the column takes it. */
+export function Fields({ values, onChange }: FieldsProps) {
+  return (
+    <>
+{%- for field in fields %}
+{%- set name = field.field_name %}
+{%- if field.input_kind == "checkbox" %}
+      <div>
+        <label>
+          <input
+            type="checkbox"
+            checked={values.{{ name }}{% if field.nullable %} ?? false{% endif %}}
+            onChange={(event) => onChange({ ...values, {{ name }}: event.target.checked })}
+          />{' '}
+          {{ field.label }}
+        </label>
+      </div>
+{%- else %}
+      <div>
+        <label htmlFor="{{ name }}">{{ field.label }}</label>
+{%- if field.input_kind == "select" %}
+        <select
+          id="{{ name }}"
+          value={values.{{ name }}{% if field.nullable %} ?? ''{% endif %}}
+          onChange={(event) =>
+{%- if field.nullable %}
+            onChange({ ...values, {{ name }}: (event.target.value || null) as {{ field.enum_type }} | null })
+{%- else %}
+            onChange({ ...values, {{ name }}: event.target.value as {{ field.enum_type }} })
+{%- endif %}
+          }
+        >
+{%- if field.nullable %}
+          <option value="">–</option>
+{%- endif %}
+          {{ "{" }}{{ field.options_const }}.map((option) => (
+            <option key={option} value={option}>
+              {option}
+            </option>
+          ))}
+        </select>
+{%- elif field.input_kind == "number" %}
+        <input
+          id="{{ name }}"
+          type="number"
+{%- if field.nullable %}
+          value={values.{{ name }} ?? ''}
+          onChange={(event) =>
+            onChange({ ...values, {{ name }}: event.target.value === '' ? null : Number(event.target.value) })
+          }
+{%- else %}
+          required
+          value={values.{{ name }}}
+          onChange={(event) => onChange({ ...values, {{ name }}: Number(event.target.value) })}
+{%- endif %}
+        />
+{%- else %}
+        <{% if field.input_kind == "textarea" %}textarea{% else %}input{% endif %}
+          id="{{ name }}"
+{%- if field.input_kind == "date" %}
+          type="date"
+{%- elif field.input_kind == "datetime" %}
+          type="datetime-local"
+{%- endif %}
+{%- if field.nullable %}
+          value={values.{{ name }} ?? ''}
+          onChange={(event) => onChange({ ...values, {{ name }}: event.target.value || null })}
+{%- else %}
+          required
+          value={values.{{ name }}}
+          onChange={(event) => onChange({ ...values, {{ name }}: event.target.value })}
+{%- endif %}
+        />
+{%- endif %}
+      </div>
+{%- endif %}
+{%- endfor %}
+    </>
+  )
+}

@@ -1,0 +1,126 @@
+//! Slow tier: what `.loco-templates` of `saas-client` makes of a table compiles, whatever its
+//! columns are. Loco's generator itself wants a database and sea-orm-cli; its engine does not.
+
+use std::{env, fs, process::Command};
+
+use rrgen::RRgen;
+use serde_json::{json, Value};
+use template_tests::Answers;
+
+/// A column as loco-gen 1.2 tells its templates of it (src/scaffold.rs), with its TypeScript type.
+fn column(name: &str, input: &str, ts: &str, nullable: bool) -> (Value, String) {
+    let name = if nullable {
+        format!("{name}_or_null")
+    } else {
+        name.to_string()
+    };
+    let initial = match input {
+        "checkbox" => "false",
+        "select" => "\"draft\"",
+        _ if nullable => "null",
+        "number" => "0",
+        _ => "\"\"",
+    };
+    let field = json!({
+        "field_name": name,
+        "label": name,
+        "input_kind": input,
+        "nullable": nullable,
+        "initial_value": initial,
+        "enum_type": "PostStatus",
+        "options_const": "STATUS_OPTIONS",
+    });
+    let null = if nullable { " | null" } else { "" };
+    (field, format!("{name}: {ts}{null}"))
+}
+
+#[test]
+fn a_scaffolded_page_compiles_with_every_kind_of_column() {
+    let service = Answers::new("svc")
+        .with("starter", "saas-client")
+        .render()
+        .expect("the answers render");
+    let (fields, types): (Vec<Value>, Vec<String>) = [false, true]
+        .into_iter()
+        .flat_map(|nullable| {
+            [
+                column("title", "text", "string", nullable),
+                column("price", "text_number", "string", nullable),
+                column("body", "textarea", "string", nullable),
+                column("day", "date", "string", nullable),
+                column("moment", "datetime", "string", nullable),
+                column("votes", "number", "number", nullable),
+                column("public", "checkbox", "boolean", nullable),
+                column("status", "select", "'draft' | 'live'", nullable),
+            ]
+        })
+        .unzip();
+    let table = json!({
+        "snake_plural": "posts",
+        "snake_singular": "post",
+        "camel_singular": "post",
+        "pascal_singular": "Post",
+        "fields": fields,
+        "enums": [{
+            "enum_type": "PostStatus",
+            "options_const": "STATUS_OPTIONS",
+            "variants": [{ "value": "draft" }, { "value": "live" }],
+        }],
+    });
+
+    let generator = RRgen::with_working_dir(service.root());
+    let templates = service.root().join(".loco-templates/scaffold/frontend");
+    for template in fs::read_dir(templates).expect("templates") {
+        let template = fs::read_to_string(template.expect("a template").path()).expect("text");
+        generator.generate(&template, &table).expect("a page");
+    }
+    for page in ["New", "Edit"] {
+        assert!(service.has(&format!("frontend/src/pages/posts/{page}.tsx")));
+    }
+
+    // What Loco and ts-rs make beside them.
+    let columns = types.join("; ");
+    for (file, text) in [
+        ("bindings/PostStatus.ts", "export type PostStatus = 'draft' | 'live'".to_string()),
+        ("bindings/CreatePost.ts", format!("export type CreatePost = {{ {columns} }}")),
+        ("bindings/UpdatePost.ts", format!("export type UpdatePost = {{ {columns} }}")),
+        ("bindings/PostDto.ts", format!("export type PostDto = {{ id: number; {columns} }}")),
+        (
+            "api/posts.ts",
+            "import type { UseMutationResult, UseQueryResult } from '@tanstack/react-query'\n\
+             import type { CreatePost } from '../bindings/CreatePost'\n\
+             import type { PostDto } from '../bindings/PostDto'\n\
+             import type { UpdatePost } from '../bindings/UpdatePost'\n\
+             type Update = { id: number; data: UpdatePost }\n\
+             export declare function usePost(id: number): UseQueryResult<PostDto, Error>\n\
+             export declare function useCreatePost(): UseMutationResult<PostDto, Error, CreatePost>\n\
+             export declare function useUpdatePost(): UseMutationResult<PostDto, Error, Update>\n"
+                .to_string(),
+        ),
+    ] {
+        fs::write(service.root().join("frontend/src").join(file), text).expect("a file");
+    }
+
+    for args in [
+        &["ci"][..],
+        &["exec", "tsc", "--", "--build"],
+        &["run", "lint", "--", "--deny-warnings"],
+    ] {
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        let Ok(output) = Command::new(npm)
+            .args(args)
+            .current_dir(service.root().join("frontend"))
+            .output()
+        else {
+            assert!(env::var_os("CI").is_none(), "CI has no npm");
+            eprintln!("\n\nSKIPPED: there is no npm\n\n");
+            return;
+        };
+        assert!(
+            output.status.success(),
+            "npm {args:?}:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
