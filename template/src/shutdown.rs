@@ -1,9 +1,9 @@
 //! From SIGTERM, or Ctrl-C, to the end of a web process, without losing a request.
 //!
-//! On the signal, axum alone would close idle connections at once, and with them requests that are
-//! already on their way. So the service drains first: it goes on serving, but answers
-//! `/_readiness` with 503 and announces the end of each connection in its answer. Whoever sends
-//! the requests goes elsewhere meanwhile. Then it stops listening, and the last requests end.
+//! On the signal, axum alone would close idle connections and stop listening at once: a request
+//! that is already on its way there is lost. So the service drains first: it goes on serving, but
+//! answers `/_readiness` with 503 and announces the end of each connection in its answer. Whoever
+//! sends the requests goes elsewhere meanwhile. Then it stops listening, and the last requests end.
 
 use std::{
     future::{Future, IntoFuture},
