@@ -111,16 +111,15 @@ pub async fn serve_until<H: Hooks>(
     tracing::info!("shutting down");
     H::on_shutdown(ctx).await;
     drop(stop);
-    match timeout(Duration::from_secs(settings.timeout), server).await {
-        Ok(ended) => Ok(ended.map_err(Error::wrap)??),
-        Err(_) => {
-            tracing::warn!(
-                seconds = settings.timeout,
-                "requests that have not ended are cut off"
-            );
-            Ok(())
-        }
+    if let Ok(ended) = timeout(Duration::from_secs(settings.timeout), server).await {
+        ended.map_err(Error::wrap)??;
+    } else {
+        tracing::warn!(
+            seconds = settings.timeout,
+            "requests that have not ended are cut off"
+        );
     }
+    Ok(())
 }
 
 async fn announce_the_end(
