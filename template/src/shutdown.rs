@@ -1,9 +1,9 @@
 //! From SIGTERM, or Ctrl-C, to the end of a web process, without losing a request.
 //!
-//! On the signal, axum alone would close idle connections at once, and with them requests that are
-//! already on their way. So the service drains first: it goes on serving, but answers
-//! `/_readiness` with 503 and announces the end of each connection in its answer. Whoever sends
-//! the requests goes elsewhere meanwhile. Then it stops listening, and the last requests end.
+//! On the signal, axum alone would close idle connections and stop listening at once: a request
+//! that is already on its way there is lost. So the service drains first: it goes on serving, but
+//! answers `/_readiness` with 503 and announces the end of each connection in its answer. Whoever
+//! sends the requests goes elsewhere meanwhile. Then it stops listening, and the last requests end.
 
 use std::{
     future::{Future, IntoFuture},
@@ -78,16 +78,15 @@ pub async fn serve_until<H: Hooks>(
     tracing::info!("shutting down");
     H::on_shutdown(ctx).await;
     drop(stop);
-    match timeout(Duration::from_secs(settings.timeout), server).await {
-        Ok(ended) => Ok(ended.map_err(Error::wrap)??),
-        Err(_) => {
-            tracing::warn!(
-                seconds = settings.timeout,
-                "requests that have not ended are cut off"
-            );
-            Ok(())
-        }
+    if let Ok(ended) = timeout(Duration::from_secs(settings.timeout), server).await {
+        ended.map_err(Error::wrap)??;
+    } else {
+        tracing::warn!(
+            seconds = settings.timeout,
+            "requests that have not ended are cut off"
+        );
     }
+    Ok(())
 }
 
 async fn announce_the_end(

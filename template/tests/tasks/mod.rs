@@ -1,4 +1,5 @@
 mod memory;
+mod schedule;
 {%- unless starter == "lightweight" %}
 mod user_clear_tokens;
 mod user_create;

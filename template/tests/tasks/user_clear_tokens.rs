@@ -1,5 +1,5 @@
 use chrono::{Duration, Local};
-use loco_rs::{boot::run_task, prelude::*, task, testing::prelude::*};
+use loco_rs::{boot::run_task, prelude::*, task};
 use serial_test::serial;
 
 use {{crate_name}}::{app::App, models::users};

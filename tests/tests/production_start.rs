@@ -1,0 +1,115 @@
+//! Slow tier: a service in its production configuration.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::{json, Value};
+use template_tests::Answers;
+
+/// The variables that a production configuration asks for without a default.
+fn required(config: &str) -> BTreeSet<String> {
+    config
+        .split("<%= get_env(name=\"")
+        .skip(1)
+        .filter_map(|tag| tag.split_once(" %>"))
+        .filter_map(|(expression, _)| expression.strip_suffix("\")"))
+        .filter(|name| !name.contains('"')) // it has a default
+        .map(String::from)
+        .collect()
+}
+
+#[test]
+fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
+    let service = Answers::new("svc")
+        .with("background", "sqlite")
+        .render()
+        .expect("the answers render");
+    let binary = service.build().expect("it builds");
+    let env: BTreeMap<&str, &str> = [
+        ("HOST", "https://example.com"),
+        ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
+        ("QUEUE_URL", "sqlite://queue.sqlite?mode=rwc"),
+        ("JWT_SECRET", "b25seS9mb3IvdGVzdHM="),
+        ("MAILER_HOST", "localhost"),
+        ("MAILER_USER", "user"),
+        ("MAILER_PASSWORD", "password"),
+    ]
+    .into();
+
+    // Without any one of them it does not start, and says which is missing.
+    let required = required(&service.read("config/production.yaml"));
+    let known: BTreeSet<String> = env.keys().map(ToString::to_string).collect();
+    assert_eq!(required, known);
+    for missing in &required {
+        let output = Command::new(&binary)
+            .args(["start", "--no-banner"])
+            .current_dir(service.root())
+            .envs(&env)
+            .env("LOCO_ENV", "production")
+            .env_remove(missing)
+            .output()
+            .expect("it runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{missing}");
+        assert!(
+            message.contains(&format!("environment variable `{missing}` not found")),
+            "{message}"
+        );
+    }
+
+    let mut variables: Vec<(&str, &str)> = env.into_iter().collect();
+    variables.extend([
+        ("LOCO_ENV", "production"),
+        ("BINDING", "localhost"),
+        ("SHUTDOWN_DRAIN", "0"),
+    ]);
+    let mut running = service.start(&binary, &variables).expect("it starts");
+    let refused = json!({ "name": "x", "email": "x", "password": "x" });
+    let response = ureq::post(running.url("/api/auth/register"))
+        .header("origin", "https://example.com")
+        .header("x-request-id", "request-1")
+        .send_json(&refused)
+        .expect("2xx");
+    let header = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().expect("text").to_string())
+    };
+    assert_eq!(header("x-request-id").as_deref(), Some("request-1"));
+    assert_eq!(
+        header("access-control-allow-origin").as_deref(),
+        Some("https://example.com")
+    );
+    assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"));
+    assert!(header("strict-transport-security").is_some());
+    assert_eq!(header("x-powered-by"), None);
+
+    let foreign = ureq::get(running.url("/_ping"))
+        .header("origin", "https://elsewhere.example")
+        .call()
+        .expect("2xx");
+    let allowed = foreign.headers().get("access-control-allow-origin");
+    assert_eq!(allowed, None, "a page from elsewhere may not call");
+
+    let large = vec![b' '; 2_100_000];
+    let err = ureq::post(running.url("/api/auth/login"))
+        .header("content-type", "application/json")
+        .send(&large)
+        .expect_err("too large");
+    assert!(err.to_string().contains("413"), "{err}");
+
+    let log = running.log();
+    let entries: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{err}: {line}")))
+        .collect();
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry["span"]["request_id"] == "request-1"),
+        "no request id:\n{log}"
+    );
+}

@@ -1,0 +1,86 @@
+//! Slow tier: the example job of the schedule runs.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use template_tests::{Answers, Rendered};
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Lists the schedule, then runs it with the example job every second, until it prints `result`.
+fn runs(answers: &Answers, task: &str, setup: &[&[&str]], result: &str) {
+    let service: Rendered = answers.render().expect("the answers render");
+    let binary = service.build().expect("it builds");
+    let command = |args: &[&str]| {
+        let mut command = Command::new(&binary);
+        command
+            .args(args)
+            .current_dir(service.root())
+            .env("LOCO_ENV", "development");
+        command
+    };
+    let output = command(&["scheduler", "--list"]).output().expect("it runs");
+    let list = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(list.contains(task), "{list}");
+
+    let config = service.root().join("config/development.yaml");
+    let text = fs::read_to_string(&config).expect("the configuration");
+    let often = text.replace("0 30 3 * * *", "* * * * * *");
+    assert_ne!(text, often, "the example job runs every night");
+    fs::write(&config, often).expect("the configuration");
+    for args in setup {
+        let status = command(args).stdout(Stdio::null()).status();
+        assert!(status.expect("it runs").success(), "{args:?}");
+    }
+    let mut scheduler = Killed(
+        command(&["scheduler"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts"),
+    );
+    let stdout = BufReader::new(scheduler.0.stdout.take().expect("piped"));
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        stdout
+            .lines()
+            .map_while(Result::ok)
+            .for_each(|line| drop(sender.send(line)));
+    });
+
+    let mut log = Vec::new();
+    while !log.iter().any(|line: &String| line.starts_with(result)) {
+        match lines.recv_timeout(Duration::from_secs(30)) {
+            Ok(line) => log.push(line),
+            Err(err) => panic!("{err}:\n{}", log.join("\n")),
+        }
+    }
+}
+
+#[test]
+fn expired_tokens_are_cleared_on_schedule() {
+    runs(
+        &Answers::new("svc"),
+        "user:clear_tokens",
+        &[&["db", "migrate"]],
+        "cleared 0 reset tokens and magic links",
+    );
+}
+
+#[test]
+fn a_service_without_users_has_a_scheduled_task_too() {
+    let lightweight = Answers::new("svc").with("starter", "lightweight");
+    runs(&lightweight, "memory", &[], "allocator");
+}
