@@ -1,6 +1,7 @@
 //! The tests' own vocabulary: a set of answers ([`Answers`]) is rendered into a service
 //! ([`Rendered`]), which is built and run ([`Running`]).
 
+pub mod benchmark;
 pub mod profiles;
 mod rendered;
 mod running;

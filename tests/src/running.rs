@@ -74,6 +74,12 @@ impl Running {
         Ok(running)
     }
 
+    /// The process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The URL of a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {

@@ -81,7 +81,7 @@ fn every_file_is_formatted_for_short_and_long_names() {
     assert_eq!(long.len(), 40);
     for name in ["ab", long] {
         for starter in ["rest-api", "lightweight"] {
-            for profile in ["balanced", "system"] {
+            for profile in ["lean", "system"] {
                 let service = Answers::new(name)
                     .with("starter", starter)
                     .with("memory_profile", profile)
@@ -231,7 +231,7 @@ fn defaults_need_no_answer() {
 
     assert!(service
         .read(".cargo/config.toml")
-        .contains(r#"MEMORY_PROFILE = "balanced""#));
+        .contains(r#"MEMORY_PROFILE = "lean""#));
     assert!(service
         .read("config/development.yaml")
         .contains("sqlite://svc_development.sqlite"));
