@@ -27,7 +27,8 @@ use crate::{
 
 #[derive(Parser)]
 struct Options {
-    /// Less load and shorter, for a machine of a few cores (the default below 8)
+    /// Less load and shorter, with one build for all profiles of jemalloc, for a machine of a few
+    /// cores (the default below 8)
     #[arg(long)]
     short: bool,
     /// The load of Loco's report: -t12 -c1600 -d30s (the default from 8 cores on)
@@ -102,7 +103,7 @@ fn run(options: &Options) -> Result<Results> {
 
     let work = repository().join("tests/target/membench");
     fs::create_dir_all(&work)?;
-    let mut services = service::all(&work, options.built)?;
+    let mut services = service::all(&work, options.built, short)?;
     if !options.only.is_empty() {
         services.retain(|service| options.only.contains(&service.name));
     }

@@ -21,7 +21,7 @@ pub struct Service {
     pub peer: bool,
     /// Where it was built; the binary stands there too.
     directory: PathBuf,
-    env: Vec<(&'static str, &'static str)>,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Service {
@@ -36,7 +36,7 @@ impl Service {
             ("DB_MAX_CONNECTIONS", "10"),
             ("DB_CONNECT_TIMEOUT", "60000"),
         ];
-        env.extend(&self.env);
+        env.extend(self.env.iter().map(|(name, value)| (*name, value.as_str())));
         Running::start(&binary(&self.directory), &self.directory, &env)
             .with_context(|| self.name.clone())
     }
@@ -48,9 +48,36 @@ impl Service {
         }
     }
 
-    fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.env.push((name, value));
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_string()));
         self
+    }
+
+    fn unbounded(self) -> Self {
+        self.with("LOCO_CONFIG_FOLDER", "config-unbounded")
+    }
+
+    /// The same with jemalloc's options set at the start, and no others.
+    fn with_options(self, options: &str) -> Result<Self> {
+        let options = [DEFAULTS, options].join(",");
+        let options = options.trim_end_matches(',');
+        let output = Command::new(binary(&self.directory))
+            .args(["--environment", "development", "task", "memory"])
+            .current_dir(&self.directory)
+            .env("MALLOC_CONF", options)
+            .output()?;
+        let report = String::from_utf8_lossy(&output.stdout);
+        // Of an option that the profile does not set and `DEFAULTS` does not have, the value of
+        // the built-in profile would stay.
+        ensure!(
+            output.status.success()
+                && !report.contains("NOT IN EFFECT")
+                && report
+                    .lines()
+                    .all(|line| !line.contains("the profile:") || line.contains("abort_conf")),
+            "{options} is not in effect:\n{report}"
+        );
+        Ok(self.with("MALLOC_CONF", options))
     }
 }
 
@@ -58,39 +85,44 @@ fn binary(directory: &Path) -> PathBuf {
     directory.join("service")
 }
 
+/// What jemalloc 5.3 does where a profile says nothing.
+const DEFAULTS: &str = "background_thread:false,dirty_decay_ms:10000,muzzy_decay_ms:0,tcache:true";
+
 /// Every row: the profiles without the bound on requests in flight, the default profile as it is
-/// generated, and the peers. With `built`, the binaries of an earlier run are used.
+/// generated, and the peers.
+///
+/// With `built`, the binaries of an earlier run are used. With `one_build`, all profiles of
+/// jemalloc run on the default profile's service and get their options at the start.
 ///
 /// # Errors
 ///
 /// When a service cannot be made or built.
-pub fn all(work: &Path, built: bool) -> Result<Vec<Service>> {
+pub fn all(work: &Path, built: bool, one_build: bool) -> Result<Vec<Service>> {
     let mut services = Vec::new();
-    let mut bounded = None;
+    let mut default: Option<Service> = None;
     for profile in profiles::all() {
         if profile.name == "custom" {
             continue;
         }
-        let service = generated(work, &profile.name, built)?;
-        services.push(
-            service
-                .clone()
-                .with("LOCO_CONFIG_FOLDER", "config-unbounded"),
-        );
-        bounded.get_or_insert_with(|| service.named(&format!("{}, bounded", profile.name)));
+        let service = match (&default, &profile.options) {
+            (Some(default), Some(options)) if one_build => {
+                default.named(&profile.name).with_options(options)?
+            }
+            _ => generated(work, &profile.name, built)?,
+        };
+        services.push(service.clone().unbounded());
         if profile.name == "system" {
             let mut arenas = service.named("system, 2 arenas");
             arenas.peer = true;
-            services.push(
-                arenas
-                    .with("LOCO_CONFIG_FOLDER", "config-unbounded")
-                    .with("MALLOC_ARENA_MAX", "2"),
-            );
+            services.push(arenas.unbounded().with("MALLOC_ARENA_MAX", "2"));
         }
+        default.get_or_insert(service);
     }
     services.push(stock(work, "loco new", built)?);
     services.push(stock(work, "loco new, mimalloc", built)?);
-    services.extend(bounded);
+    if let Some(default) = default {
+        services.push(default.named(&format!("{}, bounded", default.name)));
+    }
     Ok(services)
 }
 
