@@ -1,6 +1,7 @@
 //! The tests' own vocabulary: a set of answers ([`Answers`]) is rendered into a service
 //! ([`Rendered`]), which is built and run ([`Running`]), and used as a person does ([`Browser`]).
 
+pub mod benchmark;
 mod browser;
 pub mod dockerfile;
 pub mod profiles;

@@ -56,7 +56,7 @@ fn answers_without_a_question_are_refused() {
     );
     assert_refused(
         &Answers::new("svc").with("malloc_conf", "dirty_decay_ms:1"),
-        &["malloc_conf", "memory_profile", "balanced"],
+        &["malloc_conf", "memory_profile", "lean"],
     );
     assert_refused(
         &Answers::new("svc").with("embedded_assets", "true"),

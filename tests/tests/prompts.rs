@@ -48,7 +48,7 @@ fn enter_all_the_way_gives_the_defaults() {
     assert!(service.read("Cargo.toml").contains("db-sqlite"));
     assert!(service
         .read(".cargo/config.toml")
-        .contains("MEMORY_PROFILE = \"balanced\""));
+        .contains("MEMORY_PROFILE = \"lean\""));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_lightweight_service_is_not_asked_for_a_database() {
             "What kind of service?",
             &format!("{}{ENTER}", DOWN.repeat(3)),
         ),
-        ("Which memory profile?", &format!("{DOWN}{ENTER}")),
+        ("Which memory profile?", &format!("{}{ENTER}", DOWN.repeat(2))),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
     ]);
@@ -80,7 +80,7 @@ fn custom_asks_for_the_options() {
         ),
         (
             "Which memory profile?",
-            &format!("{}{ENTER}", DOWN.repeat(4)),
+            &format!("{}{ENTER}", DOWN.repeat(5)),
         ),
         ("Which jemalloc options?", "narenas:2\r"),
         ("Prometheus metrics", ENTER),

@@ -314,7 +314,7 @@ fn defaults_need_no_answer() {
 
     assert!(service
         .read(".cargo/config.toml")
-        .contains(r#"MEMORY_PROFILE = "balanced""#));
+        .contains(r#"MEMORY_PROFILE = "lean""#));
     assert!(service
         .read("config/development.yaml")
         .contains("sqlite://svc_development.sqlite"));

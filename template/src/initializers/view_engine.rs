@@ -4,7 +4,7 @@ use fluent_templates::{static_loader, FluentLoader};
 use loco_rs::{
     app::{AppContext, Initializer},
     controller::views::{engines::TeraView, ViewEngine},
-{%- if embedded_assets %}
+{%- if embedded_assets == "true" %}
     Error, Result,
 {%- else %}
     Result,
@@ -36,7 +36,7 @@ impl Initializer for ViewEngineInitializer {
             tera.register_function("t", FluentLoader::new(&*TEXTS));
             Ok(())
         })?;
-{%- if embedded_assets %}
+{%- if embedded_assets == "true" %}
         if engine.tera.get_template_names().next().is_none() {
             return Err(Error::string(
                 "no assets are built in: Loco looks for assets/ beside the folder `target`, so \

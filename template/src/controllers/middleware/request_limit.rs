@@ -26,7 +26,7 @@ use tokio::{
 use crate::common::settings::{Requests, Settings};
 
 /// Requests in flight for each core, where `settings.requests.in_flight` is not set.
-const IN_FLIGHT_PER_CORE: usize = 32;
+const IN_FLIGHT_PER_CORE: usize = 16;
 
 /// Loco's own routes that must answer under any load.
 const HEALTH: [&str; 3] = ["/_ping", "/_health", "/_readiness"];

@@ -1,0 +1,244 @@
+//! What `membench` measured, as it stands in `tests/membench.json`, and the tables that README.md
+//! makes of it.
+
+pub mod plot;
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+/// The route of the main table: 500 KB of JSON for each request, held over a wait.
+pub const HELD: &str = "500 KB, held";
+
+/// One run of the benchmark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Results {
+    pub date: String,
+    pub command: String,
+    pub machine: String,
+    pub load: Load,
+    /// One server at a time, the whole list of posts held over a wait.
+    pub memory: Vec<Memory>,
+    /// The same with a payload that takes about 3 GB at the peak.
+    pub large: Vec<Memory>,
+    /// Pairs of servers at the same time, each with its own load.
+    pub cpu: Vec<Cpu>,
+}
+
+/// How `wrk` was called.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Load {
+    pub threads: u32,
+    pub connections: u32,
+    pub seconds: u32,
+    pub rounds: u32,
+}
+
+/// The median of all rounds, and the ends of their range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// Megabytes are 10⁶ bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Memory {
+    pub name: String,
+    pub idle_mb: Spread,
+    pub peak_mb: Spread,
+    pub after: Vec<After>,
+    pub requests_per_second: Spread,
+    pub p50_ms: Spread,
+    pub p99_ms: Spread,
+    pub cpu_us_per_request: Spread,
+    /// Answers other than 2xx and connections that broke, of all rounds.
+    pub failed: u64,
+    /// Resident set size over time in one round: seconds since the load began, megabytes.
+    pub series: Vec<(f64, f64)>,
+}
+
+/// Memory some time after the load has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct After {
+    pub seconds: f64,
+    pub rss_mb: Spread,
+    /// Resident set size without what the kernel may take at any time (`LazyFree`).
+    pub without_lazy_free_mb: Spread,
+}
+
+/// CPU time for each request, as a ratio to `jemalloc`'s in the same seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Cpu {
+    pub name: String,
+    pub route: String,
+    pub ratio: Spread,
+    pub failed: u64,
+}
+
+impl Spread {
+    /// # Panics
+    ///
+    /// When there are no values.
+    #[must_use]
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let median = if values.len() % 2 == 0 {
+            f64::midpoint(values[middle - 1], values[middle])
+        } else {
+            values[middle]
+        };
+        Self {
+            median,
+            min: values[0],
+            max: values[values.len() - 1],
+        }
+    }
+
+    fn text(&self, decimals: usize) -> String {
+        format!("{:.decimals$}", self.median)
+    }
+
+    /// `39 (38–41)`, or `39` where all are alike.
+    fn with_range(&self, decimals: usize) -> String {
+        let [median, min, max] =
+            [self.median, self.min, self.max].map(|value| format!("{value:.decimals$}"));
+        if min == max {
+            median
+        } else {
+            format!("{median} ({min}–{max})")
+        }
+    }
+}
+
+impl Memory {
+    /// The memory some seconds after the load.
+    #[must_use]
+    pub fn after(&self, seconds: f64) -> Option<&After> {
+        self.after
+            .iter()
+            .find(|after| (after.seconds - seconds).abs() < 1e-9)
+    }
+
+    /// Of the memory that the load took, the part that is held some seconds after it, in percent.
+    #[must_use]
+    pub fn held_percent(&self, seconds: f64) -> Option<f64> {
+        let after = self.after(seconds)?.rss_mb.median;
+        let idle = self.idle_mb.median;
+        Some(100.0 * (after - idle) / (self.peak_mb.median - idle))
+    }
+}
+
+impl Results {
+    /// When, where and how it was measured.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!(
+            "Measured on {} ({}), `wrk -t{} -c{} -d{}s`, medians of {} rounds; `{}`.",
+            self.date,
+            self.machine,
+            self.load.threads,
+            self.load.connections,
+            self.load.seconds,
+            self.load.rounds,
+            self.command
+        )
+    }
+
+    fn ratio(&self, name: &str, route: &str) -> String {
+        self.cpu
+            .iter()
+            .find(|cpu| cpu.name == name && cpu.route == route)
+            .map_or_else(String::new, |cpu| cpu.ratio.with_range(2))
+    }
+
+    /// The main table: memory, speed and CPU time of every row.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut table = String::from(
+            "| | idle | peak | after 0.5 s | 1 s | 5 s | 30 s | requests/s | p50, p99 | CPU per \
+             request |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for row in &self.memory {
+            let after = |seconds| {
+                row.after(seconds)
+                    .map_or_else(String::new, |after| after.rss_mb.text(0))
+            };
+            let failed = match row.failed {
+                0 => String::new(),
+                failed => format!(" ({failed} failed)"),
+            };
+            writeln!(
+                table,
+                "| {} | {} | {} | {} | {} | {} | {} | {}{failed} | {:.1} s, {:.1} s | {} |",
+                row.name,
+                row.idle_mb.text(0),
+                row.peak_mb.text(0),
+                after(0.5),
+                after(1.0),
+                after(5.0),
+                after(30.0),
+                row.requests_per_second.text(0),
+                row.p50_ms.median / 1000.0,
+                row.p99_ms.median / 1000.0,
+                self.ratio(&row.name, HELD),
+            )
+            .expect("a text");
+        }
+        table
+    }
+
+    /// The table at about 3 GB.
+    #[must_use]
+    pub fn large_table(&self) -> String {
+        let mut table = String::from(
+            "| | idle | peak | after 1 s | still held after 1 s | requests/s | p50, p99 \
+             |\n|---|---|---|---|---|---|---|\n",
+        );
+        for row in &self.large {
+            writeln!(
+                table,
+                "| {} | {} | {} | {} | {:.1} % | {} | {:.1} s, {:.1} s |",
+                row.name,
+                row.idle_mb.text(0),
+                row.peak_mb.text(0),
+                row.after(1.0)
+                    .map_or_else(String::new, |after| after.rss_mb.text(0)),
+                row.held_percent(1.0).unwrap_or(f64::NAN),
+                row.requests_per_second.with_range(0),
+                row.p50_ms.median / 1000.0,
+                row.p99_ms.median / 1000.0,
+            )
+            .expect("a text");
+        }
+        table
+    }
+
+    /// The table of CPU time for each request on every route.
+    #[must_use]
+    pub fn cpu_table(&self) -> String {
+        let mut routes: Vec<&str> = Vec::new();
+        let mut names: Vec<&str> = Vec::new();
+        for cpu in &self.cpu {
+            if !routes.contains(&cpu.route.as_str()) {
+                routes.push(&cpu.route);
+            }
+            if !names.contains(&cpu.name.as_str()) {
+                names.push(&cpu.name);
+            }
+        }
+        let mut table = format!(
+            "| | {} |\n|---{}|\n",
+            routes.join(" | "),
+            "|---".repeat(routes.len())
+        );
+        for name in names {
+            let ratios: Vec<String> = routes.iter().map(|route| self.ratio(name, route)).collect();
+            writeln!(table, "| {name} | {} |", ratios.join(" | ")).expect("a text");
+        }
+        table
+    }
+}

@@ -1,0 +1,206 @@
+//! The benchmark behind README.md: memory before, under and after load, speed, and CPU time, for
+//! each memory profile and for what a Loco service has without this template.
+//!
+//! `cargo run --release --manifest-path tests/Cargo.toml --bin membench` writes
+//! `tests/membench.json`, `.github/memory.svg` and `.github/memory-dark.svg`, and prints the tables.
+
+mod load;
+mod machine;
+mod measure;
+mod process;
+mod service;
+
+use std::{fs, path::PathBuf, thread::JoinHandle};
+
+use anyhow::{anyhow, Context, Result};
+use clap::Parser;
+use template_tests::{
+    benchmark::{plot, After, Cpu, Load, Memory, Results, Spread, HELD},
+    repository,
+};
+
+use crate::{
+    load::Wrk,
+    measure::{Round, AFTER},
+    service::Service,
+};
+
+#[derive(Parser)]
+struct Options {
+    /// Less load and shorter, with one build for all profiles of jemalloc, for a machine of a few
+    /// cores (the default below 8)
+    #[arg(long)]
+    short: bool,
+    /// The load of Loco's report: -t12 -c1600 -d30s (the default from 8 cores on)
+    #[arg(long, conflicts_with = "short")]
+    full: bool,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Only these rows
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Take the services that an earlier run has built
+    #[arg(long)]
+    built: bool,
+    /// Draw and print an earlier run's results again
+    #[arg(long)]
+    draw: bool,
+    /// Where the results go
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// The routes of `fixtures/load.rs` under the names of the tables.
+const ROUTES: [(&str, &str); 4] = [
+    (HELD, "/load/posts?wait_ms=10"),
+    ("500 KB", "/load/posts"),
+    ("500 KB from the database", "/load/stored"),
+    ("a few bytes", "/load/small"),
+];
+
+/// About four times as much for each request: 3 GB at the peak, with 1600 connections.
+const LARGE: &str = "/load/posts?posts=4000&wait_ms=10";
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let json = options
+        .json
+        .clone()
+        .unwrap_or_else(|| repository().join("tests/membench.json"));
+    let results: Results = if options.draw {
+        serde_json::from_str(&fs::read_to_string(&json)?)?
+    } else {
+        let results = run(&options)?;
+        fs::write(&json, serde_json::to_string_pretty(&results)? + "\n")?;
+        results
+    };
+    println!("{}\n{}\n", results.machine, results.command);
+    println!(
+        "{}\n{}\n{}",
+        results.table(),
+        results.large_table(),
+        results.cpu_table()
+    );
+
+    for (theme, file) in plot::FILES {
+        let svg = plot::draw(&results, theme).map_err(|err| anyhow!("{file}: {err}"))?;
+        fs::write(repository().join(file), svg)?;
+    }
+    Ok(())
+}
+
+fn run(options: &Options) -> Result<Results> {
+    let short = options.short || !options.full && machine::cores() < 8;
+    let load = Load {
+        threads: if short { 2 } else { 12 },
+        connections: 1600,
+        seconds: if short { 8 } else { 30 },
+        rounds: options.rounds,
+    };
+    let pair_seconds = load.seconds / 2;
+    machine::check(load.connections)?;
+
+    let work = repository().join("tests/target/membench");
+    fs::create_dir_all(&work)?;
+    let mut services = service::all(&work, options.built, short)?;
+    if !options.only.is_empty() {
+        services.retain(|service| options.only.contains(&service.name));
+    }
+    let wrk = Wrk::new(&work, load.threads, load.connections)?;
+    // Two at a time: each with half of the threads.
+    let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
+
+    let command = if short { "--short" } else { "--full" };
+    let profiles: Vec<Service> = services
+        .iter()
+        .filter(|service| !service.peer)
+        .cloned()
+        .collect();
+    Ok(Results {
+        date: machine::today()?,
+        command: format!(
+            "cargo run --release --manifest-path tests/Cargo.toml --bin membench -- {command}"
+        ),
+        machine: machine::describe()?,
+        memory: memory(&services, ROUTES[0].1, &wrk, &load)?,
+        large: memory(&profiles, LARGE, &wrk, &load)?,
+        cpu: cpu(&services, &half, pair_seconds, load.rounds)?,
+        load,
+    })
+}
+
+fn memory(services: &[Service], path: &str, wrk: &Wrk, load: &Load) -> Result<Vec<Memory>> {
+    let mut watched: Vec<(usize, JoinHandle<Result<Round>>)> = Vec::new();
+    for round in 1..=load.rounds {
+        for (index, service) in services.iter().enumerate() {
+            println!("round {round}: {} {path}", service.name);
+            watched.push((index, measure::memory(service, path, wrk, load.seconds)?));
+        }
+    }
+    let mut rounds: Vec<Vec<Round>> = services.iter().map(|_| Vec::new()).collect();
+    for (index, watch) in watched {
+        rounds[index].push(watch.join().map_err(|_| anyhow!("a watch panicked"))??);
+    }
+    Ok(services
+        .iter()
+        .zip(rounds)
+        .map(|(service, rounds)| summary(service, rounds))
+        .collect())
+}
+
+fn summary(service: &Service, mut rounds: Vec<Round>) -> Memory {
+    let of = |figure: &dyn Fn(&Round) -> f64| Spread::of(rounds.iter().map(figure));
+    let after = AFTER
+        .iter()
+        .enumerate()
+        .map(|(index, seconds)| After {
+            seconds: *seconds,
+            rss_mb: of(&|round| round.after_mb[index].0),
+            without_lazy_free_mb: of(&|round| round.after_mb[index].0 - round.after_mb[index].1),
+        })
+        .collect();
+    Memory {
+        name: service.name.clone(),
+        idle_mb: of(&|round| round.idle_mb),
+        peak_mb: of(&|round| round.peak_mb),
+        after,
+        requests_per_second: of(&|round| round.answers.requests / round.answers.seconds),
+        p50_ms: of(&|round| round.answers.p50_ms),
+        p99_ms: of(&|round| round.answers.p99_ms),
+        cpu_us_per_request: of(&|round| round.cpu_us_per_request),
+        failed: rounds.iter().map(|round| round.answers.failed).sum(),
+        series: rounds.swap_remove(0).series,
+    }
+}
+
+fn cpu(services: &[Service], wrk: &Wrk, seconds: u32, rounds: u32) -> Result<Vec<Cpu>> {
+    let reference = services
+        .iter()
+        .find(|service| service.name == "jemalloc")
+        .context("the ratios are to `jemalloc`, which is not among the rows")?;
+    let mut ratios = vec![vec![(Vec::new(), 0); ROUTES.len()]; services.len()];
+    for round in 1..=rounds {
+        for (service, ratios) in services.iter().zip(&mut ratios) {
+            println!("round {round}: {} beside jemalloc", service.name);
+            let pair = measure::Pair::start(service, reference)?;
+            for ((_, path), (ratios, failures)) in ROUTES.iter().zip(ratios) {
+                let (ratio, failed) = pair.cpu_ratio(path, wrk, seconds)?;
+                ratios.push(ratio);
+                *failures += failed;
+            }
+        }
+    }
+    let rows = services.iter().zip(ratios).flat_map(|(service, ratios)| {
+        ROUTES
+            .iter()
+            .zip(ratios)
+            .map(|((route, _), (ratios, failed))| Cpu {
+                name: service.name.clone(),
+                route: (*route).to_string(),
+                ratio: Spread::of(ratios),
+                failed,
+            })
+    });
+    Ok(rows.collect())
+}

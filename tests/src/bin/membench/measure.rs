@@ -1,0 +1,147 @@
+//! One server under load, and pairs of servers.
+
+use std::{
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{anyhow, Result};
+use template_tests::Running;
+
+use crate::{
+    load::{Answers, Wrk},
+    process,
+    service::Service,
+};
+
+/// Seconds after the load at which memory is read.
+pub const AFTER: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+
+/// From here on a server only rests, and the next may start.
+const RESTING: Duration = Duration::from_secs(5);
+
+const BEFORE: Duration = Duration::from_millis(1500);
+const TICK: Duration = Duration::from_millis(50);
+
+/// One round of one service.
+pub struct Round {
+    pub idle_mb: f64,
+    pub peak_mb: f64,
+    /// RSS and LazyFree at each time of [`AFTER`].
+    pub after_mb: Vec<(f64, f64)>,
+    pub cpu_us_per_request: f64,
+    pub answers: Answers,
+    pub series: Vec<(f64, f64)>,
+}
+
+/// Loads a service alone on the machine. It is then watched on a thread of its own, so that the
+/// next one need not wait until half a minute has passed.
+///
+/// # Errors
+///
+/// When the service or the load fails.
+pub fn memory(
+    service: &Service,
+    path: &str,
+    wrk: &Wrk,
+    seconds: u32,
+) -> Result<JoinHandle<Result<Round>>> {
+    let server = service.start()?;
+    let id = server.pid();
+    thread::sleep(BEFORE);
+    let (idle_mb, _) = process::rss_and_lazy_free_mb(id)?;
+    let cpu_before = process::cpu_seconds(id)?;
+
+    let url = server.url(path);
+    let started = Instant::now();
+    let (answers, mut series) = thread::scope(|scope| {
+        let load = scope.spawn(|| wrk.run(&url, seconds));
+        let mut series = vec![(0.0, idle_mb)];
+        while !load.is_finished() {
+            series.push((started.elapsed().as_secs_f64(), process::rss_mb(id)?));
+            thread::sleep(TICK);
+        }
+        let answers = load.join().map_err(|_| anyhow!("the load panicked"))??;
+        Ok::<_, anyhow::Error>((answers, series))
+    })?;
+    let ended = Instant::now();
+    let cpu = process::cpu_seconds(id)? - cpu_before;
+
+    let resting = Instant::now() + RESTING;
+    let watch = thread::spawn(move || {
+        let mut after_mb = Vec::new();
+        for seconds in AFTER {
+            let until = ended + Duration::from_secs_f64(seconds);
+            loop {
+                let now = Instant::now();
+                let step = if seconds > 5.0 { TICK * 10 } else { TICK };
+                if now + step >= until {
+                    break;
+                }
+                thread::sleep(step);
+                series.push((started.elapsed().as_secs_f64(), process::rss_mb(id)?));
+            }
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+            let (rss, lazy_free) = process::rss_and_lazy_free_mb(id)?;
+            series.push((started.elapsed().as_secs_f64(), rss));
+            after_mb.push((rss, lazy_free));
+        }
+        let round = Round {
+            idle_mb,
+            peak_mb: process::peak_mb(id)?,
+            after_mb,
+            cpu_us_per_request: cpu * 1e6 / answers.requests,
+            answers,
+            series,
+        };
+        drop(server);
+        Ok(round)
+    });
+    thread::sleep(resting.saturating_duration_since(Instant::now()));
+    Ok(watch)
+}
+
+/// Two servers that are loaded in the same seconds: what else the machine does hits both alike.
+pub struct Pair {
+    servers: [Running; 2],
+}
+
+impl Pair {
+    /// # Errors
+    ///
+    /// When a service does not start.
+    pub fn start(service: &Service, reference: &Service) -> Result<Self> {
+        let servers = [service.start()?, reference.start()?];
+        for server in &servers {
+            ureq::post(server.url("/load/setup")).send_empty()?;
+        }
+        Ok(Self { servers })
+    }
+
+    /// CPU time for each request, as a ratio to the reference's, and the answers that failed.
+    ///
+    /// # Errors
+    ///
+    /// When a service or the load fails.
+    pub fn cpu_ratio(&self, path: &str, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
+        let [one, two] = thread::scope(|scope| {
+            let loads = self.servers.each_ref().map(|server| {
+                let (id, url) = (server.pid(), server.url(path));
+                scope.spawn(move || cpu_per_request(id, &url, wrk, seconds))
+            });
+            loads.map(|load| {
+                load.join()
+                    .unwrap_or_else(|_| Err(anyhow!("the load panicked")))
+            })
+        });
+        let ((one, one_failed), (two, two_failed)) = (one?, two?);
+        Ok((one / two, one_failed + two_failed))
+    }
+}
+
+fn cpu_per_request(id: u32, url: &str, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
+    let before = process::cpu_seconds(id)?;
+    let answers = wrk.run(url, seconds)?;
+    let cpu = process::cpu_seconds(id)? - before;
+    Ok((cpu / answers.requests, answers.failed))
+}

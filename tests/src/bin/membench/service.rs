@@ -1,0 +1,258 @@
+//! The services that are compared: generated or stock, with the routes of the load, as release
+//! builds.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{bail, ensure, Context, Result};
+use template_tests::{profiles, repository, Answers, Rendered, Running};
+use walkdir::WalkDir;
+
+const LOAD_ROUTES: &str = include_str!("../../../fixtures/load.rs");
+
+/// A row of the table: a built service, and how it is started.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub name: String,
+    /// What one has without this template.
+    pub peer: bool,
+    /// Where it was built; the binary stands there too.
+    directory: PathBuf,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Service {
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn start(&self) -> Result<Running> {
+        let mut env = vec![
+            ("BINDING", "127.0.0.1"),
+            ("LOG_LEVEL", "error"),
+            ("DATABASE_URL", "sqlite://load.sqlite?mode=rwc"),
+            ("DB_MAX_CONNECTIONS", "10"),
+            ("DB_CONNECT_TIMEOUT", "60000"),
+        ];
+        env.extend(self.env.iter().map(|(name, value)| (*name, value.as_str())));
+        Running::start(&binary(&self.directory), &self.directory, &env)
+            .with_context(|| self.name.clone())
+    }
+
+    fn named(&self, name: &str) -> Self {
+        Self {
+            name: name.to_string(),
+            ..self.clone()
+        }
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_string()));
+        self
+    }
+
+    fn unbounded(self) -> Self {
+        self.with("LOCO_CONFIG_FOLDER", "config-unbounded")
+    }
+
+    /// The same with jemalloc's options set at the start, and no others.
+    fn with_options(self, options: &str) -> Result<Self> {
+        let options = [DEFAULTS, options].join(",");
+        let options = options.trim_end_matches(',');
+        let output = Command::new(binary(&self.directory))
+            .args(["--environment", "development", "task", "memory"])
+            .current_dir(&self.directory)
+            .env("MALLOC_CONF", options)
+            .output()?;
+        let report = String::from_utf8_lossy(&output.stdout);
+        // Of an option that the profile does not set and `DEFAULTS` does not have, the value of
+        // the built-in profile would stay.
+        ensure!(
+            output.status.success()
+                && !report.contains("NOT IN EFFECT")
+                && report
+                    .lines()
+                    .all(|line| !line.contains("the profile:") || line.contains("abort_conf")),
+            "{options} is not in effect:\n{report}"
+        );
+        Ok(self.with("MALLOC_CONF", options))
+    }
+}
+
+fn binary(directory: &Path) -> PathBuf {
+    directory.join("service")
+}
+
+/// What jemalloc 5.3 does where a profile says nothing.
+const DEFAULTS: &str = "background_thread:false,dirty_decay_ms:10000,muzzy_decay_ms:0,tcache:true";
+
+/// Every row: the profiles without the bound on requests in flight, the default profile as it is
+/// generated, and the peers.
+///
+/// With `built`, the binaries of an earlier run are used. With `one_build`, all profiles of
+/// jemalloc run on the default profile's service and get their options at the start.
+///
+/// # Errors
+///
+/// When a service cannot be made or built.
+pub fn all(work: &Path, built: bool, one_build: bool) -> Result<Vec<Service>> {
+    let mut services = Vec::new();
+    let mut default: Option<Service> = None;
+    for profile in profiles::all() {
+        if profile.name == "custom" {
+            continue;
+        }
+        let service = match (&default, &profile.options) {
+            (Some(default), Some(options)) if one_build => {
+                default.named(&profile.name).with_options(options)?
+            }
+            _ => generated(work, &profile.name, built)?,
+        };
+        services.push(service.clone().unbounded());
+        if profile.name == "system" {
+            let mut arenas = service.named("system, 2 arenas");
+            arenas.peer = true;
+            services.push(arenas.unbounded().with("MALLOC_ARENA_MAX", "2"));
+        }
+        default.get_or_insert(service);
+    }
+    services.push(stock(work, "loco new", built)?);
+    services.push(stock(work, "loco new, mimalloc", built)?);
+    if let Some(default) = default {
+        services.push(default.named(&format!("{}, bounded", default.name)));
+    }
+    Ok(services)
+}
+
+fn generated(work: &Path, profile: &str, built: bool) -> Result<Service> {
+    let service = Service {
+        name: profile.to_string(),
+        peer: false,
+        directory: work.join(profile),
+        env: Vec::new(),
+    };
+    if built && binary(&service.directory).exists() {
+        return Ok(service);
+    }
+    println!("building {profile}");
+    // Elsewhere first: below tests/ it would become a member of the tests' workspace.
+    let rendered = Answers::new("svc")
+        .with("memory_profile", profile)
+        .render()?;
+    copy(rendered.root(), &service.directory)?;
+    add_load_routes(&service.directory)?;
+
+    let config = fs::read_to_string(service.directory.join("config/development.yaml"))?;
+    let unbounded = config.replace(
+        "requests:\n    enable: true",
+        "requests:\n    enable: false",
+    );
+    ensure!(unbounded != config, "the bound cannot be switched off");
+    let folder = service.directory.join("config-unbounded");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("development.yaml"), unbounded)?;
+
+    build(&service.directory, "svc-cli")?;
+    Ok(service)
+}
+
+fn stock(work: &Path, name: &str, built: bool) -> Result<Service> {
+    let service = Service {
+        name: name.to_string(),
+        peer: true,
+        directory: work.join(name.replace(", ", "-").replace(' ', "-")),
+        env: Vec::new(),
+    };
+    if built && binary(&service.directory).exists() {
+        return Ok(service);
+    }
+    println!("building {name}");
+    let elsewhere = tempfile::tempdir()?;
+    let output = Command::new("loco")
+        .args(["new", "--name", "stock", "--db", "sqlite", "--bg", "async"])
+        .args(["--assets", "none", "--path"])
+        .arg(elsewhere.path())
+        .output()?;
+    if !output.status.success() {
+        bail!("loco new: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    copy(&elsewhere.path().join("stock"), &service.directory)?;
+    add_load_routes(&service.directory)?;
+    // The same versions, built in the same way: the allocator is to make the difference.
+    fs::copy(
+        repository().join("template/Cargo.lock"),
+        service.directory.join("Cargo.lock"),
+    )?;
+    change(&service.directory.join("Cargo.toml"), |text| {
+        format!(
+            "{text}\n[profile.release]\ncodegen-units = 1\nlto = \"thin\"\nstrip = \"symbols\"\n"
+        )
+    })?;
+    if name.contains("mimalloc") {
+        change(&service.directory.join("Cargo.toml"), |text| {
+            text.replacen("[dependencies]", "[dependencies]\nmimalloc = \"0.1\"", 1)
+        })?;
+        change(&service.directory.join("src/bin/main.rs"), |text| {
+            text.replacen(
+                "#[tokio::main]",
+                "#[global_allocator]\nstatic ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;\n\n\
+                 #[tokio::main]",
+                1,
+            )
+        })?;
+    }
+    build(&service.directory, "stock-cli")?;
+    Ok(service)
+}
+
+fn add_load_routes(directory: &Path) -> Result<()> {
+    let controllers = directory.join("src/controllers");
+    fs::write(controllers.join("load.rs"), LOAD_ROUTES)?;
+    change(&controllers.join("mod.rs"), |text| {
+        format!("{text}\npub mod load;\n")
+    })?;
+    change(&directory.join("src/app.rs"), |text| {
+        text.replacen(
+            ".add_route(",
+            ".add_route(controllers::load::routes())\n            .add_route(",
+            1,
+        )
+    })
+}
+
+/// Changes a file, which must have what is changed.
+fn change(path: &Path, by: impl Fn(&str) -> String) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let changed = by(&text);
+    ensure!(changed != text, "{} is not as expected", path.display());
+    Ok(fs::write(path, changed)?)
+}
+
+fn build(directory: &Path, name: &str) -> Result<()> {
+    let service = Rendered::at(directory.to_path_buf());
+    let status = service.cargo(&["build", "--release"]).status()?;
+    ensure!(status.success(), "{} does not build", directory.display());
+    fs::copy(
+        template_tests::target_dir().join("release").join(name),
+        binary(directory),
+    )?;
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    for entry in WalkDir::new(from) {
+        let entry = entry?;
+        let path = to.join(entry.path().strip_prefix(from)?);
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(path)?;
+        } else {
+            fs::copy(entry.path(), path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Fast tier: README.md's figures and pictures are those that were measured.
+
+use std::fs;
+
+use template_tests::{
+    benchmark::{plot, Results, HELD},
+    profiles, repository,
+};
+
+fn readme() -> String {
+    fs::read_to_string(repository().join("README.md")).expect("README.md")
+}
+
+fn results() -> Results {
+    let json = fs::read_to_string(repository().join("tests/membench.json")).expect("the results");
+    serde_json::from_str(&json).expect("the benchmark's JSON")
+}
+
+#[test]
+fn the_tables_of_the_readme_are_those_that_were_measured() {
+    let readme = readme();
+    let results = results();
+    for table in [results.table(), results.large_table(), results.cpu_table()] {
+        assert!(readme.contains(&table), "README.md does not have\n{table}");
+    }
+    let origin = results.origin();
+    assert!(
+        readme.contains(&origin),
+        "README.md does not have\n{origin}"
+    );
+}
+
+#[test]
+fn the_pictures_of_the_readme_are_those_that_were_measured() {
+    for (theme, file) in plot::FILES {
+        assert!(readme().contains(file), "README.md does not show {file}");
+        let committed = fs::read_to_string(repository().join(file)).expect("a picture");
+        let drawn = plot::draw(&results(), theme).expect("a picture");
+        assert!(committed == drawn, "{file}: run membench with --draw");
+    }
+}
+
+#[test]
+fn every_profile_was_measured_and_no_answer_failed() {
+    let results = results();
+    for profile in profiles::all() {
+        if profile.name == "custom" {
+            continue;
+        }
+        for rows in [&results.memory, &results.large] {
+            let row = rows
+                .iter()
+                .find(|row| row.name == profile.name)
+                .unwrap_or_else(|| panic!("{} was not measured", profile.name));
+            assert_eq!(row.failed, 0, "{}", profile.name);
+        }
+        assert!(
+            results
+                .cpu
+                .iter()
+                .any(|cpu| cpu.name == profile.name && cpu.route == HELD && cpu.failed == 0),
+            "{}",
+            profile.name
+        );
+    }
+}

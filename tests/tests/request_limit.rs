@@ -1,0 +1,105 @@
+//! Slow tier: the bound on requests in flight, in a running service.
+
+use std::{fs, thread, time::Duration};
+
+use serde_json::Value;
+use template_tests::{Answers, Rendered, Running};
+
+/// A service with the routes of the benchmark, of which one waits as long as it is told.
+fn service() -> Rendered {
+    let service = Answers::new("svc").render().expect("the answers render");
+    let write = |path: &str, text: String| {
+        fs::write(service.root().join(path), text).expect("a file");
+    };
+    write(
+        "src/controllers/load.rs",
+        include_str!("../fixtures/load.rs").to_string(),
+    );
+    write(
+        "src/controllers/mod.rs",
+        service.read("src/controllers/mod.rs") + "pub mod load;\n",
+    );
+    write(
+        "src/app.rs",
+        service.read("src/app.rs").replacen(
+            ".add_route(",
+            ".add_route(controllers::load::routes())\n            .add_route(",
+            1,
+        ),
+    );
+    service
+}
+
+/// The answer to a GET, whatever its status.
+fn get(service: &Running, path: &str) -> ureq::http::Response<ureq::Body> {
+    ureq::get(service.url(path))
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .call()
+        .expect("an answer")
+}
+
+#[test]
+fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
+    let service = service();
+    let binary = service.build().expect("it builds");
+    let config = service.root().join("config/development.yaml");
+    let bounded = service.read("config/development.yaml");
+    fs::write(&config, bounded.replace("waiting: 10000", "waiting: 0")).expect("the settings");
+
+    let running = service
+        .start(&binary, &[("REQUESTS_IN_FLIGHT", "1")])
+        .expect("it starts");
+    let url = running.url("/load/posts?posts=1&wait_ms=3000");
+    let held = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
+    thread::sleep(Duration::from_millis(500));
+
+    let mut refused = get(&running, "/load/small");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.headers()["content-type"], "application/json");
+    let body: Value = refused.body_mut().read_json().expect("JSON");
+    assert_eq!(body["error"], "service_unavailable");
+    assert!(body["description"].is_string(), "{body}");
+    for health in ["/_ping", "/_health", "/_readiness"] {
+        assert_eq!(get(&running, health).status(), 200, "{health}");
+    }
+    assert_eq!(get(&running, "/unknown").status(), 404);
+    assert_eq!(held.join().expect("the held request"), 200);
+    assert_eq!(get(&running, "/load/small").status(), 200);
+    drop(running);
+
+    // Off by one line.
+    fs::write(
+        &config,
+        bounded.replacen("enable: true\n    # null", "enable: false\n    # null", 1),
+    )
+    .expect("the settings");
+    let running = service
+        .start(&binary, &[("REQUESTS_IN_FLIGHT", "1")])
+        .expect("it starts");
+    let url = running.url("/load/posts?posts=1&wait_ms=3000");
+    let held = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(get(&running, "/load/small").status(), 200);
+    assert!(!held.is_finished(), "the held request was not held");
+    assert_eq!(held.join().expect("the held request"), 200);
+    drop(running);
+
+    // A route that does not exist cannot be exempt.
+    fs::write(
+        &config,
+        bounded.replace("exempt: []", "exempt: [/api/evnts]"),
+    )
+    .expect("the settings");
+    let error = service
+        .start(&binary, &[])
+        .map(drop)
+        .expect_err("a typing error stops the start")
+        .to_string();
+    assert!(
+        error.contains("/api/evnts") && error.contains("cargo loco routes"),
+        "{error}"
+    );
+}
