@@ -1,19 +1,24 @@
 //! Writes `template/Cargo.lock` anew: the newest versions that all services can have, without the
 //! services' own packages.
 
-use std::{fs, process::Command};
+use std::{collections::HashSet, fs, process::Command};
 
 use anyhow::{ensure, Result};
-use template_tests::{every_combination, repository};
+use template_tests::{every_combination, repository, Sources};
 
 fn main() -> Result<()> {
-    // One workspace with a member for each combination: Cargo then resolves them together.
+    // One workspace with a member for each manifest: Cargo then resolves them together.
     let workspace = tempfile::tempdir()?;
     let mut members = Vec::new();
-    for (index, answers) in every_combination().into_iter().enumerate() {
+    let mut manifests = HashSet::new();
+    let services = Sources::of_each(&every_combination());
+    for (index, service) in services.iter().enumerate() {
+        if !manifests.insert(service.read("Cargo.toml")) {
+            continue;
+        }
         let folder = workspace.path().join(index.to_string());
         fs::create_dir(&folder)?;
-        let service = answers.render_into(&folder)?;
+        let service = service.answers.render_into(&folder)?;
         let manifest = fs::read_to_string(service.join("Cargo.toml"))?
             .replace("[workspace]\n", "")
             .replace("name = \"svc\"", &format!("name = \"svc-{index}\""))
