@@ -72,7 +72,7 @@ fn runs(answers: &Answers, task: &str, setup: &[&[&str]], result: &str) {
 #[test]
 fn expired_tokens_are_cleared_on_schedule() {
     runs(
-        &Answers::new("svc"),
+        &Answers::new("svc").with("background", "sqlite"),
         "user:clear_tokens",
         &[&["db", "migrate"]],
         "cleared 0 reset tokens and magic links",

@@ -56,6 +56,14 @@ impl Service {
     }
 }
 
+/// How the service has ended.
+async fn end(ended: JoinHandle<loco_rs::Result<()>>) -> loco_rs::Result<()> {
+    tokio::time::timeout(Duration::from_secs(15), ended)
+        .await
+        .expect("the service ends in time")
+        .expect("no panic")
+}
+
 /// Asks for a path on an open connection, and reads until the end of the answer's JSON.
 fn get(mut stream: &TcpStream, path: &str) -> String {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request is sent");
@@ -89,11 +97,7 @@ async fn open_connections_are_served_and_sent_away_before_the_end() {
         "/_readiness",
     );
     assert!(not_ready.starts_with("http/1.1 503"), "{not_ready}");
-    service
-        .ended
-        .await
-        .expect("no panic")
-        .expect("the service ends well");
+    end(service.ended).await.expect("the service ends well");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,11 +112,7 @@ async fn a_request_that_never_ends_does_not_keep_the_service_from_ending() {
 
     service.stop.send(()).expect("the service runs");
 
-    tokio::time::timeout(Duration::from_secs(10), service.ended)
-        .await
-        .expect("the service ends in time")
-        .expect("no panic")
-        .expect("the service ends well");
+    end(service.ended).await.expect("the service ends well");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_request_that_never_ends_does_not_keep_the_service_from_ending() {
 async fn a_setting_that_does_not_exist_stops_the_start() {
     let service = Service::start(json!({ "drian": 2 })).await;
 
-    let err = service.ended.await.expect("no panic").expect_err("a typo");
+    let err = end(service.ended).await.expect_err("a typo");
 
     assert!(
         err.to_string().contains("settings.shutdown: unknown field"),
