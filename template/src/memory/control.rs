@@ -6,7 +6,7 @@ use std::{ffi::CStr, io, ptr, time::Instant};
 
 use loco_rs::prelude::*;
 use serde::{Deserialize, Serialize};
-use tikv_jemalloc_ctl::{arenas, raw};
+use tikv_jemalloc_ctl::{arenas, epoch, raw};
 use tikv_jemalloc_sys::mallctl;
 
 use super::Process;
@@ -114,6 +114,8 @@ impl NewDecay {
             if write(&format!("arenas.{name}"), time).is_err() {
                 return bad_request(format!("{name} is too large"));
             }
+            // jemalloc knows which arenas are in use as of the last epoch.
+            epoch::advance().map_err(Error::msg)?;
             for arena in 0..arenas::narenas::read().map_err(Error::msg)? {
                 if is_in_use(arena)? {
                     write(&format!("arena.{arena}.{name}"), time)?;

@@ -42,8 +42,8 @@ fn the_allocators_metrics_are_jemallocs_own_figures() {
     for name in ["allocated", "active", "metadata", "resident", "mapped"] {
         let metric = value(metrics, &format!("jemalloc_{name}_bytes "));
         let own = stats["jemalloc"]["stats"][name].as_f64().expect("bytes");
-        // The two are read one after the other.
-        assert!((metric / own - 1.0).abs() < 0.1, "{name}: {metric}, {own}");
+        // The two are read one after the other, and the answers themselves take memory.
+        assert!((metric - own).abs() < 2e6, "{name}: {metric}, {own}");
     }
     let info = metrics
         .lines()
