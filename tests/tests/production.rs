@@ -128,7 +128,7 @@ fn every_file_that_an_image_is_made_of_is_there() {
                 for source in &copy.sources {
                     let Some(from) = &copy.from else {
                         assert!(
-                            service.has(source) && !is_ignored(&dockerignore, Path::new(source)),
+                            service.has(source) && !is_ignored(dockerignore, Path::new(source)),
                             "{answers:?}: COPY {source}"
                         );
                         continue;
@@ -209,7 +209,7 @@ fn an_image_is_built_with_the_profile_and_the_tested_versions_in_a_layer_for_the
             "config/production.yaml",
         ] {
             assert!(
-                !is_ignored(&dockerignore, Path::new(needed)),
+                !is_ignored(dockerignore, Path::new(needed)),
                 "{answers:?}: {needed}"
             );
         }
@@ -220,7 +220,7 @@ fn an_image_is_built_with_the_profile_and_the_tested_versions_in_a_layer_for_the
             ".git/config",
         ] {
             assert!(
-                is_ignored(&dockerignore, Path::new(secret)),
+                is_ignored(dockerignore, Path::new(secret)),
                 "{answers:?}: {secret}"
             );
         }
@@ -477,7 +477,7 @@ fn a_container_has_every_variable_without_which_the_service_does_not_start() {
 
         let settings = service.read("deploy/kubernetes/settings.yaml");
         let mut given = keys(&yaml(service, "deploy/kubernetes/settings.yaml")["data"]);
-        given.extend(secrets(&settings));
+        given.extend(secrets(settings));
         let missing: Vec<_> = required.difference(&given).collect();
         assert!(
             missing.is_empty(),
@@ -491,7 +491,7 @@ fn a_container_has_every_variable_without_which_the_service_does_not_start() {
             );
             assert_eq!(
                 from[1]["secretRef"]["name"].as_str(),
-                (!secrets(&settings).is_empty()).then_some("svc"),
+                (!secrets(settings).is_empty()).then_some("svc"),
                 "{answers:?}: {component}"
             );
         }

@@ -59,7 +59,10 @@ fn a_lightweight_service_is_not_asked_for_a_database() {
             "What kind of service?",
             &format!("{}{ENTER}", DOWN.repeat(3)),
         ),
-        ("Which memory profile?", &format!("{}{ENTER}", DOWN.repeat(2))),
+        (
+            "Which memory profile?",
+            &format!("{}{ENTER}", DOWN.repeat(2)),
+        ),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
     ]);
