@@ -243,7 +243,8 @@ fn a_build_that_would_lose_the_profile_stops_with_a_remedy() {
         .expect_err("the profile is not found from there")
         .to_string();
     assert!(
-        error.contains("the memory profile is missing: build in the service's own directory"),
+        error
+            .contains("the memory profile is missing (MEMORY_PROFILE): build in the service's own"),
         "{error}"
     );
 
@@ -260,7 +261,7 @@ fn a_build_that_would_lose_the_profile_stops_with_a_remedy() {
         .expect_err("the options are missing")
         .to_string();
     assert!(
-        error.contains("the memory profile's options are missing"),
+        error.contains("the memory profile is missing (JEMALLOC_SYS_WITH_MALLOC_CONF)"),
         "{error}"
     );
 }

@@ -10,18 +10,25 @@ use tikv_jemalloc_ctl::{
 
 use super::mebibytes;
 
-// Cargo reads `.cargo/config.toml` from the directory in which it is called and from those above
-// it. Built from elsewhere, the profile would be lost without a word: so the build stops here.
-const PROFILE: &str = env!(
-    "MEMORY_PROFILE",
-    "the memory profile is missing: build in the service's own directory, or copy [env] from its \
-     .cargo/config.toml to the .cargo/config.toml of the directory where you call cargo"
-);
-const _: &str = env!(
-    "JEMALLOC_SYS_WITH_MALLOC_CONF",
-    "the memory profile's options are missing: build in the service's own directory, or copy [env] \
-     from its .cargo/config.toml to the .cargo/config.toml of the directory where you call cargo"
-);
+/// A variable of `[env]` in `.cargo/config.toml`. Cargo reads that file from the directory in which
+/// it is called and from those above it: built from elsewhere, the profile would be lost without a
+/// word. So the build stops there.
+macro_rules! of_cargo_config {
+    ($name:literal) => {
+        env!(
+            $name,
+            concat!(
+                "the memory profile is missing (",
+                $name,
+                "): build in the service's own directory, or copy [env] from its \
+                 .cargo/config.toml to the .cargo/config.toml of the directory where you call cargo"
+            )
+        )
+    };
+}
+
+const PROFILE: &str = of_cargo_config!("MEMORY_PROFILE");
+const _: &str = of_cargo_config!("JEMALLOC_SYS_WITH_MALLOC_CONF");
 
 /// The options that are told even where nobody sets them.
 const ALWAYS_TOLD: [&str; 5] = [
