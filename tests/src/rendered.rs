@@ -204,7 +204,9 @@ impl Rendered {
         command
             .args(args)
             .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", target_dir());
+            .env("CARGO_TARGET_DIR", target_dir())
+            // Each service stands elsewhere: nothing of it is ever compiled again.
+            .env("CARGO_INCREMENTAL", "0");
         // What cargo sets for these tests is not the service's.
         for (name, _) in std::env::vars() {
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
