@@ -290,6 +290,8 @@ fn a_leak_is_told_as_live_and_the_flame_graph_names_who_allocates() {
     );
 
     let svg = on_call.get("/debug/pprof/heap/flamegraph");
+    let left = on_call.metric("jemalloc_allocated_bytes") - before - grown;
+    assert!(left < 10.0 * MIB, "the profile left {:.0} MiB", left / MIB);
     let title = svg
         .split("<title>")
         .find(|title| title.contains("keep_ten_mebibytes"))

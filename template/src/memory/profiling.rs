@@ -57,7 +57,10 @@ fn profile<E: std::fmt::Display>(
                  memory in question is allocated",
             ));
         }
-        dump(profiling).map_err(|err| Error::string(&format!("no heap profile: {err}")).into())
+        let profile = dump(profiling);
+        // The debug information that gave the names takes as much memory as a small service.
+        backtrace::clear_symbol_cache();
+        profile.map_err(|err| Error::string(&format!("no heap profile: {err}")).into())
     })
 }
 
