@@ -56,7 +56,7 @@ pub async fn serve_until<H: Hooks>(
     params: &ServeParams,
     signal: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let settings = ctx.config.settings::<Settings>()?.shutdown;
+    let settings = Settings::read(&ctx.config)?.shutdown;
     let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
     let draining = Arc::new(AtomicBool::new(false));
     let app = app.layer(from_fn_with_state(draining.clone(), announce_the_end));

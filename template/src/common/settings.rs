@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 
+use loco_rs::{config::Config, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// `settings` in `config/*.yaml`: what is the service's own, and not Loco's.
@@ -8,6 +9,19 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     pub requests: Requests,
     pub shutdown: Shutdown,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is unknown or malformed.
+    pub fn read(config: &Config) -> Result<Self> {
+        config
+            .settings()
+            .map_err(|err| Error::Message(format!("settings in config/*.yaml: {err}")))
+    }
 }
 
 /// How many requests are worked on at once, and what becomes of the others.

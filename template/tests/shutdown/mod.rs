@@ -123,7 +123,8 @@ async fn a_setting_that_does_not_exist_stops_the_start() {
     let err = end(service.ended).await.expect_err("a typo");
 
     assert!(
-        err.to_string().contains("settings.shutdown: unknown field"),
+        err.to_string()
+            .contains("settings in config/*.yaml: unknown field `drian`"),
         "{err}"
     );
 }

@@ -40,8 +40,7 @@ impl RequestLimit {
     #[must_use]
     pub fn new(config: &Config, routes: &AppRoutes) -> Self {
         Self {
-            requests: config
-                .settings::<Settings>()
+            requests: Settings::read(config)
                 .map(|settings| settings.requests)
                 .map_err(|err| err.to_string()),
             routes: routes
@@ -73,7 +72,7 @@ impl MiddlewareLayer for RequestLimit {
         let requests = self
             .requests
             .as_ref()
-            .map_err(|err| Error::Message(format!("settings in config: {err}")))?;
+            .map_err(|err| Error::Message(err.clone()))?;
         if let Some(route) = requests
             .exempt
             .iter()
