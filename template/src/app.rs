@@ -68,12 +68,20 @@ impl Hooks for App {
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
 {%- if starter == "saas-server" %}
-        // Each of the last three stands around those before it.
+        // Each stands around those before it.
         Ok(vec![
-            Box::new(memory::MemoryInitializer),
             Box::new(initializers::csrf::Csrf),
             Box::new(initializers::error_pages::ErrorPages),
             Box::new(initializers::view_engine::ViewEngineInitializer),
+            Box::new(memory::MemoryInitializer),
+{%- if memory_metrics == "true" or heap_profiling == "true" %}
+            Box::new(memory::OnCallInitializer),
+{%- endif %}
+        ])
+{%- elsif memory_metrics == "true" or heap_profiling == "true" %}
+        Ok(vec![
+            Box::new(memory::MemoryInitializer),
+            Box::new(memory::OnCallInitializer),
         ])
 {%- else %}
         Ok(vec![Box::new(memory::MemoryInitializer)])

@@ -9,7 +9,7 @@
 {%- endunless %}
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
 //!
-//! `admin` is the listener for the people on call; `docs/memory.md` is written for them.
+//! [`OnCallInitializer`] opens the listener for the people on call; `docs/memory.md` is written for them.
 {%- endif %}
 
 {% if memory_profile == "system" -%}
@@ -42,6 +42,9 @@ mod jemalloc;
 {% if memory_metrics == "true" -%}
 mod metrics;
 {% endif -%}
+{% if memory_metrics == "true" or heap_profiling == "true" -%}
+mod on_call;
+{% endif -%}
 mod process;
 {% if heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
@@ -61,6 +64,9 @@ use system as allocator;
 {%- endif %}
 
 pub use initializer::MemoryInitializer;
+{%- if memory_metrics == "true" or heap_profiling == "true" %}
+pub use on_call::OnCallInitializer;
+{%- endif %}
 pub use process::Process;
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
 pub use settings::Settings;
