@@ -55,7 +55,7 @@ pub struct Memory {
     pub cpu_us_per_request: Spread,
     /// Answers other than 2xx and connections that broke, of all rounds.
     pub failed: u64,
-    /// Resident set size over time in one round: seconds since the load began, megabytes.
+    /// Resident set size over time in one round: seconds since the load ended, megabytes.
     pub series: Vec<(f64, f64)>,
 }
 

@@ -81,7 +81,7 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
     let load = f64::from(results.load.seconds);
     let highest = rows.iter().map(|row| row.peak_mb.max).fold(0.0, f64::max);
     let top = (highest / 100.0).ceil() * 100.0;
-    let end = load + SHOWN;
+    let end = SHOWN;
     let text = theme.text();
 
     let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -95,7 +95,7 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
             "Memory of a Loco service before, under and after a burst of requests",
             (FONT, 17).into_font().color(&text),
         )
-        .build_cartesian_2d(0.0..end, 0.0..top)?;
+        .build_cartesian_2d(-load..end, 0.0..top)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -104,19 +104,19 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
         .axis_style(theme.grid())
         .label_style((FONT, 13).into_font().color(&text))
         .axis_desc_style((FONT, 14).into_font().color(&text))
-        .x_desc("seconds")
+        .x_desc("seconds after the load")
         .y_desc("resident memory (MB)")
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
     // The load's end.
     chart.draw_series(std::iter::once(PathElement::new(
-        vec![(load, 0.0), (load, top)],
+        vec![(0.0, 0.0), (0.0, top)],
         theme.grid().stroke_width(2),
     )))?;
     for (at, what, side) in [
-        (load - 0.1, "under load", HPos::Right),
-        (load + 0.1, "at rest", HPos::Left),
+        (-0.1, "under load", HPos::Right),
+        (0.1, "at rest", HPos::Left),
     ] {
         let style = (FONT, 13)
             .into_font()
@@ -126,7 +126,11 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
     }
 
     for (index, row) in rows.iter().enumerate() {
-        let points = row.series.iter().copied().filter(|(at, _)| *at <= end);
+        let points = row
+            .series
+            .iter()
+            .copied()
+            .filter(|(at, _)| (-load..=end).contains(at));
         chart.draw_series(LineSeries::new(points, theme.line(index).stroke_width(2)))?;
     }
 

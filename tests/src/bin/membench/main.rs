@@ -22,7 +22,7 @@ use template_tests::{
 use crate::{
     load::Wrk,
     measure::{Round, AFTER},
-    service::Service,
+    service::{Making, Service},
 };
 
 #[derive(Parser)]
@@ -72,17 +72,16 @@ fn main() -> Result<()> {
         serde_json::from_str(&fs::read_to_string(&json)?)?
     } else {
         let results = run(&options)?;
-        fs::write(&json, serde_json::to_string_pretty(&results)? + "\n")?;
+        fs::write(&json, serde_json::to_string(&results)? + "\n")?;
         results
     };
-    println!("{}\n{}\n", results.machine, results.command);
+    println!("\n{}\n", results.origin());
     println!(
         "{}\n{}\n{}",
         results.table(),
         results.large_table(),
         results.cpu_table()
     );
-
     for (theme, file) in plot::FILES {
         let svg = plot::draw(&results, theme).map_err(|err| anyhow!("{file}: {err}"))?;
         fs::write(repository().join(file), svg)?;
@@ -103,15 +102,17 @@ fn run(options: &Options) -> Result<Results> {
 
     let work = repository().join("tests/target/membench");
     fs::create_dir_all(&work)?;
-    let mut services = service::all(&work, options.built, short)?;
-    if !options.only.is_empty() {
-        services.retain(|service| options.only.contains(&service.name));
-    }
+    let services = service::all(&Making {
+        work: &work,
+        only: &options.only,
+        built: options.built,
+        one_build: short,
+    })?;
     let wrk = Wrk::new(&work, load.threads, load.connections)?;
     // Two at a time: each with half of the threads.
     let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
 
-    let command = if short { "--short" } else { "--full" };
+    let mode = if short { "--short" } else { "--full" };
     let profiles: Vec<Service> = services
         .iter()
         .filter(|service| !service.peer)
@@ -120,7 +121,8 @@ fn run(options: &Options) -> Result<Results> {
     Ok(Results {
         date: machine::today()?,
         command: format!(
-            "cargo run --release --manifest-path tests/Cargo.toml --bin membench -- {command}"
+            "cargo run --release --manifest-path tests/Cargo.toml --bin membench -- {mode} --rounds {}",
+            load.rounds
         ),
         machine: machine::describe()?,
         memory: memory(&services, ROUTES[0].1, &wrk, &load)?,

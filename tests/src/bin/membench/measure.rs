@@ -92,7 +92,10 @@ pub fn memory(
             after_mb,
             cpu_us_per_request: cpu * 1e6 / answers.requests,
             answers,
-            series,
+            series: series
+                .into_iter()
+                .map(|(at, mb)| (at - (ended - started).as_secs_f64(), mb))
+                .collect(),
         };
         drop(server);
         Ok(round)

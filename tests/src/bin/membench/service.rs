@@ -88,41 +88,58 @@ fn binary(directory: &Path) -> PathBuf {
 /// What jemalloc 5.3 does where a profile says nothing.
 const DEFAULTS: &str = "background_thread:false,dirty_decay_ms:10000,muzzy_decay_ms:0,tcache:true";
 
-/// Every row: the profiles without the bound on requests in flight, the default profile as it is
-/// generated, and the peers.
-///
-/// With `built`, the binaries of an earlier run are used. With `one_build`, all profiles of
-/// jemalloc run on the default profile's service and get their options at the start.
+/// How the rows are made.
+pub struct Making<'a> {
+    /// Where services are built.
+    pub work: &'a Path,
+    /// The rows that are wanted; all of them if none is named.
+    pub only: &'a [String],
+    /// Take the binaries of an earlier run.
+    pub built: bool,
+    /// Run all profiles of jemalloc on the default profile's service, with their options set at
+    /// the start.
+    pub one_build: bool,
+}
+
+/// Every row: the profiles without the bound on requests in flight, the peers, and the default
+/// profile as it is generated.
 ///
 /// # Errors
 ///
 /// When a service cannot be made or built.
-pub fn all(work: &Path, built: bool, one_build: bool) -> Result<Vec<Service>> {
+pub fn all(making: &Making<'_>) -> Result<Vec<Service>> {
+    let Making {
+        work, built, only, ..
+    } = *making;
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|row| row == name);
+    let profiles = profiles::all();
+    let default = generated(work, &profiles[0].name, built)?;
     let mut services = Vec::new();
-    let mut default: Option<Service> = None;
-    for profile in profiles::all() {
-        if profile.name == "custom" {
+    for profile in profiles {
+        if profile.name == "custom" || !wanted(&profile.name) {
             continue;
         }
-        let service = match (&default, &profile.options) {
-            (Some(default), Some(options)) if one_build => {
+        let service = match &profile.options {
+            Some(_) if profile.name == default.name => default.clone(),
+            Some(options) if making.one_build => {
                 default.named(&profile.name).with_options(options)?
             }
             _ => generated(work, &profile.name, built)?,
         };
         services.push(service.clone().unbounded());
         if profile.name == "system" {
-            let mut arenas = service.named("system, 2 arenas");
+            let mut arenas = service.named("system + 2 arenas");
             arenas.peer = true;
             services.push(arenas.unbounded().with("MALLOC_ARENA_MAX", "2"));
         }
-        default.get_or_insert(service);
     }
-    services.push(stock(work, "loco new", built)?);
-    services.push(stock(work, "loco new, mimalloc", built)?);
-    if let Some(default) = default {
-        services.push(default.named(&format!("{}, bounded", default.name)));
+    for name in ["loco new", "loco new + mimalloc"] {
+        if wanted(name) {
+            services.push(stock(work, name, built)?);
+        }
     }
+    services.push(default.named(&format!("{} + bound", default.name)));
+    services.retain(|service| wanted(&service.name));
     Ok(services)
 }
 
@@ -142,6 +159,9 @@ fn generated(work: &Path, profile: &str, built: bool) -> Result<Service> {
         .with("memory_profile", profile)
         .render()?;
     copy(rendered.root(), &service.directory)?;
+    if profile == "system" {
+        share_dependencies(&service.directory)?;
+    }
     add_load_routes(&service.directory)?;
 
     let config = fs::read_to_string(service.directory.join("config/development.yaml"))?;
@@ -162,7 +182,7 @@ fn stock(work: &Path, name: &str, built: bool) -> Result<Service> {
     let service = Service {
         name: name.to_string(),
         peer: true,
-        directory: work.join(name.replace(", ", "-").replace(' ', "-")),
+        directory: work.join(name.replace(" + ", "-").replace(' ', "-")),
         env: Vec::new(),
     };
     if built && binary(&service.directory).exists() {
@@ -179,6 +199,7 @@ fn stock(work: &Path, name: &str, built: bool) -> Result<Service> {
         bail!("loco new: {}", String::from_utf8_lossy(&output.stderr));
     }
     copy(&elsewhere.path().join("stock"), &service.directory)?;
+    share_dependencies(&service.directory)?;
     add_load_routes(&service.directory)?;
     // The same versions, built in the same way: the allocator is to make the difference.
     fs::copy(
@@ -205,6 +226,18 @@ fn stock(work: &Path, name: &str, built: bool) -> Result<Service> {
     }
     build(&service.directory, "stock-cli")?;
     Ok(service)
+}
+
+/// jemalloc's crates switch on a feature of libc. With it here too, the other dependencies need
+/// not be compiled a second time.
+fn share_dependencies(directory: &Path) -> Result<()> {
+    change(&directory.join("Cargo.toml"), |text| {
+        text.replacen(
+            "[dependencies]",
+            "[dependencies]\nlibc = { version = \"0.2\", features = [\"use_std\"] }",
+            1,
+        )
+    })
 }
 
 fn add_load_routes(directory: &Path) -> Result<()> {
