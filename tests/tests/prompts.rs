@@ -55,8 +55,14 @@ fn enter_all_the_way_gives_the_defaults() {
 fn a_lightweight_service_is_not_asked_for_a_database() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
-        ("What kind of service?", &format!("{}{ENTER}", DOWN.repeat(3))),
-        ("Which memory profile?", &format!("{}{ENTER}", DOWN.repeat(2))),
+        (
+            "What kind of service?",
+            &format!("{}{ENTER}", DOWN.repeat(3)),
+        ),
+        (
+            "Which memory profile?",
+            &format!("{}{ENTER}", DOWN.repeat(2)),
+        ),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
     ]);
@@ -71,7 +77,10 @@ fn a_lightweight_service_is_not_asked_for_a_database() {
 fn custom_asks_for_the_options() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
-        ("What kind of service?", &format!("{}{ENTER}", DOWN.repeat(3))),
+        (
+            "What kind of service?",
+            &format!("{}{ENTER}", DOWN.repeat(3)),
+        ),
         (
             "Which memory profile?",
             &format!("{}{ENTER}", DOWN.repeat(5)),
