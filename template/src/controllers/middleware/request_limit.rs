@@ -173,7 +173,10 @@ mod tests {
 
     async fn call(app: &Router, path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        app.clone().oneshot(request).await.expect("a response")
+        timeout(Duration::from_secs(5), app.clone().oneshot(request))
+            .await
+            .expect("an answer in time")
+            .expect("a response")
     }
 
     /// A route that answers when as many requests as `together` are in it, and others.
