@@ -149,6 +149,7 @@ fn edit(service: &Rendered, file: &str, from: &str, to: &str) {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn dependencies_are_compiled_again_for_another_memory_profile_and_not_for_other_code() {
     if !has_cargo_chef() {
         return;
@@ -201,6 +202,7 @@ fn port(running: &Running) -> String {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
     if !has_cargo_chef() {
         return;
@@ -237,6 +239,7 @@ fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_image_that_would_lose_the_memory_profile_is_not_built() {
     if !has_cargo_chef() {
         return;

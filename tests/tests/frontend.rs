@@ -120,6 +120,7 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_embedded_front_end_is_served_without_its_folder() {
     if !has_npm() {
         return;

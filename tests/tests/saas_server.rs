@@ -68,6 +68,7 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn pages_that_are_built_in_are_served_where_there_are_no_assets() {
     let service = render("true");
     let elsewhere = tempfile::tempdir().expect("a directory");

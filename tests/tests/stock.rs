@@ -68,6 +68,7 @@ fn generate(service: &Rendered, args: &str) {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn what_loco_generates_builds_is_formatted_and_passes_its_tests() {
     let service = render("rest-api");
     for args in [
