@@ -7,22 +7,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use template_tests::{Answers, Rendered, Running};
+use template_tests::{Answers, Rendered, Running, CLIPPY};
 
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
-
-const CLIPPY: [&str; 10] = [
-    "clippy",
-    "--all-targets",
-    "--",
-    "-D",
-    "warnings",
-    "-W",
-    "clippy::pedantic",
-    "-W",
-    "clippy::nursery",
-    "-Wrust-2018-idioms",
-];
 
 /// Whether there is npm; where there is none, that is said loudly, and fails in CI.
 fn has_npm() -> bool {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::Value;
-use template_tests::{repository, Answers, Rendered, Running};
+use template_tests::{repository, Answers, Rendered, Running, CLIPPY};
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -188,20 +188,7 @@ fn the_service_is_clean_and_its_own_tests_pass() {
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
     service.run(&["test"]).expect("its own tests pass");
-    service
-        .run(&[
-            "clippy",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-            "-W",
-            "clippy::pedantic",
-            "-W",
-            "clippy::nursery",
-            "-Wrust-2018-idioms",
-        ])
-        .expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy is content");
 }
 
 #[test]

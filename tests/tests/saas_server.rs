@@ -2,20 +2,7 @@
 
 use std::{fs, path::Path};
 
-use template_tests::{target_dir, Answers, Rendered, Running};
-
-const CLIPPY: [&str; 10] = [
-    "clippy",
-    "--all-targets",
-    "--",
-    "-D",
-    "warnings",
-    "-W",
-    "clippy::pedantic",
-    "-W",
-    "clippy::nursery",
-    "-Wrust-2018-idioms",
-];
+use template_tests::{target_dir, Answers, Rendered, Running, CLIPPY};
 
 fn render(embedded_assets: &str) -> Rendered {
     Answers::new("svc")
