@@ -31,7 +31,10 @@ fn has_cargo_chef() -> bool {
 
 /// A service as it is after its first build: with its own packages in the lock file.
 fn service() -> Rendered {
-    let service = Answers::new("svc").render().expect("the answers render");
+    let service = Answers::new("svc")
+        .with("memory_profile", "balanced")
+        .render()
+        .expect("the answers render");
     service
         .run(&["metadata", "--format-version", "1"])
         .expect("the lock file is completed");
