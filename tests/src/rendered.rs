@@ -51,6 +51,13 @@ impl Answers {
             .find_map(|(name, value)| (name == prompt).then_some(value.as_str()))
     }
 
+    /// Every answer: the prompt's name and the value.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Renders into a fresh directory.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde_json::Value;
-use template_tests::{repository, Answers, Rendered, Running, CLIPPY};
+use template_tests::{options, Answers, Rendered, Running, CLIPPY};
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -430,42 +430,14 @@ fn the_dashboard_asks_for_metrics_that_are_there() {
 #[test]
 fn malloc_conf_takes_just_the_options_of_heap_profiling_that_jemalloc_takes() {
     let (service, binary) = service();
-    let hook = fs::read_to_string(repository().join("hooks/malloc_conf.rhai")).expect("the hook");
-    let (_, table) = hook
-        .split_once("const PROFILING_OPTIONS = [")
-        .expect("the table");
-    let (table, _) = table.split_once(']').expect("its end");
-    let accepted: BTreeSet<&str> = table.split('"').skip(1).step_by(2).collect();
 
-    let output = service
-        .cargo(&["metadata", "--format-version", "1"])
-        .output()
-        .expect("cargo metadata");
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let manifest = metadata["packages"]
-        .as_array()
-        .expect("packages")
-        .iter()
-        .find(|package| package["name"] == "tikv-jemalloc-sys")
-        .and_then(|package| package["manifest_path"].as_str())
-        .expect("jemalloc's sources");
-    let source = PathBuf::from(manifest).with_file_name("jemalloc/src/conf.c");
-    let parser = fs::read_to_string(source).expect("jemalloc's parser");
-    let taken: BTreeSet<&str> = parser
-        .split('"')
-        .filter(|name| name.starts_with("prof") || name.starts_with("lg_prof"))
-        .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
-        .filter(|name| {
-            let output = Command::new(binary)
-                .env("MALLOC_CONF", format!("{name}:@"))
-                .arg("--version")
-                .output()
-                .expect("it runs");
-            !String::from_utf8_lossy(&output.stderr).contains("Invalid conf pair")
-        })
-        .collect();
+    let mut taken = options::taken(service, binary).expect("jemalloc's parser");
+    taken.retain(|name| name.starts_with("prof") || name.starts_with("lg_prof"));
 
-    assert_eq!(accepted, taken);
+    assert_eq!(
+        options::accepted("PROFILING_OPTIONS").expect("the hook's table"),
+        taken
+    );
 }
 
 #[test]

@@ -1,16 +1,10 @@
 //! Slow tier: services are built, tested, started and asked over HTTP. All share one build
 //! directory, `tests/target/services`.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, net::TcpStream, path::PathBuf, process::Command};
 
 use serde_json::{json, Value};
-use template_tests::{profiles, Answers, Rendered, Running, CLIPPY};
+use template_tests::{options, profiles, Answers, Rendered, Running, CLIPPY};
 
 fn render(answers: &Answers) -> Rendered {
     answers.render().expect("the answers render")
@@ -305,61 +299,12 @@ fn built_from_a_workspace_the_profile_is_kept_or_missed() {
         .expect("with its [env] the root builds");
 }
 
-/// The names in `const OPTIONS` of `hooks/malloc_conf.rhai`.
-fn accepted_options() -> BTreeSet<String> {
-    let hook = fs::read_to_string(template_tests::repository().join("hooks/malloc_conf.rhai"))
-        .expect("the hook");
-    let (_, from) = hook.split_once("const OPTIONS = [").expect("the table");
-    let (table, _) = from.split_once(']').expect("its end");
-    quoted(table)
-}
-
-/// The texts in quotes that could be the name of an option.
-fn quoted(text: &str) -> BTreeSet<String> {
-    text.split('"')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
-        .map(String::from)
-        .collect()
-}
-
 #[test]
 fn malloc_conf_takes_just_the_options_that_jemalloc_takes() {
     let (service, binary) = with_a_value_out_of_range();
-    let metadata: Value = serde_json::from_slice(
-        &service
-            .cargo(&["metadata", "--format-version", "1"])
-            .output()
-            .expect("cargo metadata")
-            .stdout,
-    )
-    .expect("JSON");
-    let manifest = metadata["packages"]
-        .as_array()
-        .expect("packages")
-        .iter()
-        .find(|package| package["name"] == "tikv-jemalloc-sys")
-        .and_then(|package| package["manifest_path"].as_str())
-        .expect("jemalloc's sources");
-    let source = Path::new(manifest).with_file_name("jemalloc/src/conf.c");
-    let candidates: BTreeSet<String> = fs::read_to_string(source)
-        .expect("jemalloc's parser")
-        .lines()
-        .flat_map(quoted)
-        .collect();
 
-    let taken: BTreeSet<String> = candidates
-        .into_iter()
-        .filter(|name| {
-            let output = Command::new(&binary)
-                .env("MALLOC_CONF", format!("{name}:@"))
-                .arg("--version")
-                .output()
-                .expect("it runs");
-            !String::from_utf8_lossy(&output.stderr).contains("Invalid conf pair")
-        })
-        .collect();
-
-    assert_eq!(accepted_options(), taken);
+    assert_eq!(
+        options::accepted("OPTIONS").expect("the hook's table"),
+        options::taken(&service, &binary).expect("jemalloc's parser")
+    );
 }

@@ -24,7 +24,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 struct Guard {
     cgroup: Cgroup,
     percent: u8,
-    is_near: bool,
+    /// Since the limit came near.
+    has_told: bool,
     last_purge: Option<Instant>,
 }
 
@@ -43,7 +44,7 @@ pub fn start(settings: &Settings) {
     let mut guard = Guard {
         cgroup,
         percent: settings.guard_percent,
-        is_near: false,
+        has_told: false,
         last_purge: None,
     };
     tokio::spawn(async move {
@@ -81,18 +82,19 @@ impl Guard {
         else {
             return Ok(None);
         };
-        let was_near = self.is_near;
-        self.is_near =
-            u128::from(working_set) * 100 >= u128::from(limit) * u128::from(self.percent);
-        let has_just_purged = self.last_purge.is_some_and(|at| at.elapsed() < PAUSE);
-        if !self.is_near || has_just_purged {
+        if u128::from(working_set) * 100 < u128::from(limit) * u128::from(self.percent) {
+            self.has_told = false;
+            return Ok(None);
+        }
+        if self.last_purge.is_some_and(|at| at.elapsed() < PAUSE) {
             return Ok(None);
         }
 
         let purged = purge()?;
         self.last_purge = Some(Instant::now());
         counter!(PURGES).increment(1);
-        if !was_near {
+        if !self.has_told {
+            self.has_told = true;
             tracing::warn!(
                 working_set_bytes = working_set,
                 limit_bytes = limit,
@@ -121,7 +123,7 @@ mod tests {
         let guard = Guard {
             cgroup: Cgroup::find(Some(&directory)).expect("a cgroup"),
             percent: 90,
-            is_near: false,
+            has_told: false,
             last_purge: None,
         };
         (directory, guard)
@@ -151,6 +153,23 @@ mod tests {
         assert!(guard.look().expect("a look").is_none());
         guard.last_purge = Instant::now().checked_sub(PAUSE);
         assert!(guard.look().expect("a look").is_some());
+    }
+
+    #[test]
+    fn tells_once_of_each_time_that_the_limit_comes_near() {
+        let (cgroup, mut guard) = guarded("guard-tells");
+
+        set_usage(&cgroup, 1000);
+        guard.look().expect("a look");
+        assert!(guard.has_told);
+        set_usage(&cgroup, 500);
+        guard.look().expect("a look");
+        set_usage(&cgroup, 1000);
+        guard.look().expect("a look");
+        assert!(!guard.has_told, "there was no purge yet");
+        guard.last_purge = Instant::now().checked_sub(PAUSE);
+        guard.look().expect("a look");
+        assert!(guard.has_told);
     }
 
     #[test]

@@ -21,12 +21,6 @@ pub fn check(connections: u32) -> Result<()> {
                 .to_string(),
         );
     }
-    if Command::new("loco").arg("--version").output().is_err() {
-        missing.push(
-            "loco, which makes the service to compare with (cargo install --locked loco)"
-                .to_string(),
-        );
-    }
     let needed = connections + 200;
     let files = open_files()?;
     if files < needed {

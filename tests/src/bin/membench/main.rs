@@ -1,7 +1,7 @@
 //! The benchmark behind README.md: memory before, under and after load, speed, and CPU time, for
 //! each memory profile and for what a Loco service has without this template.
 //!
-//! `cargo run --release --manifest-path tests/Cargo.toml --bin membench` writes
+//! `cargo run --manifest-path tests/Cargo.toml --bin membench` writes
 //! `tests/membench.json`, `.github/memory.svg` and `.github/memory-dark.svg`, and prints the tables.
 
 mod load;
@@ -121,7 +121,7 @@ fn run(options: &Options) -> Result<Results> {
     Ok(Results {
         date: machine::today()?,
         command: format!(
-            "cargo run --release --manifest-path tests/Cargo.toml --bin membench -- {mode} --rounds {}",
+            "cargo run --manifest-path tests/Cargo.toml --bin membench -- {mode} --rounds {}",
             load.rounds
         ),
         machine: machine::describe()?,

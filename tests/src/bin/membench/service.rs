@@ -7,8 +7,8 @@ use std::{
     process::Command,
 };
 
-use anyhow::{bail, ensure, Context, Result};
-use template_tests::{profiles, repository, Answers, Rendered, Running};
+use anyhow::{ensure, Context, Result};
+use template_tests::{profiles, repository, stock, Answers, Rendered, Running};
 use walkdir::WalkDir;
 
 const LOAD_ROUTES: &str = include_str!("../../../fixtures/load.rs");
@@ -190,15 +190,8 @@ fn stock(work: &Path, name: &str, built: bool) -> Result<Service> {
     }
     println!("building {name}");
     let elsewhere = tempfile::tempdir()?;
-    let output = Command::new("loco")
-        .args(["new", "--name", "stock", "--db", "sqlite", "--bg", "async"])
-        .args(["--assets", "none", "--path"])
-        .arg(elsewhere.path())
-        .output()?;
-    if !output.status.success() {
-        bail!("loco new: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    copy(&elsewhere.path().join("stock"), &service.directory)?;
+    let made = stock::generate("rest-api", "stock", elsewhere.path())?;
+    copy(&made, &service.directory)?;
     share_dependencies(&service.directory)?;
     add_load_routes(&service.directory)?;
     // The same versions, built in the same way: the allocator is to make the difference.

@@ -1,0 +1,62 @@
+//! The longest tests: each two answers meet in one of the services that are built here.
+
+use std::collections::BTreeSet;
+
+use template_tests::{every_combination, Answers, CLIPPY};
+
+type Pair<'a> = [(&'a str, &'a str); 2];
+
+/// Every two answers to different questions.
+fn pairs(answers: &Answers) -> BTreeSet<Pair<'_>> {
+    let all: Vec<(&str, &str)> = answers.all().collect();
+    all.iter()
+        .enumerate()
+        .flat_map(|(index, one)| all[index + 1..].iter().map(move |other| [*one, *other]))
+        .collect()
+}
+
+/// A few services in which every pair of answers is. Of the profiles only `lean` and `system`: the
+/// others differ in a line of options, and `smoke` builds and starts them all.
+fn covering(services: &[Answers]) -> Vec<&Answers> {
+    let mut missing: BTreeSet<Pair<'_>> = services.iter().flat_map(pairs).collect();
+    let mut chosen = Vec::new();
+    while !missing.is_empty() {
+        let next = services
+            .iter()
+            .max_by_key(|service| pairs(service).intersection(&missing).count())
+            .expect("there are services");
+        missing.retain(|pair| !pairs(next).contains(pair));
+        chosen.push(next);
+    }
+    chosen
+}
+
+fn services() -> Vec<Answers> {
+    every_combination()
+        .into_iter()
+        .filter(|answers| matches!(answers.get("memory_profile"), Some("lean" | "system")))
+        .collect()
+}
+
+#[test]
+fn a_few_services_have_every_pair_of_answers() {
+    let services = services();
+    let chosen = covering(&services);
+
+    let all: BTreeSet<Pair<'_>> = services.iter().flat_map(pairs).collect();
+    let covered: BTreeSet<Pair<'_>> = chosen.iter().copied().flat_map(pairs).collect();
+    assert_eq!(all, covered);
+    assert!(chosen.len() < 20, "{} services", chosen.len());
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn every_pair_of_answers_compiles_and_is_clean() {
+    for answers in covering(&services()) {
+        println!("{answers:?}");
+        let service = answers.render().expect("the answers render");
+        service
+            .run(&CLIPPY)
+            .unwrap_or_else(|err| panic!("{answers:?}: {err}"));
+    }
+}
