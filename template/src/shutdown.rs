@@ -4,6 +4,7 @@
 //! that is already on its way there is lost. So the service drains first: it goes on serving, but
 //! answers `/_readiness` with 503 and announces the end of each connection in its answer. Whoever
 //! sends the requests goes elsewhere meanwhile. Then it stops listening, and the last requests end.
+//! A worker in the same process takes no more jobs from the signal on.
 
 use std::{
     future::{Future, IntoFuture},
@@ -20,7 +21,7 @@ use axum::{
     http::{header::CONNECTION, HeaderValue, StatusCode},
     middleware::{from_fn_with_state, Next},
     response::{IntoResponse, Response},
-    Json, Router,
+    Json, Router, ServiceExt,
 };
 use loco_rs::{
     app::{AppContext, Hooks},
@@ -33,6 +34,7 @@ use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
 };
+use tower::Layer;
 
 use crate::common::settings::Settings;
 
@@ -59,12 +61,13 @@ pub async fn serve_until<H: Hooks>(
     let settings = Settings::read(&ctx.config)?.shutdown;
     let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
     let draining = Arc::new(AtomicBool::new(false));
-    let app = app.layer(from_fn_with_state(draining.clone(), announce_the_end));
+    // Around the whole router: around each route it would clone that route for each request.
+    let app = from_fn_with_state(draining.clone(), announce_the_end).layer(app);
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(
         axum::serve(
             listener,
-            app.into_make_service_with_connect_info::<SocketAddr>(),
+            ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app),
         )
         .with_graceful_shutdown(async { stopped.await.unwrap_or_default() })
         .into_future(),
@@ -73,6 +76,10 @@ pub async fn serve_until<H: Hooks>(
     signal.await;
     tracing::info!(seconds = settings.drain, "draining");
     draining.store(true, Ordering::Relaxed);
+    // Loco does this only after the last request; the jobs that have begun are to end meanwhile.
+    if let Some(queue) = &ctx.queue_provider {
+        queue.shutdown()?;
+    }
     sleep(Duration::from_secs(settings.drain)).await;
 
     tracing::info!("shutting down");
@@ -96,7 +103,8 @@ async fn announce_the_end(
 ) -> Response {
     let readiness = request.uri().path() == "/_readiness";
     let mut response = next.run(request).await;
-    if draining.load(Ordering::Relaxed) {
+    // An answer 101 hands the connection over, to a WebSocket for example.
+    if draining.load(Ordering::Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         if readiness {
             let not_ready = Json(Health { ok: false });
             response = (StatusCode::SERVICE_UNAVAILABLE, not_ready).into_response();

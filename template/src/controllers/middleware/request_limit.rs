@@ -5,12 +5,20 @@
 //! first come, first served, and are answered with 503 when too many wait or one waits too long.
 //! `settings.requests` in `config/*.yaml` sets the numbers.
 
-use std::{collections::HashSet, num::NonZeroUsize, sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashSet,
+    future::Future,
+    num::NonZeroUsize,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    thread,
+    time::Duration,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
     http::{header, StatusCode},
-    middleware::{self, Next},
     Router,
 };
 use loco_rs::{
@@ -22,6 +30,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
+use tower::{layer::layer_fn, Service};
 
 use crate::common::settings::{Requests, Settings};
 
@@ -65,7 +74,10 @@ impl MiddlewareLayer for RequestLimit {
     }
 
     fn config(&self) -> serde_json::Result<serde_json::Value> {
-        serde_json::to_value(&self.requests)
+        match &self.requests {
+            Ok(requests) => serde_json::to_value(requests),
+            Err(err) => Ok(serde_json::json!({ "error": err })),
+        }
     }
 
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
@@ -89,7 +101,10 @@ impl MiddlewareLayer for RequestLimit {
 
 fn limited<S: Clone + Send + Sync + 'static>(app: Router<S>, requests: &Requests) -> Router<S> {
     let turns = Arc::new(Turns::new(requests));
-    app.layer(middleware::from_fn_with_state(turns, take_turns))
+    app.layer(layer_fn(move |route| TakeTurns {
+        route,
+        turns: Arc::clone(&turns),
+    }))
 }
 
 /// What all requests share.
@@ -97,7 +112,8 @@ struct Turns {
     in_flight: Semaphore,
     waiting: Semaphore,
     wait: Duration,
-    exempt: HashSet<String>,
+    /// So few that a list is faster than a set.
+    exempt: Vec<String>,
 }
 
 impl Turns {
@@ -132,17 +148,44 @@ impl Turns {
         request
             .extensions()
             .get::<MatchedPath>()
-            .is_none_or(|path| self.exempt.contains(path.as_str()))
+            .is_none_or(|path| self.exempt.iter().any(|exempt| exempt == path.as_str()))
     }
 }
 
-async fn take_turns(State(turns): State<Arc<Turns>>, request: Request, next: Next) -> Response {
-    if turns.exempts(&request) {
-        return next.run(request).await;
+/// A route whose requests take turns. A layer of its own, since axum's `from_fn` would clone the
+/// route, and with it Loco's whole context, once more for each request.
+#[derive(Clone)]
+struct TakeTurns<S> {
+    route: S,
+    turns: Arc<Turns>,
+}
+
+impl<S> Service<Request> for TakeTurns<S>
+where
+    S: Service<Request, Response = Response>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.route.poll_ready(context)
     }
-    match turns.next().await {
-        Some(_turn) => next.run(request).await,
-        None => overloaded(),
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if self.turns.exempts(&request) {
+            return Box::pin(self.route.call(request));
+        }
+        let turns = Arc::clone(&self.turns);
+        // The work begins when this is awaited.
+        let answer = self.route.call(request);
+        Box::pin(async move {
+            match turns.next().await {
+                Some(_turn) => answer.await,
+                None => Ok(overloaded()),
+            }
+        })
     }
 }
 

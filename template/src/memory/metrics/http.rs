@@ -1,15 +1,20 @@
 //! The requests of the public routes.
 
-use std::time::Instant;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
     http::Method,
-    middleware::{from_fn, Next},
     response::Response,
     Router,
 };
-use metrics::{describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge};
+use tower::{layer::layer_fn, Service};
 
 pub const DURATION: &str = "http_request_duration_seconds";
 pub const DURATION_BUCKETS: [f64; 14] = [
@@ -27,29 +32,57 @@ pub fn describe() {
 
 /// Counts the requests of these routes.
 pub fn count(router: Router) -> Router {
-    router.layer(from_fn(count_request))
+    let in_flight = gauge!(IN_FLIGHT);
+    router.layer(layer_fn(move |route| Counted {
+        route,
+        in_flight: in_flight.clone(),
+    }))
 }
 
-async fn count_request(request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let method = name_of(request.method());
-    // The template, such as /posts/{id}: the paths that clients think of have no end.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_string(), |path| path.as_str().to_string());
-    let in_flight = InFlight::start();
-    let response = next.run(request).await;
-    drop(in_flight);
+/// A route whose requests are counted. A layer of its own, since axum's `from_fn` would clone the
+/// route, and with it Loco's whole context, once more for each request.
+#[derive(Clone)]
+struct Counted<S> {
+    route: S,
+    in_flight: Gauge,
+}
 
-    histogram!(
-        DURATION,
-        "method" => method,
-        "route" => route,
-        "status" => response.status().as_u16().to_string(),
-    )
-    .record(start.elapsed());
-    response
+impl<S> Service<Request> for Counted<S>
+where
+    S: Service<Request, Response = Response>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.route.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let start = Instant::now();
+        let method = name_of(request.method());
+        // The template, such as /posts/{id}: the paths that clients think of have no end.
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or_else(|| "none".to_string(), |path| path.as_str().to_string());
+        let in_flight = InFlight::start(self.in_flight.clone());
+        let answer = self.route.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            drop(in_flight);
+            histogram!(
+                DURATION,
+                "method" => method,
+                "route" => route,
+                "status" => response.status().as_u16().to_string(),
+            )
+            .record(start.elapsed());
+            Ok(response)
+        })
+    }
 }
 
 /// Those that clients think of have no end either.
@@ -67,17 +100,17 @@ const fn name_of(method: &Method) -> &'static str {
 }
 
 /// A request under way: it ends too when the client goes away before the answer.
-struct InFlight;
+struct InFlight(Gauge);
 
 impl InFlight {
-    fn start() -> Self {
-        gauge!(IN_FLIGHT).increment(1.0);
-        Self
+    fn start(in_flight: Gauge) -> Self {
+        in_flight.increment(1.0);
+        Self(in_flight)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        gauge!(IN_FLIGHT).decrement(1.0);
+        self.0.decrement(1.0);
     }
 }
