@@ -1,3 +1,6 @@
+{% unless starter == "lightweight" -%}
+mod mailers;
+{% endunless -%}
 mod memory;
 {%- unless starter == "lightweight" %}
 mod models;

@@ -224,6 +224,7 @@ fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "nobody"),
         ("MAILER_PASSWORD", "none"),
+        ("MAILER_FROM", "Svc <svc@example.com>"),
         ("DATABASE_URL", "sqlite://data/svc.sqlite?mode=rwc"),
     ];
     let mut running = Running::start(&root.join("svc-cli"), &root, &env).expect("it starts");

@@ -35,6 +35,7 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "user"),
         ("MAILER_PASSWORD", "password"),
+        ("MAILER_FROM", "Svc <svc@example.com>"),
     ]
     .into();
 

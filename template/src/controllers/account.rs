@@ -1,14 +1,11 @@
 //! A person's account on pages: registration, verification, a new password, and the account itself.
 
 use axum::http::StatusCode;
-use loco_rs::{hash, prelude::*};
+use loco_rs::prelude::*;
 use serde::Deserialize;
 use validator::ValidateEmail;
 
-use super::{
-    auth::{send_verification, ForgotParams},
-    session::link_is_void,
-};
+use super::{auth::ForgotParams, session::link_is_void};
 use crate::{
     mailers::auth::AuthMailer,
     models::users::{self, RegisterParams},
@@ -50,11 +47,8 @@ async fn register(
         );
     }
     match users::Model::create_with_password(&ctx.db, &params).await {
-        Ok(user) => send_verification(&ctx, user).await?,
-        Err(ModelError::EntityAlreadyExists) => {
-            // As slow as above: the time would tell that the address is known.
-            drop(hash::hash_password(&params.password));
-        }
+        Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
+        Err(ModelError::EntityAlreadyExists) => {}
         Err(err) => return Err(err.into()),
     }
     format::redirect("/check-your-mail")
@@ -92,9 +86,10 @@ async fn verify_form(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    match users::Model::find_by_verification_token(&ctx.db, &token).await {
-        Ok(_) => page.show("auth/verify.html", data!({})),
-        Err(_) => link_is_void(&page, "/account"),
+    let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
+    match users::known(found)? {
+        Some(_) => page.show("auth/verify.html", data!({})),
+        None => link_is_void(&page, "/account"),
     }
 }
 
@@ -104,7 +99,8 @@ async fn verify(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_verification_token(&ctx.db, &token).await else {
+    let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
+    let Some(user) = users::known(found)? else {
         return link_is_void(&page, "/account");
     };
     user.into_active_model().verified(&ctx.db).await?;
@@ -130,16 +126,13 @@ async fn forgot(
             data!({ "errors": ["email"], "email": params.email }),
         );
     }
-    match users::Model::find_by_email(&ctx.db, &params.email).await {
-        Ok(user) => {
-            let user = user
-                .into_active_model()
-                .set_forgot_password_sent(&ctx.db)
-                .await?;
-            AuthMailer::forgot_password(&ctx, &user).await?;
-        }
-        Err(ModelError::EntityNotFound) => {}
-        Err(err) => return Err(err.into()),
+    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
+    if let Some(user) = users::known(found)? {
+        let user = user
+            .into_active_model()
+            .set_forgot_password_sent(&ctx.db)
+            .await?;
+        AuthMailer::forgot_password(&ctx, &user).await?;
     }
     format::redirect("/check-your-mail")
 }
@@ -150,9 +143,10 @@ async fn reset_form(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    match users::Model::find_by_reset_token(&ctx.db, &token).await {
-        Ok(_) => page.show("auth/reset.html", data!({ "length": PASSWORD_LENGTH })),
-        Err(_) => link_is_void(&page, "/forgot"),
+    let found = users::Model::find_by_reset_token(&ctx.db, &token).await;
+    match users::known(found)? {
+        Some(_) => page.show("auth/reset.html", data!({ "length": PASSWORD_LENGTH })),
+        None => link_is_void(&page, "/forgot"),
     }
 }
 
@@ -163,7 +157,8 @@ async fn reset(
     Path(token): Path<String>,
     Form(params): Form<NewPassword>,
 ) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_reset_token(&ctx.db, &token).await else {
+    let found = users::Model::find_by_reset_token(&ctx.db, &token).await;
+    let Some(user) = users::known(found)? else {
         return link_is_void(&page, "/forgot");
     };
     if is_too_short(&params.password) {
@@ -194,7 +189,7 @@ async fn resend_verification(page: Page, State(ctx): State<AppContext>) -> Resul
         return format::redirect("/login");
     };
     if user.email_verified_at.is_none() {
-        send_verification(&ctx, user).await?;
+        AuthMailer::send_verification(&ctx, user).await?;
     }
     format::redirect("/check-your-mail")
 }

@@ -1,9 +1,6 @@
 //! Registration, login and the ways back in. Answers never tell whether an address is known.
 
-use std::sync::OnceLock;
-
 use loco_rs::prelude::*;
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,14 +8,6 @@ use crate::{
     models::users::{self, LoginParams, RegisterParams},
     views::auth::{CurrentResponse, LoginResponse},
 };
-
-/// Whether the address is of a mail domain that may log in by magic link.
-pub(super) fn may_use_magic_links(email: &str) -> bool {
-    static DOMAINS: OnceLock<Regex> = OnceLock::new();
-    DOMAINS
-        .get_or_init(|| Regex::new(r"@(example|gmail)\.com$").expect("a valid pattern"))
-        .is_match(email)
-}
 
 #[derive(Debug, Deserialize, Serialize)]
 pub struct ForgotParams {
@@ -47,21 +36,22 @@ async fn register(
     State(ctx): State<AppContext>,
     Json(params): Json<RegisterParams>,
 ) -> Result<Response> {
-    let user = match users::Model::create_with_password(&ctx.db, &params).await {
-        Ok(user) => user,
-        Err(err) => {
+    match users::Model::create_with_password(&ctx.db, &params).await {
+        Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
+        // Custom: a field is not valid.
+        Err(err @ (ModelError::EntityAlreadyExists | ModelError::DbErr(DbErr::Custom(_)))) => {
             tracing::info!(%err, email = params.email, "registration refused");
-            return format::json(());
         }
-    };
-    send_verification(&ctx, user).await?;
+        Err(err) => return Err(err.into()),
+    }
     format::json(())
 }
 
 /// Marks the address as verified.
 #[debug_handler]
 async fn verify(State(ctx): State<AppContext>, Path(token): Path<String>) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_verification_token(&ctx.db, &token).await else {
+    let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
+    let Some(user) = users::known(found)? else {
         return unauthorized("unknown verification token");
     };
     let user = user.into_active_model().verified(&ctx.db).await?;
@@ -71,12 +61,10 @@ async fn verify(State(ctx): State<AppContext>, Path(token): Path<String>) -> Res
 
 #[debug_handler]
 async fn login(State(ctx): State<AppContext>, Json(params): Json<LoginParams>) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
-        return unauthorized("unknown address");
+    let found = users::Model::find_by_login(&ctx.db, &params).await;
+    let Some(user) = users::known(found)? else {
+        return unauthorized("unknown address or wrong password");
     };
-    if !user.verify_password(&params.password) {
-        return unauthorized("wrong password");
-    }
     logged_in(&ctx, &user)
 }
 
@@ -86,7 +74,8 @@ async fn forgot(
     State(ctx): State<AppContext>,
     Json(params): Json<ForgotParams>,
 ) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
+    let Some(user) = users::known(found)? else {
         return format::json(());
     };
     let user = user
@@ -100,7 +89,8 @@ async fn forgot(
 /// Sets the password of the user to whom the token was mailed.
 #[debug_handler]
 async fn reset(State(ctx): State<AppContext>, Json(params): Json<ResetParams>) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_reset_token(&ctx.db, &params.token).await else {
+    let found = users::Model::find_by_reset_token(&ctx.db, &params.token).await;
+    let Some(user) = users::known(found)? else {
         tracing::info!("unknown or expired reset token");
         return format::json(());
     };
@@ -122,10 +112,11 @@ async fn magic_link(
     State(ctx): State<AppContext>,
     Json(params): Json<MagicLinkParams>,
 ) -> Result<Response> {
-    if !may_use_magic_links(&params.email) {
+    if !users::may_use_magic_links(&params.email) {
         return bad_request("invalid request");
     }
-    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
+    let Some(user) = users::known(found)? else {
         return format::empty_json();
     };
     let user = user.into_active_model().create_magic_link(&ctx.db).await?;
@@ -139,7 +130,8 @@ async fn magic_link_verify(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_magic_token(&ctx.db, &token).await else {
+    let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
+    let Some(user) = users::known(found)? else {
         return unauthorized("unknown or expired magic link");
     };
     let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
@@ -152,21 +144,14 @@ async fn resend_verification_email(
     State(ctx): State<AppContext>,
     Json(params): Json<ResendVerificationParams>,
 ) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_email(&ctx.db, &params.email).await else {
+    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
+    let Some(user) = users::known(found)? else {
         return format::json(());
     };
     if user.email_verified_at.is_none() {
-        send_verification(&ctx, user).await?;
+        AuthMailer::send_verification(&ctx, user).await?;
     }
     format::json(())
-}
-
-pub(super) async fn send_verification(ctx: &AppContext, user: users::Model) -> Result<()> {
-    let user = user
-        .into_active_model()
-        .set_email_verification_sent(&ctx.db)
-        .await?;
-    AuthMailer::send_welcome(ctx, &user).await
 }
 
 fn logged_in(ctx: &AppContext, user: &users::Model) -> Result<Response> {

@@ -5,12 +5,11 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use loco_rs::{
     config::{JWTLocation, JWTLocationConfig, JWT},
-    hash,
     prelude::*,
 };
 use serde::Deserialize;
 
-use super::auth::{may_use_magic_links, MagicLinkParams};
+use super::auth::MagicLinkParams;
 use crate::{
     mailers::auth::AuthMailer,
     models::users::{self, LoginParams},
@@ -37,18 +36,15 @@ async fn login(
     State(ctx): State<AppContext>,
     Form(params): Form<LoginParams>,
 ) -> Result<Response> {
-    match users::Model::find_by_email(&ctx.db, &params.email).await {
-        Ok(user) if user.verify_password(&params.password) => return log_in(&ctx, &user),
-        Ok(_) => {}
-        // As slow as above: the time would tell that the address is unknown.
-        Err(ModelError::EntityNotFound) => drop(hash::hash_password(&params.password)),
-        Err(err) => return Err(err.into()),
+    let found = users::Model::find_by_login(&ctx.db, &params).await;
+    match users::known(found)? {
+        Some(user) => log_in(&ctx, &user),
+        None => page.refuse(
+            StatusCode::UNAUTHORIZED,
+            "auth/login.html",
+            data!({ "problem": "error-login", "email": params.email }),
+        ),
     }
-    page.refuse(
-        StatusCode::UNAUTHORIZED,
-        "auth/login.html",
-        data!({ "problem": "error-login", "email": params.email }),
-    )
 }
 
 #[debug_handler]
@@ -69,20 +65,17 @@ async fn magic_link(
     State(ctx): State<AppContext>,
     Form(params): Form<MagicLinkParams>,
 ) -> Result<Response> {
-    if !may_use_magic_links(&params.email) {
+    if !users::may_use_magic_links(&params.email) {
         return page.refuse(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/magic_link.html",
             data!({ "problem": "error-magic-link", "email": params.email }),
         );
     }
-    match users::Model::find_by_email(&ctx.db, &params.email).await {
-        Ok(user) => {
-            let user = user.into_active_model().create_magic_link(&ctx.db).await?;
-            AuthMailer::send_magic_link(&ctx, &user).await?;
-        }
-        Err(ModelError::EntityNotFound) => {}
-        Err(err) => return Err(err.into()),
+    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
+    if let Some(user) = users::known(found)? {
+        let user = user.into_active_model().create_magic_link(&ctx.db).await?;
+        AuthMailer::send_magic_link(&ctx, &user).await?;
     }
     format::redirect("/check-your-mail")
 }
@@ -94,9 +87,10 @@ async fn magic_link_confirm(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    match users::Model::find_by_magic_token(&ctx.db, &token).await {
-        Ok(_) => page.show("auth/magic_link_confirm.html", data!({})),
-        Err(_) => link_is_void(&page, "/magic-link"),
+    let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
+    match users::known(found)? {
+        Some(_) => page.show("auth/magic_link_confirm.html", data!({})),
+        None => link_is_void(&page, "/magic-link"),
     }
 }
 
@@ -106,7 +100,8 @@ async fn magic_link_login(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    let Ok(user) = users::Model::find_by_magic_token(&ctx.db, &token).await else {
+    let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
+    let Some(user) = users::known(found)? else {
         return link_is_void(&page, "/magic-link");
     };
     let user = user.into_active_model().clear_magic_link(&ctx.db).await?;

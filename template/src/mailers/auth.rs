@@ -1,6 +1,7 @@
 use loco_rs::prelude::*;
 use serde_json::{json, Value};
 
+use super::settings::Settings;
 use crate::models::users;
 
 static WELCOME: Dir<'_> = include_dir!("src/mailers/auth/welcome");
@@ -13,6 +14,19 @@ pub struct AuthMailer {}
 impl Mailer for AuthMailer {}
 
 impl AuthMailer {
+    /// Gives the user a new verification token, and mails it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or the mail cannot be made or queued.
+    pub async fn send_verification(ctx: &AppContext, user: users::Model) -> Result<()> {
+        let user = user
+            .into_active_model()
+            .set_email_verification_sent(&ctx.db)
+            .await?;
+        Self::send_welcome(ctx, &user).await
+    }
+
     /// Mails the link that verifies the address.
     ///
     /// # Errors
@@ -22,7 +36,7 @@ impl AuthMailer {
         let locals = json!({
             "name": user.name,
             "verifyToken": user.email_verification_token,
-            "host": ctx.config.server.full_url(),
+            "host": ctx.config.server.host,
         });
         Self::send(ctx, &WELCOME, user, locals).await
     }
@@ -36,7 +50,7 @@ impl AuthMailer {
         let locals = json!({
             "name": user.name,
             "resetToken": user.reset_token,
-            "host": ctx.config.server.full_url(),
+            "host": ctx.config.server.host,
         });
         Self::send(ctx, &FORGOT, user, locals).await
     }
@@ -54,7 +68,7 @@ impl AuthMailer {
         let locals = json!({
             "name": user.name,
             "token": token,
-            "host": ctx.config.server.full_url(),
+            "host": ctx.config.server.host,
         });
         Self::send(ctx, &MAGIC_LINK, user, locals).await
     }
@@ -66,6 +80,7 @@ impl AuthMailer {
         locals: Value,
     ) -> Result<()> {
         let args = mailer::Args {
+            from: Some(Settings::read(&ctx.config)?.from),
             to: user.email.clone(),
             locals,
             ..Default::default()

@@ -1,4 +1,4 @@
-use loco_rs::prelude::*;
+use loco_rs::{config::WorkerMode, prelude::*};
 
 use crate::{
     mailers::auth::AuthMailer,
@@ -26,16 +26,17 @@ impl Task for UserCreate {
         let user = users::Model::create_with_password(&ctx.db, &params)
             .await
             .map_err(|err| Error::string(&format!("Failed to create user. err: {err}")))?;
-        let user = user
-            .into_active_model()
-            .set_email_verification_sent(&ctx.db)
-            .await?;
-        AuthMailer::send_welcome(ctx, &user).await?;
-
         println!(
             "created user {} <{}>, pid {}",
             user.name, user.email, user.pid
         );
+
+        // A job in the background would end with this process.
+        let mut ctx = ctx.clone();
+        ctx.config.workers.mode = WorkerMode::ForegroundBlocking;
+        if let Err(err) = AuthMailer::send_verification(&ctx, user).await {
+            println!("the verification mail was not sent: {err}");
+        }
         Ok(())
     }
 }

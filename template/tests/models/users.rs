@@ -1,12 +1,16 @@
+use std::{future::Future, time::Instant};
+
 use chrono::{Duration, Local};
 use insta::assert_debug_snapshot;
-use loco_rs::testing::prelude::*;
+use loco_rs::{db, model::ModelError, testing::prelude::*};
+use rstest::rstest;
 use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseConnection, IntoActiveModel};
 use serial_test::serial;
+use tokio::task::JoinSet;
 
 use {{crate_name}}::{
     app::App,
-    models::users::{self, Model, RegisterParams},
+    models::users::{self, LoginParams, Model, RegisterParams},
 };
 
 const PID: &str = "11111111-1111-1111-1111-111111111111";
@@ -51,6 +55,27 @@ async fn an_invalid_user_is_not_saved() {
     "#);
 }
 
+#[rstest]
+#[case("N".repeat(100), true)]
+#[case("N".repeat(101), false)]
+#[case("New\n\nYour account is blocked", false)]
+#[tokio::test]
+#[serial]
+async fn a_name_is_a_line_of_no_more_than_100_characters(
+    #[case] name: String,
+    #[case] is_valid: bool,
+) {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let params = RegisterParams {
+        name,
+        ..registration("new@example.com")
+    };
+
+    let result = Model::create_with_password(&boot.app_context.db, &params).await;
+
+    assert_eq!(result.is_ok(), is_valid, "{result:?}");
+}
+
 #[tokio::test]
 #[serial]
 async fn a_new_user_has_a_hashed_password_and_keys() {
@@ -78,6 +103,66 @@ async fn an_address_is_taken_once() {
         EntityAlreadyExists,
     )
     ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+#[serial]
+async fn of_registrations_at_the_same_time_none_is_lost() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let mut config = boot.app_context.config.database.clone();
+    config.max_connections = 3;
+    config.connect_timeout = 10_000;
+    let db = db::connect(&config).await.expect("several connections");
+
+    let mut registrations = JoinSet::new();
+    for email in ["new1@example.com", "new2@example.com", "new2@example.com"] {
+        let db = db.clone();
+        registrations.spawn(async move {
+            let params = registration(email);
+            Model::create_with_password(&db, &params).await
+        });
+    }
+    let mut created = 0;
+    for result in registrations.join_all().await {
+        match result {
+            Ok(_) => created += 1,
+            Err(err) => assert!(matches!(err, ModelError::EntityAlreadyExists), "{err}"),
+        }
+    }
+
+    assert_eq!(created, 2);
+}
+
+#[tokio::test]
+#[serial]
+async fn the_time_does_not_tell_whether_an_address_is_known() {
+    async fn time_of(work: impl Future + Send) -> std::time::Duration {
+        let start = Instant::now();
+        work.await;
+        start.elapsed()
+    }
+    let db = seeded().await;
+    let login = |email: &str| LoginParams {
+        email: email.to_string(),
+        password: "wrong".to_string(),
+    };
+
+    let (known, unknown) = (login("user1@example.com"), login("nobody@example.com"));
+    let for_known = time_of(Model::find_by_login(&db, &known)).await;
+    let for_unknown = time_of(Model::find_by_login(&db, &unknown)).await;
+    // Without a hash it takes a small part of that.
+    assert!(
+        for_unknown > for_known / 4,
+        "{for_known:?}, {for_unknown:?}"
+    );
+
+    let (new, taken) = (
+        registration("new@example.com"),
+        registration("user1@example.com"),
+    );
+    let for_new = time_of(Model::create_with_password(&db, &new)).await;
+    let for_taken = time_of(Model::create_with_password(&db, &taken)).await;
+    assert!(for_taken > for_new / 4, "{for_new:?}, {for_taken:?}");
 }
 
 #[tokio::test]
@@ -151,6 +236,22 @@ async fn a_reset_token_sets_the_password_once() {
 
 #[tokio::test]
 #[serial]
+async fn a_new_password_ends_a_magic_link() {
+    let db = seeded().await;
+    let user = user(&db).await.into_active_model();
+    let user = user.create_magic_link(&db).await.expect("a link is stored");
+    let token = user.magic_link_token.clone().expect("a token");
+
+    user.into_active_model()
+        .reset_password(&db, "another one")
+        .await
+        .expect("the password is set");
+
+    assert!(Model::find_by_magic_token(&db, &token).await.is_err());
+}
+
+#[tokio::test]
+#[serial]
 async fn a_reset_token_expires() {
     let db = seeded().await;
     let mut user = user(&db).await.into_active_model();
@@ -159,7 +260,8 @@ async fn a_reset_token_expires() {
     user.reset_sent_at = ActiveValue::set(Some(sent_at.into()));
     user.update(&db).await.expect("the user is stored");
 
-    assert!(Model::find_by_reset_token(&db, "token").await.is_err());
+    let found = Model::find_by_reset_token(&db, "token").await;
+    assert!(matches!(found, Err(ModelError::EntityNotFound)));
 }
 
 #[tokio::test]
@@ -196,5 +298,6 @@ async fn a_magic_link_expires() {
         ActiveValue::set(Some((Local::now() - Duration::minutes(1)).into()));
     user.update(&db).await.expect("the user is stored");
 
-    assert!(Model::find_by_magic_token(&db, "token").await.is_err());
+    let found = Model::find_by_magic_token(&db, "token").await;
+    assert!(matches!(found, Err(ModelError::EntityNotFound)));
 }

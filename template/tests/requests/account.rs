@@ -1,27 +1,18 @@
-use loco_rs::{app::AppContext, testing::prelude::*};
+use axum::http::Method;
+use loco_rs::testing::prelude::*;
 use rstest::rstest;
 use serde_json::{json, Value};
 use serial_test::serial;
 
-use {{crate_name}}::{app::App, models::users};
+use {{crate_name}}::app::App;
 
 use super::{
-    prepare_data::{self, EMAIL, PASSWORD},
+    prepare_data::{self, mails, stored, EMAIL, PASSWORD},
     session,
 };
 
-fn mails(ctx: &AppContext) -> usize {
-    ctx.mailer.as_ref().expect("a mailer").deliveries().count
-}
-
 fn new_user() -> Value {
     json!({ "name": "New User", "email": EMAIL, "password": PASSWORD })
-}
-
-async fn stored(ctx: &AppContext) -> users::Model {
-    users::Model::find_by_email(&ctx.db, EMAIL)
-        .await
-        .expect("the user is stored")
 }
 
 #[tokio::test]
@@ -61,7 +52,7 @@ async fn a_known_address_is_not_told_at_registration() {
 }
 
 #[rstest]
-#[case("name", "N", "Geben Sie einen Namen mit mindestens 2 Zeichen ein.")]
+#[case("name", "N", "Geben Sie einen Namen mit 2 bis 100 Zeichen ein.")]
 #[case("email", "new", "Geben Sie eine E-Mail-Adresse ein")]
 #[case("password", "1234567", "Geben Sie ein längeres Passwort ein.")]
 #[tokio::test]
@@ -156,6 +147,32 @@ async fn an_unknown_address_is_not_told_on_pages(#[case] path: &str) {
 
         assert_eq!(response.header("location"), "/check-your-mail");
         assert_eq!(mails(&ctx), 0);
+    })
+    .await;
+}
+
+#[rstest]
+#[case(Method::GET, "/verify/token")]
+#[case(Method::POST, "/verify/token")]
+#[case(Method::GET, "/reset/token")]
+#[case(Method::POST, "/reset/token")]
+#[case(Method::GET, "/magic-link/token")]
+#[case(Method::POST, "/magic-link/token")]
+#[tokio::test]
+#[serial]
+async fn a_link_is_not_called_void_when_the_database_fails(
+    #[case] method: Method,
+    #[case] path: &str,
+) {
+    request::<App, _, _>(|request, ctx| async move {
+        ctx.db.close_by_ref().await.expect("it is closed");
+
+        let response = request
+            .method(method, path)
+            .form(&json!({ "password": PASSWORD }))
+            .await;
+
+        assert_eq!(response.status_code(), 500);
     })
     .await;
 }

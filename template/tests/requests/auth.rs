@@ -1,22 +1,13 @@
+use axum::http::Method;
 use insta::{assert_debug_snapshot, with_settings};
-use loco_rs::{app::AppContext, testing::prelude::*};
+use loco_rs::testing::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 use serial_test::serial;
 
-use {{crate_name}}::{app::App, models::users};
+use {{crate_name}}::app::App;
 
-use super::prepare_data::{self, EMAIL, PASSWORD};
-
-fn mails(ctx: &AppContext) -> usize {
-    ctx.mailer.as_ref().expect("a mailer").deliveries().count
-}
-
-async fn stored(ctx: &AppContext) -> users::Model {
-    users::Model::find_by_email(&ctx.db, EMAIL)
-        .await
-        .expect("the user is stored")
-}
+use super::prepare_data::{self, mails, stored, EMAIL, PASSWORD};
 
 #[tokio::test]
 #[serial]
@@ -238,6 +229,55 @@ async fn the_verification_mail_is_sent_again_until_verified() {
         request.get(&format!("/api/auth/verify/{token}")).await;
         resend().await;
         assert_eq!(mails(&ctx), 2);
+    })
+    .await;
+}
+
+#[rstest]
+#[case(Method::POST, "register")]
+#[case(Method::GET, "verify/token")]
+#[case(Method::POST, "login")]
+#[case(Method::POST, "forgot")]
+#[case(Method::POST, "reset")]
+#[case(Method::POST, "magic-link")]
+#[case(Method::GET, "magic-link/token")]
+#[case(Method::POST, "resend-verification-mail")]
+#[tokio::test]
+#[serial]
+async fn a_failure_of_the_database_is_not_taken_for_an_answer(
+    #[case] method: Method,
+    #[case] path: &str,
+) {
+    request::<App, _, _>(|request, ctx| async move {
+        ctx.db.close_by_ref().await.expect("it is closed");
+
+        let response = request
+            .method(method, &format!("/api/auth/{path}"))
+            .json(&json!({
+                "name": "New User", "email": EMAIL, "password": PASSWORD, "token": "token"
+            }))
+            .await;
+
+        assert_eq!(response.status_code(), 500);
+    })
+    .await;
+}
+
+#[rstest]
+#[case("N", EMAIL)]
+#[case("New User", "no-address")]
+#[tokio::test]
+#[serial]
+async fn an_invalid_registration_is_answered_as_any_other(#[case] name: &str, #[case] email: &str) {
+    request::<App, _, _>(|request, ctx| async move {
+        let response = request
+            .post("/api/auth/register")
+            .json(&json!({ "name": name, "email": email, "password": PASSWORD }))
+            .await;
+
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(response.text(), "null");
+        assert_eq!(mails(&ctx), 0);
     })
     .await;
 }

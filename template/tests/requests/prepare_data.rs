@@ -14,9 +14,19 @@ pub async fn register(request: &TestServer, ctx: &AppContext) -> users::Model {
         .json(&json!({ "name": "New User", "email": EMAIL, "password": PASSWORD }))
         .await;
     assert_eq!(response.status_code(), 200);
+    stored(ctx).await
+}
+
+/// The user who has been registered.
+pub async fn stored(ctx: &AppContext) -> users::Model {
     users::Model::find_by_email(&ctx.db, EMAIL)
         .await
         .expect("the user is stored")
+}
+
+/// How many mails have been sent.
+pub fn mails(ctx: &AppContext) -> usize {
+    ctx.mailer.as_ref().expect("a mailer").deliveries().count
 }
 
 /// Logs in, with the header for further requests.
@@ -36,7 +46,7 @@ pub fn link_in_last_mail(ctx: &AppContext) -> String {
     let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
     let mail = mails.last().expect("a mail");
     let (_, link) = mail
-        .split_once(&ctx.config.server.full_url())
+        .split_once(&ctx.config.server.host)
         .expect("a link to this service");
     link.split(|end: char| end.is_whitespace() || end == '"')
         .next()

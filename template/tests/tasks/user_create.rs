@@ -1,4 +1,4 @@
-use loco_rs::{boot::run_task, task, testing::prelude::*};
+use loco_rs::{boot::run_task, config::WorkerMode, task, testing::prelude::*};
 use rstest::rstest;
 use serial_test::serial;
 
@@ -30,6 +30,24 @@ async fn creates_a_user_and_mails_the_verification() {
         .await
         .expect("the user is stored");
     assert!(user.email_verification_token.is_some());
+    assert_eq!(ctx.mailer.as_ref().expect("a mailer").deliveries().count, 1);
+}
+
+#[tokio::test]
+#[serial]
+async fn has_sent_the_mail_when_it_ends() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let mut ctx = boot.app_context;
+    ctx.config.workers.mode = WorkerMode::BackgroundAsync;
+
+    run_task::<App>(
+        &ctx,
+        Some(&"user:create".to_string()),
+        &vars("new@example.com"),
+    )
+    .await
+    .expect("the task runs");
+
     assert_eq!(ctx.mailer.as_ref().expect("a mailer").deliveries().count, 1);
 }
 

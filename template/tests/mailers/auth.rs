@@ -1,0 +1,65 @@
+use loco_rs::{app::AppContext, testing::prelude::*};
+use serde_json::json;
+use serial_test::serial;
+
+use {{crate_name}}::{app::App, mailers::auth, models::users};
+
+/// Every mail that there is, to a user of this name.
+async fn mails_to(ctx: &AppContext, name: &str) -> Vec<String> {
+    seed::<App>(ctx).await.expect("the fixtures load");
+    let user = users::Model::find_by_email(&ctx.db, "user1@example.com")
+        .await
+        .expect("the user is in the fixtures");
+    let user = users::Model {
+        name: name.to_string(),
+        email_verification_token: Some("token".to_string()),
+        reset_token: Some("token".to_string()),
+        magic_link_token: Some("token".to_string()),
+        ..user
+    };
+    auth::AuthMailer::send_welcome(ctx, &user)
+        .await
+        .expect("a mail is sent");
+    auth::AuthMailer::forgot_password(ctx, &user)
+        .await
+        .expect("a mail is sent");
+    auth::AuthMailer::send_magic_link(ctx, &user)
+        .await
+        .expect("a mail is sent");
+
+    let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
+    assert_eq!(mails.len(), 3);
+    mails
+}
+
+#[tokio::test]
+#[serial]
+async fn mails_come_from_the_sender_in_the_settings_and_link_to_the_public_address() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let mut ctx = boot.app_context;
+    ctx.config.server.host = "https://public.example".to_string();
+    ctx.config.settings = Some(json!({ "mailer": { "from": "Support <support@public.example>" } }));
+
+    for mail in mails_to(&ctx, "Ada").await {
+        assert!(
+            mail.contains("From: Support <support@public.example>"),
+            "{mail}"
+        );
+        assert_eq!(mail.matches("https://public.example/").count(), 2, "{mail}");
+    }
+}
+
+#[tokio::test]
+#[serial]
+async fn a_name_is_not_html() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+
+    for mail in mails_to(&boot.app_context, "<b>Ada").await {
+        let (text, html) = mail.split_once("text/html").expect("two parts");
+        assert!(text.contains("<b>Ada"), "{mail}");
+        assert!(
+            html.contains("&lt;b&gt;Ada") && !html.contains("<b>"),
+            "{mail}"
+        );
+    }
+}
