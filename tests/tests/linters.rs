@@ -14,6 +14,7 @@ use template_tests::{repository, Answers, Rendered};
 fn services() -> Vec<Rendered> {
     [
         vec![("starter", "lightweight"), ("memory_profile", "system")],
+        vec![("starter", "lightweight")],
         vec![],
         vec![
             ("starter", "saas-server"),

@@ -319,6 +319,10 @@ fn the_guard_purges_before_the_cgroups_limit_and_says_so_once() {
     assert!(on_call.metric("memory_guard_purges_total") < 1.0);
     assert!((on_call.metric("cgroup_memory_limit_bytes") - 1e6).abs() < 1.0);
 
+    // What cannot be read for a while stops neither the guard nor the other metrics.
+    write("memory.current", "\n");
+    thread::sleep(Duration::from_secs(3));
+    assert!(on_call.metric("jemalloc_allocated_bytes") > 1.0);
     write("memory.current", "950000\n");
 
     let since = Instant::now();
@@ -334,6 +338,8 @@ fn the_guard_purges_before_the_cgroups_limit_and_says_so_once() {
         .collect();
     assert_eq!(warnings.len(), 1, "{log}");
     assert!(warnings[0].contains("limit_bytes=1000000"), "{warnings:?}");
+    let errors = log.matches("the memory guard has failed").count();
+    assert_eq!(errors, 1, "{log}");
 }
 
 #[test]

@@ -45,6 +45,11 @@ fn has_queue(answers: &Answers) -> bool {
         .is_some_and(|background| QUEUES.contains(&background))
 }
 
+/// Whether there is a listener for the people on call.
+fn has_listener(answers: &Answers) -> bool {
+    answers.get("memory_profile") != Some("system")
+}
+
 fn needs(answers: &Answers, server: &str) -> bool {
     answers.get("database") == Some(server) || answers.get("background") == Some(server)
 }
@@ -114,6 +119,19 @@ fn required_variables(service: &Sources) -> BTreeSet<String> {
         .filter_map(|rest| {
             let (name, rest) = rest.split_once('"')?;
             rest.starts_with(')').then(|| name.to_string())
+        })
+        .collect()
+}
+
+/// What `config/production.yaml` reads from the environment and has a default for.
+fn optional_variables(service: &Sources) -> BTreeSet<String> {
+    service
+        .read("config/production.yaml")
+        .split("get_env(name=\"")
+        .skip(1)
+        .filter_map(|rest| {
+            let (name, rest) = rest.split_once('"')?;
+            rest.starts_with(", default=").then(|| name.to_string())
         })
         .collect()
 }
@@ -340,13 +358,15 @@ fn an_image_starts_the_services_binary_as_a_user_without_rights() {
 }
 
 #[test]
-fn compose_publishes_the_web_port_alone_and_to_this_machine_alone() {
+fn compose_publishes_the_web_process_alone_and_to_this_machine_alone() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
+        let mut expected = vec!["127.0.0.1:5150:5150"];
+        expected.extend(has_listener(answers).then_some("127.0.0.1:5151:5151"));
         for (name, part) in compose["services"].as_mapping().expect("services") {
             let ports = texts(&part["ports"]);
             if name == "web" {
-                assert_eq!(ports, ["127.0.0.1:5150:5150"], "{answers:?}");
+                assert_eq!(ports, expected, "{answers:?}");
             } else {
                 assert!(
                     part.get("ports").is_none(),
@@ -355,6 +375,53 @@ fn compose_publishes_the_web_port_alone_and_to_this_machine_alone() {
             }
             assert_ne!(part["network_mode"], "host", "{answers:?}: {name:?}");
         }
+    }
+}
+
+#[test]
+fn compose_passes_on_the_settings_of_the_env_file() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        for (name, part) in compose["services"].as_mapping().expect("services") {
+            if part.get("build").is_none() {
+                continue;
+            }
+            let file = &part["env_file"][0];
+            assert_eq!(file["path"], ".env", "{answers:?}: {name:?}");
+            assert_eq!(file["required"], false, "{answers:?}: {name:?}");
+            // Named under `environment`, a setting of the file would have no effect.
+            for optional in optional_variables(service) {
+                let value = part["environment"].get(optional.as_str());
+                assert!(
+                    value.is_none()
+                        || optional.starts_with("MEMORY_ADMIN_")
+                        || (name == "worker" && optional == "DB_AUTO_MIGRATE"),
+                    "{answers:?}: {name:?}: {optional}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_listener_for_the_people_on_call_is_there_for_who_sets_a_token_and_for_nobody_else() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        let of = |name: &str| compose["services"]["web"]["environment"][name].as_str();
+        let settings = service.read("deploy/kubernetes/settings.yaml");
+        let given = keys(&yaml(service, "deploy/kubernetes/settings.yaml")["data"]);
+
+        let expected = has_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:+0.0.0.0:5151}");
+        assert_eq!(of("MEMORY_ADMIN_BIND"), expected, "{answers:?}");
+        let expected = has_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:-}");
+        assert_eq!(of("MEMORY_ADMIN_TOKEN"), expected, "{answers:?}");
+        assert!(!given.contains("MEMORY_ADMIN_BIND"), "{answers:?}");
+        assert_eq!(
+            settings.contains("# MEMORY_ADMIN_BIND: 0.0.0.0:5151")
+                && secrets(settings).contains("MEMORY_ADMIN_TOKEN"),
+            has_listener(answers),
+            "{answers:?}"
+        );
     }
 }
 

@@ -199,10 +199,16 @@ impl Site {
     }
 
     fn start_worker(&self) -> Worker {
+        self.start_with(&["--worker"])
+    }
+
+    /// A further process of the service.
+    fn start_with(&self, flags: &[&str]) -> Worker {
         let log = self.service.root().join("worker.log");
         let output = File::create(&log).expect("a log");
         let child = self
-            .command(&["start", "--worker", "--no-banner"])
+            .command(&["start", "--no-banner"])
+            .args(flags)
             .stdout(output.try_clone().expect("a log"))
             .stderr(output)
             .spawn()
@@ -282,6 +288,16 @@ fn recover_within_a_minute(service: &Rendered) {
     fs::write(config, shorter).expect("the configuration");
 }
 
+/// Processes that start from now on go on serving for a while when they are to end.
+fn drain_for_seconds(service: &Rendered, seconds: u64) {
+    let config = service.root().join("config/development.yaml");
+    let text = read(&config);
+    let settings = format!("\nsettings:\n  shutdown:\n    drain: {seconds}\n");
+    let drained = text.replace("\nsettings:\n", &settings);
+    assert_ne!(text, drained);
+    fs::write(config, drained).expect("the configuration");
+}
+
 /// What each kind of queue promises.
 fn holds_its_promises(background: &str, variable: &str, address: &str) {
     let mut site = Site::start(background, variable, address);
@@ -357,4 +373,27 @@ fn a_job_in_sqlite_survives_its_worker() {
     let file = directory.path().join("queue.sqlite");
     let url = format!("sqlite://{}?mode=rwc", file.display());
     holds_its_promises("sqlite", "QUEUE_URL", &url);
+}
+
+#[test]
+fn a_worker_beside_the_web_process_takes_no_more_jobs_once_that_is_to_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("queue.sqlite");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    let mut site = Site::start("sqlite", "QUEUE_URL", &url);
+    drain_for_seconds(&site.service, 5);
+    let mut both = site.start_with(&["--server-and-worker", "--port", "0"]);
+    site.mails.hold();
+    let begun = site.register();
+    site.mails.wait_until_begun(&begun);
+
+    both.terminate();
+    let late = site.register();
+    site.mails.release();
+
+    assert_eq!(both.exit_code(), Some(0), "{}", read(&both.log));
+    assert_eq!(site.mails.delivered(&begun), 1);
+    assert_eq!(site.mails.delivered(&late), 0);
+    let _worker = site.start_worker();
+    site.mails.wait_until_delivered(&late, SOON);
 }

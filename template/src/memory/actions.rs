@@ -50,7 +50,7 @@ impl Turn {
             return Err(Refusal::new(
                 StatusCode::CONFLICT,
                 "conflict",
-                "Another purge, change or profile is under way: try again when it is done",
+                "Another call is at work on the allocator: try again when it is done",
             ));
         };
         spawn_blocking(move || {

@@ -14,7 +14,7 @@ use axum::{
     Json, Router,
 };
 use loco_rs::{controller::ErrorDetail, prelude::*};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::spawn_blocking};
 
 use super::{Allocator, Process, Settings};
 
@@ -129,6 +129,11 @@ async fn gate(State(settings): State<Arc<Settings>>, request: Request, next: Nex
     next.run(request).await
 }
 
-async fn report() -> Answer<String> {
+/// It may block.
+fn read_report() -> Result<String> {
     Ok(format!("{}{}\n", Allocator::read()?, Process::read()?))
+}
+
+async fn report() -> Answer<String> {
+    Ok(spawn_blocking(read_report).await.map_err(Error::msg)??)
 }

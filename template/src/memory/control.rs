@@ -17,10 +17,10 @@ const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
 /// What a purge has returned to the system.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Purged {
-    /// How much less is resident than before.
-    pub returned_bytes: u64,
-    pub rss_before_bytes: u64,
-    pub rss_after_bytes: u64,
+    /// How much less is resident than before. `None` where the system does not tell.
+    pub returned_bytes: Option<u64>,
+    pub rss_before_bytes: Option<u64>,
+    pub rss_after_bytes: Option<u64>,
     pub took_ms: u128,
 }
 
@@ -44,9 +44,10 @@ pub struct NewDecay {
 ///
 /// # Errors
 ///
-/// When jemalloc refuses, or the system does not tell the memory of the process.
+/// When jemalloc refuses.
 pub fn purge() -> Result<Purged> {
-    let before = Process::read()?;
+    let rss = || Process::read().ok().map(|process| process.rss);
+    let before = rss();
     let start = Instant::now();
     // SAFETY: `arena.<i>.purge` neither reads nor writes a value, so that all pointers are null;
     // the name ends with a null byte.
@@ -63,11 +64,13 @@ pub fn purge() -> Result<Purged> {
         return Err(io::Error::from_raw_os_error(code).into());
     }
     let took_ms = start.elapsed().as_millis();
-    let after = Process::read()?;
+    let after = rss();
     Ok(Purged {
-        returned_bytes: before.rss.saturating_sub(after.rss),
-        rss_before_bytes: before.rss,
-        rss_after_bytes: after.rss,
+        returned_bytes: before
+            .zip(after)
+            .map(|(before, after)| before.saturating_sub(after)),
+        rss_before_bytes: before,
+        rss_after_bytes: after,
         took_ms,
     })
 }

@@ -1,13 +1,12 @@
 //! A last resort before the OOM killer: near the cgroup's limit, unused pages are returned at once.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use loco_rs::prelude::*;
 use metrics::{counter, describe_counter};
-use tokio::{
-    task::spawn_blocking,
-    time::{interval, MissedTickBehavior},
-};
 
 use super::{
     cgroup::{Cgroup, Usage},
@@ -26,6 +25,8 @@ struct Guard {
     percent: u8,
     /// Since the limit came near.
     has_told: bool,
+    /// At the last look.
+    has_failed: bool,
     last_purge: Option<Instant>,
 }
 
@@ -45,33 +46,30 @@ pub fn start(settings: &Settings) {
         cgroup,
         percent: settings.guard_percent,
         has_told: false,
+        has_failed: false,
         last_purge: None,
     };
-    tokio::spawn(async move {
-        let mut tick = interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            let looked = spawn_blocking(move || {
-                let result = guard.look();
-                (guard, result)
-            });
-            match looked.await {
-                Ok((looked_after, Ok(_))) => guard = looked_after,
-                Ok((_, Err(err))) => {
-                    tracing::error!(%err, "the memory guard ends");
-                    return;
-                }
-                Err(err) => {
-                    tracing::error!(%err, "the memory guard ends");
-                    return;
-                }
-            }
-        }
+    // A thread of its own: it has to look while all others are busy.
+    thread::spawn(move || loop {
+        guard.watch();
+        thread::sleep(LOOK);
     });
 }
 
 impl Guard {
+    /// Looks. Of errors in a row, the first is logged.
+    fn watch(&mut self) {
+        match self.look() {
+            Ok(_) => self.has_failed = false,
+            Err(err) => {
+                if !self.has_failed {
+                    tracing::error!(%err, "the memory guard has failed: it tries again");
+                }
+                self.has_failed = true;
+            }
+        }
+    }
+
     /// Purges where the limit is near. Each time that it comes near is logged once.
     fn look(&mut self) -> Result<Option<Purged>> {
         let Usage {
@@ -124,6 +122,7 @@ mod tests {
             cgroup: Cgroup::find(Some(&directory)).expect("a cgroup"),
             percent: 90,
             has_told: false,
+            has_failed: false,
             last_purge: None,
         };
         (directory, guard)
@@ -170,6 +169,19 @@ mod tests {
         guard.last_purge = Instant::now().checked_sub(PAUSE);
         guard.look().expect("a look");
         assert!(guard.has_told);
+    }
+
+    #[test]
+    fn goes_on_after_an_error() {
+        let (cgroup, mut guard) = guarded("guard-error");
+
+        fs::remove_file(cgroup.join("memory.current")).expect("a file");
+        guard.watch();
+        assert!(guard.has_failed);
+        set_usage(&cgroup, 1000);
+        guard.watch();
+        assert!(!guard.has_failed);
+        assert!(guard.last_purge.is_some());
     }
 
     #[test]

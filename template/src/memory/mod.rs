@@ -1,24 +1,26 @@
+{% if memory_profile == "system" -%}
+//! Which allocator the service runs on, and how much memory is in use.
+//!
+//! [`MemoryInitializer`] logs the allocator at start, [`task::Memory`] prints both for `cargo loco
+//! task memory`.
+{%- else -%}
 //! Which allocator the service runs on, whether its memory profile is in effect, and how much
 //! memory is in use.
 //!
 //! [`MemoryInitializer`] says so in one line of the log at start and to `cargo loco doctor`,
 //! [`task::Memory`] in full for `cargo loco task memory`.
-{%- unless memory_profile == "system" %}
 //!
 //! The profile is built in: `.cargo/config.toml` holds it.
-{%- endunless %}
+{%- endif %}
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
 //!
 //! [`OnCallInitializer`] opens the listener for the people on call; `docs/memory.md` is written for them.
 {%- endif %}
 
 {% if memory_profile == "system" -%}
-mod initializer;
 mod process;
 mod system;
 pub mod task;
-
-use system as allocator;
 {%- else -%}
 {% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
@@ -36,6 +38,7 @@ mod control;
 #[cfg(not(target_env = "msvc"))]
 mod guard;
 {% endif -%}
+#[cfg(not(target_env = "msvc"))]
 mod initializer;
 #[cfg(not(target_env = "msvc"))]
 mod jemalloc;
@@ -56,14 +59,13 @@ mod settings;
 #[cfg(target_env = "msvc")]
 mod system;
 pub mod task;
-
-#[cfg(not(target_env = "msvc"))]
-use jemalloc as allocator;
-#[cfg(target_env = "msvc")]
-use system as allocator;
 {%- endif %}
-
+{% unless memory_profile == "system" %}
+#[cfg(not(target_env = "msvc"))]
 pub use initializer::MemoryInitializer;
+#[cfg(not(target_env = "msvc"))]
+pub use jemalloc::Allocator;
+{%- endunless %}
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
 pub use on_call::OnCallInitializer;
 {%- endif %}
@@ -71,8 +73,10 @@ pub use process::Process;
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
 pub use settings::Settings;
 {%- endif %}
-
-pub use allocator::Allocator;
+{%- unless memory_profile == "system" %}
+#[cfg(target_env = "msvc")]
+{%- endunless %}
+pub use system::{Allocator, MemoryInitializer};
 
 /// Bytes as a person reads them: mebibytes with one decimal.
 #[allow(clippy::cast_precision_loss)] // a decimal is plenty

@@ -13,21 +13,25 @@ impl Allocator {
     pub const fn read() -> Result<Self> {
         Ok(Self)
     }
-
-    /// What is not as it should be: nothing, since nothing is set.
-    #[must_use]
-    pub const fn problems(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Logs which allocator is in use.
-    pub fn log(&self) {
-        tracing::info!(allocator = "system", "memory");
-    }
 }
 
 impl fmt::Display for Allocator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "allocator   system: the platform's malloc")
+    }
+}
+
+/// Logs at start which allocator runs.
+pub struct MemoryInitializer;
+
+#[async_trait]
+impl Initializer for MemoryInitializer {
+    fn name(&self) -> String {
+        "memory".to_string()
+    }
+
+    async fn before_run(&self, _ctx: &AppContext) -> Result<()> {
+        tracing::info!(allocator = "system", "memory");
+        Ok(())
     }
 }

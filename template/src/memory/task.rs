@@ -6,7 +6,7 @@ use super::{actions::full_stats, control::purge, mebibytes};
 {% endif -%}
 use super::{Allocator, Process};
 
-/// Prints the allocator's options and statistics, and the memory of the process.
+/// Prints what the allocator tells of itself, and the memory of the process.
 pub struct Memory;
 
 #[async_trait]
@@ -14,7 +14,7 @@ impl Task for Memory {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "memory".to_string(),
-            detail: "Report the allocator, its options in effect and the memory in use".to_string(),
+            detail: "Report the allocator and the memory in use".to_string(),
         }
     }
 
@@ -37,7 +37,10 @@ fn act(vars: &task::Vars) -> Result<()> {
     let is_asked = |name: &str| vars.cli.get(name).is_some_and(|value| value == "true");
     if is_asked("purge") {
         let purged = purge()?;
-        println!("{:<12}{:>12}", "returned", mebibytes(purged.returned_bytes));
+        let returned = purged
+            .returned_bytes
+            .map_or_else(|| "not known".to_string(), mebibytes);
+        println!("{:<12}{returned:>12}", "returned");
     }
     if is_asked("stats") {
         println!("{}", String::from_utf8_lossy(&full_stats(false)?));

@@ -15,8 +15,14 @@ mod profiling;
 {% if memory_metrics == "true" or heap_profiling == "true" %}
 {% endif -%}
 use std::process::Command;
-
+{% if memory_profile == "system" %}
+use loco_rs::{app::Initializer, testing::prelude::*};
 use serial_test::serial;
+
+use {{crate_name}}::{app::App, memory::MemoryInitializer};
+{%- else %}
+use serial_test::serial;
+{%- endif %}
 
 const BINARY: &str = env!("CARGO_BIN_EXE_{{crate_name}}-cli");
 
@@ -49,6 +55,16 @@ fn the_platforms_malloc_is_in_use() {
     let report = report();
 
     assert!(report.starts_with("allocator   system"), "{report}");
+}
+
+#[tokio::test]
+#[serial]
+async fn the_doctor_is_told_of_no_memory_profile() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+
+    let check = MemoryInitializer.check(&boot.app_context).await;
+
+    assert!(check.expect("no error").is_none());
 }
 {%- else %}
 

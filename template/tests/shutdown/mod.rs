@@ -6,6 +6,13 @@ use std::{
     time::Duration,
 };
 
+use axum::{
+    http::{
+        header::{CONNECTION, UPGRADE},
+        StatusCode,
+    },
+    routing::get,
+};
 use loco_rs::{app::AppContext, boot::ServeParams, testing::prelude::*};
 use serde_json::json;
 use serial_test::serial;
@@ -25,7 +32,12 @@ impl Service {
         let boot = boot_test::<App>().await.expect("the service boots");
         let mut ctx: AppContext = boot.app_context;
         ctx.config.settings = Some(json!({ "shutdown": settings }));
+        let upgraded = (
+            StatusCode::SWITCHING_PROTOCOLS,
+            [(CONNECTION, "upgrade"), (UPGRADE, "test")],
+        );
         let router = boot.router.expect("a router");
+        let router = router.route("/upgrade", get(move || async move { upgraded }));
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -65,7 +77,7 @@ async fn end(ended: JoinHandle<loco_rs::Result<()>>) -> loco_rs::Result<()> {
 }
 
 /// Asks for a path on an open connection, and reads until the end of the answer's JSON.
-fn get(mut stream: &TcpStream, path: &str) -> String {
+fn ask(mut stream: &TcpStream, path: &str) -> String {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request is sent");
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
@@ -82,21 +94,44 @@ fn get(mut stream: &TcpStream, path: &str) -> String {
 async fn open_connections_are_served_and_sent_away_before_the_end() {
     let service = Service::start(json!({ "drain": 2 })).await;
     let stream = service.connect().await;
-    let ready = get(&stream, "/_readiness");
+    let ready = ask(&stream, "/_readiness");
     assert!(ready.starts_with("http/1.1 200"), "{ready}");
     assert!(!ready.contains("connection: close"), "{ready}");
 
     service.stop.send(()).expect("the service runs");
     tokio::time::sleep(Duration::from_millis(500)).await;
 
-    let answer = get(&stream, "/_ping");
+    let answer = ask(&stream, "/_ping");
     assert!(answer.starts_with("http/1.1 200"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
-    let not_ready = get(
+    let not_ready = ask(
         &TcpStream::connect(("127.0.0.1", service.port)).expect("new connections are taken"),
         "/_readiness",
     );
     assert!(not_ready.starts_with("http/1.1 503"), "{not_ready}");
+    end(service.ended).await.expect("the service ends well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_connection_is_handed_over_as_ever_before_the_end() {
+    let service = Service::start(json!({ "drain": 2 })).await;
+    let mut stream = service.connect().await;
+
+    service.stop.send(()).expect("the service runs");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    stream
+        .write_all(
+            b"GET /upgrade HTTP/1.1\r\nHost: localhost\r\n\
+              Connection: upgrade\r\nUpgrade: test\r\n\r\n",
+        )
+        .expect("a request is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let answer = answer.to_lowercase();
+    assert!(answer.starts_with("http/1.1 101"), "{answer}");
+    assert!(answer.contains("connection: upgrade"), "{answer}");
     end(service.ended).await.expect("the service ends well");
 }
 

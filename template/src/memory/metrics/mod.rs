@@ -115,19 +115,25 @@ async fn metrics_of(State(metrics): State<Arc<Metrics>>) -> Answer<Response> {
     metrics.jobs.read(&metrics.ctx.config).await;
 {%- endif %}
     let of_the_system = Arc::clone(&metrics);
-    spawn_blocking(move || -> Result<()> {
+    spawn_blocking(move || {
         #[cfg(not(target_env = "msvc"))]
-        allocator::read()?;
-        process::read()?;
+        warn_without("jemalloc", allocator::read());
+        warn_without("process", process::read());
         if let Some(cgroup) = &of_the_system.cgroup {
-            cgroup::read(cgroup)?;
+            warn_without("cgroup", cgroup::read(cgroup));
         }
-        Ok(())
     })
     .await
-    .map_err(Error::msg)??;
+    .map_err(Error::msg)?;
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
     Ok(([content_type], metrics.recorder.render()).into_response())
+}
+
+/// Where one of the sources fails, its figures stay as they were, and the others are told.
+fn warn_without(source: &str, read: Result<()>) {
+    if let Err(err) = read {
+        tracing::warn!(%err, source, "metrics cannot be read");
+    }
 }
 
 /// A gauge takes a float, which is exact up to 8 PiB.
