@@ -10,7 +10,11 @@ use loco_rs::{
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
     controller::{
+{%- if starter == "saas-server" %}
+        middleware::{default_middleware_stack, MiddlewareLayer, MiddlewareStackExt},
+{%- else %}
         middleware::{default_middleware_stack, MiddlewareLayer},
+{%- endif %}
         AppRoutes,
     },
 {%- unless starter == "lightweight" %}
@@ -68,10 +72,7 @@ impl Hooks for App {
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
 {%- if starter == "saas-server" %}
-        // Each stands around those before it.
         Ok(vec![
-            Box::new(initializers::csrf::Csrf),
-            Box::new(initializers::error_pages::ErrorPages),
             Box::new(initializers::view_engine::ViewEngineInitializer),
             Box::new(memory::MemoryInitializer),
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
@@ -90,10 +91,22 @@ impl Hooks for App {
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut middlewares = default_middleware_stack(ctx);
+{%- if starter == "saas-server" or starter == "saas-client" and embedded_assets == "false" %}
+        // Each stands around those before it: static files are compressed, too.
+        middlewares.sort_by_key(|middleware| middleware.name() != "static");
+{%- endif %}
         // The first is the innermost: what it answers is logged, and gets its CORS headers.
         let request_limit =
             controllers::middleware::RequestLimit::new(&ctx.config, &Self::routes(ctx));
         middlewares.insert(0, Box::new(request_limit));
+{%- if starter == "saas-server" %}
+        middlewares.insert(1, Box::new(controllers::middleware::Csrf::new(&ctx.config)));
+        // Around all that can fail, and within what gives each answer its headers.
+        middlewares.insert_before(
+            "secure_headers",
+            Box::new(controllers::middleware::ErrorPages),
+        );
+{%- endif %}
         middlewares
     }
 

@@ -3,13 +3,30 @@
 use std::{
     collections::BTreeMap,
     env, fs,
+    io::Write,
+    net::TcpStream,
     path::PathBuf,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use template_tests::{Answers, Rendered, Running, CLIPPY};
 
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+
+const PRODUCTION: [(&str, &str); 10] = [
+    ("LOCO_ENV", "production"),
+    ("BINDING", "localhost"),
+    ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
+    ("HOST", "https://example.com"),
+    ("JWT_SECRET", "secret/for/this/test"),
+    ("MAILER_HOST", "localhost"),
+    ("MAILER_USER", "user"),
+    ("MAILER_PASSWORD", "password"),
+    ("MAILER_FROM", "Svc <svc@example.com>"),
+    ("REQUESTS_IN_FLIGHT", "1"),
+];
 
 /// Whether there is npm; where there is none, that is said loudly, and fails in CI.
 fn has_npm() -> bool {
@@ -75,8 +92,45 @@ fn assert_front_end_is_served(running: &Running) {
     let content_type = answer.headers()["content-type"].to_str().expect("text");
     assert_eq!(content_type, "text/javascript");
 
+    // The page names the scripts of its own build: an old one would be blank.
+    let answer = ureq::get(running.url("/")).call().expect("the page");
+    assert_eq!(answer.headers()["cache-control"], "no-cache");
+
     let error = running.get("/api/unknown").expect_err("no such route");
     assert!(error.to_string().contains("404"), "{error}");
+}
+
+/// The largest file is compressed, and no file or page waits for a turn.
+fn assert_front_end_is_quick_in_production(running: &Running) {
+    let page = running.get("/").expect("the page");
+    let script = page
+        .split('"')
+        .find(|text| text.ends_with(".js"))
+        .expect("a script");
+    let answer = ureq::get(running.url(script))
+        .header("accept-encoding", "gzip")
+        .call()
+        .expect("the script");
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+
+    // A request that does not end has the only turn.
+    let mut held = TcpStream::connect(("localhost", running.port())).expect("a connection");
+    held.write_all(
+        b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+          Content-Length: 100\r\n\r\n{",
+    )
+    .expect("a beginning");
+    thread::sleep(Duration::from_millis(500));
+    for path in ["/", "/account", script] {
+        running.get(path).expect("2xx");
+    }
+    let error = ureq::get(running.url("/api/auth/current"))
+        .config()
+        .timeout_global(Some(Duration::from_secs(1)))
+        .build()
+        .call()
+        .expect_err("it waits");
+    assert!(matches!(error, ureq::Error::Timeout(_)), "{error}");
 }
 
 #[test]
@@ -85,13 +139,18 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
     service
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
-    let committed = bindings(&service);
-    service.run(&["test"]).expect("its own tests pass");
-    assert_eq!(bindings(&service), committed, "cargo test leaves a diff");
     let binary = service.build().expect("it builds");
     let running = service.start(&binary, &[]).expect("it starts");
     let page = running.get("/").expect("a page");
     assert!(page.contains("npm run build"), "{page}");
+    drop(running);
+
+    // A clone has no frontend/dist: Git leaves it out.
+    fs::remove_dir_all(service.root().join("frontend/dist")).expect("the page");
+    let committed = bindings(&service);
+    service.run(&["test"]).expect("its own tests pass");
+    assert_eq!(bindings(&service), committed, "cargo test leaves a diff");
+    let running = service.start(&binary, &[]).expect("it starts");
     if !has_npm() {
         return;
     }
@@ -103,27 +162,40 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
 
     assert_front_end_is_served(&running);
     drop(running);
+    let running = service.start(&binary, &PRODUCTION).expect("it starts");
+    assert_front_end_is_quick_in_production(&running);
     service.run(&CLIPPY).expect("clippy is content");
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_embedded_front_end_is_served_without_its_folder() {
-    if !has_npm() {
-        return;
-    }
     let service = render("true");
-    npm(&service, &["ci"]);
-    npm(&service, &["run", "build"]);
     service
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
+
+    // As in a clone, and in the workflow of its CI: nothing is built yet.
+    assert!(!service.has("frontend/dist"));
     service.run(&["test"]).expect("its own tests pass");
     service.run(&CLIPPY).expect("clippy is content");
+    let binary = service.build().expect("it builds");
+    let running = service.start(&binary, &[]).expect("it starts");
+    let page = running.get("/").expect("a page");
+    assert!(page.contains("npm --prefix frontend run build"), "{page}");
+    drop(running);
+    if !has_npm() {
+        return;
+    }
 
+    npm(&service, &["ci"]);
+    npm(&service, &["run", "build"]);
+    service.run(&["test"]).expect("its own tests pass");
     let binary = service.build().expect("it builds");
     fs::remove_dir_all(service.root().join("frontend")).expect("the front end");
     let running = service.start(&binary, &[]).expect("it starts");
-
     assert_front_end_is_served(&running);
+    drop(running);
+    let running = service.start(&binary, &PRODUCTION).expect("it starts");
+    assert_front_end_is_quick_in_production(&running);
 }

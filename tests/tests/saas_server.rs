@@ -27,10 +27,12 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
         ("BINDING", "localhost"),
         ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
         ("HOST", "https://example.com"),
+        ("CORS_ORIGIN", "https://app.example.com"),
         ("JWT_SECRET", "secret/for/this/test"),
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "user"),
         ("MAILER_PASSWORD", "password"),
+        ("MAILER_FROM", "Svc <svc@example.com>"),
     ];
     let running = service.start(&binary, &production).expect("it starts");
     let user = [
@@ -52,6 +54,37 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
     let cookie = answer.headers()["set-cookie"].to_str().expect("text");
     assert!(cookie.starts_with("auth_token=ey"), "{cookie}");
     assert!(cookie.contains("; Secure"), "{cookie}");
+
+    // Static files are compressed, and asked for again after a deployment.
+    let answer = agent
+        .get(running.url("/static/style.css"))
+        .header("accept-encoding", "gzip")
+        .call()
+        .expect("2xx");
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(answer.headers()["cache-control"], "no-cache");
+
+    // A page that CORS names may send what it likes, and no other.
+    let sent_from = |origin: &str| {
+        agent
+            .post(running.url("/login"))
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .header("accept", "text/html")
+            .header("origin", origin)
+            .header("sec-fetch-site", "cross-site")
+            .send_form(user)
+            .expect("an answer")
+    };
+    assert_eq!(sent_from("https://app.example.com").status(), 303);
+    let mut refused = sent_from("https://elsewhere.example");
+    assert_eq!(refused.status(), 403);
+    // The page that says so has the headers of every answer.
+    assert_eq!(refused.headers()["x-content-type-options"], "nosniff");
+    assert!(refused.headers().contains_key("x-request-id"));
+    let page = refused.body_mut().read_to_string().expect("text");
+    assert!(page.contains("(error 403)"), "{page}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{json, Value};
 use template_tests::Answers;
 
 /// A column as loco-gen 1.2 tells its templates of it (src/scaffold.rs), with its TypeScript type.
-fn column(name: &str, input: &str, ts: &str, nullable: bool) -> (Value, String) {
+fn column(name: &str, input: &str, rust: &str, ts: &str, nullable: bool) -> (Value, String) {
     let name = if nullable {
         format!("{name}_or_null")
     } else {
@@ -24,6 +24,7 @@ fn column(name: &str, input: &str, ts: &str, nullable: bool) -> (Value, String) 
     let field = json!({
         "field_name": name,
         "label": name,
+        "rust_type": if nullable { format!("Option<{rust}>") } else { rust.to_string() },
         "input_kind": input,
         "nullable": nullable,
         "initial_value": initial,
@@ -33,6 +34,43 @@ fn column(name: &str, input: &str, ts: &str, nullable: bool) -> (Value, String) 
     let null = if nullable { " | null" } else { "" };
     (field, format!("{name}: {ts}{null}"))
 }
+
+/// What the fields show of the service's JSON, and what they make of what a person enters.
+const FIELDS_TEST: &str = r#"
+import { cleanup, fireEvent, render, screen } from '@testing-library/react'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { CreatePost } from '../../bindings/CreatePost'
+import { Fields } from './New'
+
+afterEach(cleanup)
+
+const none = {
+  title: '', price: '', body: '', day: '', votes: 0, weight: 0.5, public: false, status: 'draft' as const,
+  hour: '10:30:15', opening: '2026-07-31T10:30:15.123456', moment: '2026-07-31T10:30:15.123456Z',
+  title_or_null: null, price_or_null: null, body_or_null: null, day_or_null: null, hour_or_null: null,
+  opening_or_null: null, moment_or_null: null, votes_or_null: null, weight_or_null: null,
+  public_or_null: null, status_or_null: null,
+}
+
+test.each([
+  ['hour', '10:30:15', '11:45', '11:45'],
+  ['opening', '2026-07-31T10:30', '2026-07-31T11:45', '2026-07-31T11:45:00'],
+  ['opening_or_null', '', '2026-07-31T11:45', '2026-07-31T11:45:00'],
+  ['moment', '2026-07-31T12:30', '2026-01-31T11:45', '2026-01-31T10:45:00.000Z'],
+  ['moment_or_null', '', '2026-01-31T11:45', '2026-01-31T10:45:00.000Z'],
+  ['weight', '0.5', '1.25', 1.25],
+])('%s', (name, shown, entered, sent) => {
+  const onChange = vi.fn<(values: CreatePost) => void>()
+  render(<Fields values={none} onChange={onChange} />)
+  const field = screen.getByLabelText<HTMLInputElement>(name)
+  expect(field.value).toBe(shown)
+
+  fireEvent.change(field, { target: { value: entered } })
+
+  expect(onChange).toHaveBeenCalledWith({ ...none, [name]: sent })
+  expect(field.validity.valid).toBe(true)
+})
+"#;
 
 #[test]
 fn a_scaffolded_page_compiles_with_every_kind_of_column() {
@@ -44,14 +82,29 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
         .into_iter()
         .flat_map(|nullable| {
             [
-                column("title", "text", "string", nullable),
-                column("price", "text_number", "string", nullable),
-                column("body", "textarea", "string", nullable),
-                column("day", "date", "string", nullable),
-                column("moment", "datetime", "string", nullable),
-                column("votes", "number", "number", nullable),
-                column("public", "checkbox", "boolean", nullable),
-                column("status", "select", "'draft' | 'live'", nullable),
+                column("title", "text", "String", "string", nullable),
+                column("price", "text_number", "Decimal", "string", nullable),
+                column("body", "textarea", "String", "string", nullable),
+                column("day", "date", "Date", "string", nullable),
+                column("hour", "datetime", "Time", "string", nullable),
+                column("opening", "datetime", "DateTime", "string", nullable),
+                column(
+                    "moment",
+                    "datetime",
+                    "DateTimeWithTimeZone",
+                    "string",
+                    nullable,
+                ),
+                column("votes", "number", "i64", "number", nullable),
+                column("weight", "number", "f64", "number", nullable),
+                column("public", "checkbox", "bool", "boolean", nullable),
+                column(
+                    "status",
+                    "select",
+                    "PostStatus",
+                    "'draft' | 'live'",
+                    nullable,
+                ),
             ]
         })
         .unzip();
@@ -97,6 +150,7 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
              export declare function useUpdatePost(): UseMutationResult<PostDto, Error, Update>\n"
                 .to_string(),
         ),
+        ("pages/posts/Fields.test.tsx", FIELDS_TEST.to_string()),
     ] {
         fs::write(service.root().join("frontend/src").join(file), text).expect("a file");
     }
@@ -105,11 +159,13 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
         &["ci"][..],
         &["exec", "tsc", "--", "--build"],
         &["run", "lint", "--", "--deny-warnings"],
+        &["test"],
     ] {
         let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
         let Ok(output) = Command::new(npm)
             .args(args)
             .current_dir(service.root().join("frontend"))
+            .env("TZ", "Europe/Berlin")
             .output()
         else {
             assert!(env::var_os("CI").is_none(), "CI has no npm");

@@ -1,6 +1,7 @@
 import { QueryClientProvider } from '@tanstack/react-query'
 import { cleanup, fireEvent, render, screen } from '@testing-library/react'
-import { createMemoryRouter, RouterProvider } from 'react-router'
+import { createMemoryRouter } from 'react-router'
+import { RouterProvider } from 'react-router/dom'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createQueryClient } from './api/queryClient'
 import { getToken, setToken } from './auth/token'
@@ -68,24 +69,87 @@ test('a token that the service no longer takes is dropped, and the login page op
   expect(getToken()).toBeNull()
 })
 
+test('the answer to an old token does not drop a new one', async () => {
+  setToken('old')
+  service.mockImplementationOnce(async () => {
+    setToken('new')
+    return Response.json({ error: 'unauthorized' }, { status: 401 })
+  })
+  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+
+  open('/account')
+
+  expect(await screen.findByText('ada@example.com')).toBeTruthy()
+  expect(getToken()).toBe('new')
+})
+
+test('whoever logs in in another window is the user here, too', async () => {
+  setToken('jwt of Ada')
+  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  open('/account')
+  await screen.findByText('ada@example.com')
+  answer(200, { pid: '2', name: 'Bob', email: 'bob@example.com' })
+
+  localStorage.setItem('auth_token', 'jwt of Bob')
+  fireEvent(window, new Event('storage'))
+
+  expect(await screen.findByText('bob@example.com')).toBeTruthy()
+  expect(screen.queryByText('ada@example.com')).toBeNull()
+})
+
+test('a verification link is not used up before the button is pressed', async () => {
+  open('/verify/token-of-the-mail')
+  expect(service).not.toHaveBeenCalled()
+  answer(200, null)
+
+  fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
+
+  expect(await screen.findByRole('heading', { name: 'Address verified' })).toBeTruthy()
+  expect(service.mock.lastCall?.[0]).toBe('/api/auth/verify/token-of-the-mail')
+})
+
 test('a verification link that was used before logs nobody out', async () => {
   setToken('jwt')
+  open('/verify/used')
   answer(401, { error: 'unauthorized' })
 
-  open('/verify/used')
+  fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
 
   expect((await screen.findByRole('alert')).textContent).toMatch(/used already/)
   expect(getToken()).toBe('jwt')
 })
 
-test('logging out drops the token', async () => {
+test('logging out drops the token, and the page is not kept for the next user', async () => {
   setToken('jwt')
-  open('/')
+  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  const router = open('/account?of=ada')
 
   fireEvent.click(screen.getByRole('button', { name: 'Log out' }))
 
-  expect(await screen.findByRole('heading', { name: 'Log in' })).toBeTruthy()
+  expect(await screen.findByRole('link', { name: 'Log in' })).toBeTruthy()
   expect(getToken()).toBeNull()
+  expect(router.state.location).toMatchObject({ pathname: '/', state: null })
+})
+
+test('what the service says of a failure is shown', async () => {
+  open('/forgot')
+  answer(503, { error: 'service_unavailable', description: 'Try again later' })
+
+  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
+
+  expect((await screen.findByRole('alert')).textContent).toBe('Try again later')
+})
+
+test('a page that takes the place of a form is announced', async () => {
+  open('/forgot')
+  answer(200, null)
+
+  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
+
+  const heading = await screen.findByRole('heading', { name: 'Check your mail' })
+  expect(document.activeElement).toBe(heading)
 })
 
 test('a new password is sent with the token of the link', async () => {

@@ -1,26 +1,15 @@
-import { useEffect, useRef } from 'react'
-import { Link, NavLink, Outlet, ScrollRestoration, useLocation, useNavigate } from 'react-router'
+import { Link, NavLink, Outlet, ScrollRestoration, useNavigate } from 'react-router'
 import { appName } from './appName'
 import { clearToken, useIsLoggedIn } from './auth/token'
 
 export function App() {
   const isLoggedIn = useIsLoggedIn()
   const navigate = useNavigate()
-  const { pathname } = useLocation()
-  const main = useRef<HTMLElement>(null)
-  const shownPath = useRef(pathname)
 
-  // A new page starts at its top for the keyboard and for screen readers, too.
-  useEffect(() => {
-    if (shownPath.current !== pathname) {
-      shownPath.current = pathname
-      main.current?.focus()
-    }
-  }, [pathname])
-
-  function logOut() {
+  async function logOut() {
+    // First away from a page that RequireAuth would remember for whoever logs in next.
+    await navigate('/', { flushSync: true })
     clearToken()
-    void navigate('/login')
   }
 
   return (
@@ -36,7 +25,7 @@ export function App() {
           {isLoggedIn ? (
             <>
               <NavLink to="/account">Account</NavLink>
-              <button type="button" onClick={logOut}>
+              <button type="button" onClick={() => void logOut()}>
                 Log out
               </button>
             </>
@@ -48,7 +37,7 @@ export function App() {
           )}
         </nav>
       </header>
-      <main id="main" ref={main} tabIndex={-1}>
+      <main id="main" tabIndex={-1}>
         <Outlet />
       </main>
       <ScrollRestoration />

@@ -16,14 +16,15 @@ async fn file_or_page(Path(path): Path<String>) -> Result<Response> {
 }
 
 fn serve(path: &str) -> Result<Response> {
-    let Some(file) = DIST.get_file(path).or_else(|| DIST.get_file("index.html")) else {
-        return not_found();
-    };
     // Vite names these after their content: another content has another name.
-    let cache_control = if file.path().starts_with("assets") {
-        "public, max-age=31536000, immutable"
+    let (file, cache_control) = if path.starts_with("assets/") {
+        (DIST.get_file(path), "public, max-age=31536000, immutable")
     } else {
-        "no-cache"
+        let page = || DIST.get_file("index.html");
+        (DIST.get_file(path).or_else(page), "no-cache")
+    };
+    let Some(file) = file else {
+        return not_found();
     };
     let content_type = mime_guess::from_path(file.path()).first_or_octet_stream();
     let headers = [

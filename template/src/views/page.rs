@@ -52,6 +52,24 @@ struct User {
 }
 
 impl Page {
+    /// For whoever has sent the request: who that is, is not looked up.
+    ///
+    /// # Errors
+    ///
+    /// When the service has no view engine.
+    pub async fn for_anyone(parts: &mut Parts) -> Result<Self> {
+        let ViewEngine(engine) = ViewEngine::from_request_parts(parts, &()).await?;
+        let chosen = Query::<Choice>::try_from_uri(&parts.uri)
+            .ok()
+            .and_then(|Query(choice)| choice.lang);
+        Ok(Self {
+            engine,
+            is_language_chosen: chosen.is_some(),
+            language: language(chosen, &parts.headers),
+            user: None,
+        })
+    }
+
     /// Renders a view of `assets/views` with `data`, a JSON object.
     ///
     /// # Errors
@@ -103,21 +121,13 @@ impl FromRequestParts<AppContext> for Page {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self> {
-        let ViewEngine(engine) = ViewEngine::from_request_parts(parts, ctx).await?;
-        let chosen = Query::<Choice>::try_from_uri(&parts.uri)
-            .ok()
-            .and_then(|Query(choice)| choice.lang);
-        let user = match auth::JWTWithUser::from_request_parts(parts, ctx).await {
+        let mut page = Self::for_anyone(parts).await?;
+        page.user = match auth::JWTWithUser::from_request_parts(parts, ctx).await {
             Ok(auth) => Some(auth.user),
             Err(Error::Unauthorized(_)) => None,
             Err(err) => return Err(err),
         };
-        Ok(Self {
-            engine,
-            is_language_chosen: chosen.is_some(),
-            language: language(chosen, &parts.headers),
-            user,
-        })
+        Ok(page)
     }
 }
 

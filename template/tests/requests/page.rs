@@ -4,6 +4,8 @@ use serial_test::serial;
 
 use {{crate_name}}::app::App;
 
+use super::{prepare_data, session::log_in};
+
 #[tokio::test]
 #[serial]
 async fn home_greets() {
@@ -87,12 +89,67 @@ async fn an_error_is_a_page_for_a_person_and_json_for_a_program() {
 
 #[tokio::test]
 #[serial]
+async fn an_error_page_keeps_what_the_answer_says_to_the_browser() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .get("/logout")
+            .add_header("accept", "text/html")
+            .add_header("x-request-id", "request-1")
+            .await;
+
+        assert_eq!(response.status_code(), 405);
+        assert_eq!(response.header("allow"), "POST");
+        assert_eq!(response.header("x-request-id"), "request-1");
+        assert_eq!(response.header("cache-control"), "no-store");
+        assert!(response.text().contains("did not accept this request"));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_member_gets_an_error_page_even_when_the_database_is_gone() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (name, value) = log_in(&request).await;
+        ctx.db.close_by_ref().await.expect("it is closed");
+
+        let response = request
+            .get("/account")
+            .add_header("accept", "text/html")
+            .add_header(name, value)
+            .await;
+
+        assert_eq!(response.status_code(), 500);
+        assert!(response.text().contains("(error 500)"));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
 async fn the_style_sheet_is_served() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request.get("/static/style.css").await;
 
         assert_eq!(response.status_code(), 200);
         assert_eq!(response.header("content-type"), "text/css");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_missing_static_file_is_missing() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .get("/static/missing.png")
+            .add_header("accept", "text/html")
+            .await;
+
+        assert_eq!(response.status_code(), 404);
+        let html = response.text().to_lowercase();
+        assert!(html.contains("not found</h1>"), "{html}");
     })
     .await;
 }

@@ -90,6 +90,9 @@ export function Fields({ values, onChange }: FieldsProps) {
         <input
           id="{{ name }}"
           type="number"
+{%- if field.rust_type is containing("f32") or field.rust_type is containing("f64") %}
+          step="any"
+{%- endif %}
 {%- if field.nullable %}
           value={values.{{ name }} ?? ''}
           onChange={(event) =>
@@ -101,13 +104,36 @@ export function Fields({ values, onChange }: FieldsProps) {
           onChange={(event) => onChange({ ...values, {{ name }}: Number(event.target.value) })}
 {%- endif %}
         />
+{%- elif field.input_kind == "datetime" and field.rust_type is containing("DateTime") %}
+        <input
+          id="{{ name }}"
+          type="datetime-local"
+          max="9999-12-31T23:59"
+{%- if not field.nullable %}
+          required
+{%- endif %}
+{%- if field.rust_type is containing("WithTimeZone") %}
+{%- set_global has_moments = true %}
+          defaultValue={localTime(values.{{ name }})}
+          onChange={(event) => onChange({ ...values, {{ name }}: moment(event.target.value){% if field.nullable %} || null{% endif %} })}
+{%- elif field.nullable %}
+          defaultValue={values.{{ name }}?.slice(0, 16)}
+          onChange={(event) =>
+            onChange({ ...values, {{ name }}: event.target.value ? `${event.target.value}:00` : null })
+          }
+{%- else %}
+          defaultValue={values.{{ name }}.slice(0, 16)}
+          onChange={(event) => onChange({ ...values, {{ name }}: `${event.target.value}:00` })}
+{%- endif %}
+        />
 {%- else %}
         <{% if field.input_kind == "textarea" %}textarea{% else %}input{% endif %}
           id="{{ name }}"
 {%- if field.input_kind == "date" %}
           type="date"
 {%- elif field.input_kind == "datetime" %}
-          type="datetime-local"
+          type="time"
+          step="any"
 {%- endif %}
 {%- if field.nullable %}
           value={values.{{ name }} ?? ''}
@@ -125,3 +151,19 @@ export function Fields({ values, onChange }: FieldsProps) {
     </>
   )
 }
+{%- if has_moments %}
+
+/** A moment as its field shows it. */
+function localTime(moment: string | null): string {
+  if (!moment) {
+    return ''
+  }
+  const date = new Date(moment)
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+}
+
+/** The moment that a field shows, in every time zone the same. */
+function moment(localTime: string): string {
+  return localTime && new Date(localTime).toISOString()
+}
+{%- endif %}

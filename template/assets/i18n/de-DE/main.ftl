@@ -20,7 +20,7 @@ password-hint = Mindestens { $length } Zeichen.
 
 # Was an ihnen falsch ist
 problems = Es gibt ein Problem
-error-name = Geben Sie einen Namen mit mindestens 2 Zeichen ein.
+error-name = Geben Sie einen Namen mit 2 bis 100 Zeichen ein.
 error-email = Geben Sie eine E-Mail-Adresse ein, zum Beispiel name@example.com.
 error-password = Geben Sie ein längeres Passwort ein.
 error-login = Die E-Mail-Adresse oder das Passwort ist falsch.
@@ -45,7 +45,7 @@ magic-link-confirm-text = Der Link aus unserer E-Mail ist gültig.
 send-link = Link schicken
 
 # E-Mail unterwegs
-check-title = Sehen Sie in Ihr Postfach
+check-title = Sehen Sie in Ihrem Postfach nach
 check-text = Wenn die Adresse stimmt, ist eine E-Mail unterwegs. Folgen Sie dem Link darin.
 check-nothing = Nach einigen Minuten keine E-Mail? Sehen Sie im Spam-Ordner nach. Wenn Sie sich mit dieser Adresse schon früher registriert haben, melden Sie sich an oder setzen Sie ein neues Passwort.
 
@@ -56,7 +56,7 @@ verify-text = Der Link aus unserer E-Mail ist gültig. Es fehlt nur noch ein Kli
 
 # Neues Passwort
 forgot-title = Passwort vergessen?
-forgot-text = Wir schicken Ihnen einen Link, mit dem Sie ein neues setzen können. Er gilt 30 Minuten.
+forgot-text = Wir schicken Ihnen einen Link, mit dem Sie ein neues Passwort setzen können. Er gilt 30 Minuten.
 reset-title = Neues Passwort setzen
 set-password = Passwort setzen
 
@@ -75,5 +75,6 @@ send-again = E-Mail noch einmal schicken
 not-found-title = Seite nicht gefunden
 not-found-text = Unter dieser Adresse gibt es nichts.
 error-title = Das hat nicht geklappt
+refused-text = Der Dienst hat diese Anfrage nicht angenommen (Fehler { $status }).
 error-text = Der Dienst konnte nicht antworten (Fehler { $status }). Versuchen Sie es später noch einmal.
 to-home = Zur Startseite

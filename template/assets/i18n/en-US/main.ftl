@@ -20,7 +20,7 @@ password-hint = At least { $length } characters.
 
 # What is wrong with them
 problems = There is a problem
-error-name = Enter a name of at least 2 characters.
+error-name = Enter a name of 2 to 100 characters.
 error-email = Enter an email address, such as name@example.com.
 error-password = Enter a longer password.
 error-login = The email address or the password is wrong.
@@ -56,7 +56,7 @@ verify-text = The link in our mail is valid. One click is left.
 
 # New password
 forgot-title = Forgot your password?
-forgot-text = We send you a link to set a new one. It is valid for 30 minutes.
+forgot-text = We send you a link to set a new password. It is valid for 30 minutes.
 reset-title = Set a new password
 set-password = Set the password
 
@@ -75,5 +75,6 @@ send-again = Send the mail again
 not-found-title = Page not found
 not-found-text = There is nothing at this address.
 error-title = That did not work
+refused-text = The service did not accept this request (error { $status }).
 error-text = The service could not answer (error { $status }). Try again later.
 to-home = To the home page

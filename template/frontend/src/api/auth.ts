@@ -39,13 +39,9 @@ export function useResendVerification() {
   })
 }
 
-/** A token works once: it is sent once, however often the page is drawn. */
-export function useVerify(token: string) {
-  return useQuery({
-    queryKey: ['auth', 'verify', token],
-    queryFn: () => get<null>(`/api/auth/verify/${encodeURIComponent(token)}`, null),
-    staleTime: Infinity,
-    retry: false,
+export function useVerify() {
+  return useMutation({
+    mutationFn: (token: string) => get<null>(`/api/auth/verify/${encodeURIComponent(token)}`, null),
   })
 }
 

@@ -39,8 +39,9 @@ export async function request<T>(
   if (response.ok) {
     return response.status === 204 ? (undefined as T) : ((await response.json()) as T)
   }
-  // The service no longer takes this token. RequireAuth then leads to the login page.
-  if (response.status === 401 && token !== null) {
+  // The service no longer takes this token. RequireAuth then leads to the login page, unless another
+  // one has taken its place meanwhile.
+  if (response.status === 401 && token !== null && token === getToken()) {
     clearToken()
   }
   throw await failure(response)
@@ -51,11 +52,19 @@ async function failure(response: Response): Promise<ApiClientError> {
   if (isApiError(body)) {
     return new ApiClientError(response.status, body.message, body)
   }
+  if (isLocoError(body)) {
+    return new ApiClientError(response.status, body.description)
+  }
   return new ApiClientError(response.status, `The request failed (${response.status}).`)
 }
 
 function isApiError(body: unknown): body is ApiError {
   return typeof body === 'object' && body !== null && 'code' in body && 'message' in body
+}
+
+/** What Loco answers with itself. Not all of its errors have a description. */
+function isLocoError(body: unknown): body is { error: string; description: string } {
+  return typeof body === 'object' && body !== null && 'error' in body && 'description' in body
 }
 
 export function get<T>(path: string, token?: string | null): Promise<T> {

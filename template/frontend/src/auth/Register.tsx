@@ -18,7 +18,7 @@ export function Register() {
         error={register.error?.message}
         onSubmit={({ name, email, password }) => register.mutate({ name, email, password })}
       >
-        <Field label="Name" name="name" autoComplete="name" minLength={2} required />
+        <Field label="Name" name="name" autoComplete="name" minLength={2} maxLength={100} required />
         <Field label="Email" name="email" type="email" autoComplete="email" required />
         <Field
           label="Password"

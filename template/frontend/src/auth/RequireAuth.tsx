@@ -1,14 +1,15 @@
 import { Navigate, Outlet, useLocation } from 'react-router'
-import { useIsLoggedIn } from './token'
+import { useToken } from './token'
 
 /** The pages within are for users. Others log in first, and then see the page that they wanted. */
 export function RequireAuth() {
-  const isLoggedIn = useIsLoggedIn()
+  const token = useToken()
   const { pathname, search } = useLocation()
 
-  if (!isLoggedIn) {
+  if (token === null) {
     const state = { from: pathname + search }
     return <Navigate to="/login" replace state={state} />
   }
-  return <Outlet />
+  // For another user they start anew: nothing of the last one's stays.
+  return <Outlet key={token} />
 }

@@ -27,6 +27,10 @@ export function onTokenChange(listener: () => void): () => void {
   }
 }
 
+export function useToken(): string | null {
+  return useSyncExternalStore(onTokenChange, getToken)
+}
+
 export function useIsLoggedIn(): boolean {
-  return useSyncExternalStore(onTokenChange, getToken) !== null
+  return useToken() !== null
 }

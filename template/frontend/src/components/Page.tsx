@@ -1,4 +1,4 @@
-import { useEffect, type ReactNode } from 'react'
+import { useEffect, useRef, type ReactNode } from 'react'
 import { appName } from '../appName'
 
 interface Props {
@@ -6,9 +6,21 @@ interface Props {
   children?: ReactNode
 }
 
-/** A page with its heading, which also stands in the window's title. */
+/** Of the last page. The first one is announced by the browser. */
+let shownTitle: string | undefined
+
+/**
+ * A page with its heading, which also stands in the window's title. A page that follows another one
+ * starts there for the keyboard and for screen readers, too.
+ */
 export function Page({ title, children }: Props) {
+  const heading = useRef<HTMLHeadingElement>(null)
+
   useEffect(() => {
+    if (shownTitle !== undefined && shownTitle !== title) {
+      heading.current?.focus({ preventScroll: true })
+    }
+    shownTitle = title
     document.title = `${title} – ${appName}`
     return () => {
       document.title = appName
@@ -17,7 +29,9 @@ export function Page({ title, children }: Props) {
 
   return (
     <>
-      <h1>{title}</h1>
+      <h1 ref={heading} tabIndex={-1}>
+        {title}
+      </h1>
       {children}
     </>
   )
