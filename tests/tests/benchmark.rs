@@ -20,7 +20,12 @@ fn results() -> Results {
 fn the_tables_of_the_readme_are_those_that_were_measured() {
     let readme = readme();
     let results = results();
-    for table in [results.table(), results.large_table(), results.cpu_table()] {
+    for table in [
+        results.table(),
+        results.large_table(),
+        results.cpu_table(),
+        results.switches_table(),
+    ] {
         assert!(readme.contains(&table), "README.md does not have\n{table}");
     }
     let origin = results.origin();

@@ -1,6 +1,6 @@
 //! Slow tier: what a Loco user brings along works here, as in a service that `loco new` made.
 
-use std::{env, fs, path::Path};
+use std::{collections::BTreeSet, env, fs, path::Path};
 
 use template_tests::{stock, Answers, Rendered, CLIPPY};
 use walkdir::WalkDir;
@@ -46,6 +46,16 @@ fn the_tests_of_a_stock_rest_service_pass() {
 }
 
 #[test]
+fn the_tests_of_a_stock_service_with_server_rendered_pages_pass() {
+    assert_stock_tests_pass("saas-server", 28);
+}
+
+#[test]
+fn the_tests_of_a_stock_service_with_a_front_end_pass() {
+    assert_stock_tests_pass("saas-client", 26);
+}
+
+#[test]
 fn the_tests_of_a_stock_lightweight_service_pass() {
     assert_stock_tests_pass("lightweight", 1);
 }
@@ -67,21 +77,10 @@ fn generate(service: &Rendered, args: &str) {
         .unwrap_or_else(|err| panic!("{err}"));
 }
 
-#[test]
-#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn what_loco_generates_builds_is_formatted_and_passes_its_tests() {
-    let service = render("rest-api");
-    for args in [
-        "controller guide --api",
-        "task report",
-        "worker thumbnail",
-        "mailer invoice",
-        "migration AddRatingToUsers rating:int",
-        "model tags label:string",
-        "scaffold posts title:string! content:text --api",
-        "scheduler",
-        "data stocks",
-    ] {
+/// What the generators make builds, is formatted, and passes its tests.
+fn assert_generators_work(starter: &str, generators: &[&str]) {
+    let service = render(starter);
+    for args in generators {
         generate(&service, args);
     }
 
@@ -90,4 +89,64 @@ fn what_loco_generates_builds_is_formatted_and_passes_its_tests() {
         .expect("it is formatted");
     service.run(&["test"]).expect("all tests pass");
     service.run(&CLIPPY).expect("clippy is content");
+}
+
+const GENERATORS: [&str; 9] = [
+    "task report",
+    "worker thumbnail",
+    "data stocks",
+    "controller guide --api",
+    "mailer invoice",
+    "migration AddRatingToUsers rating:int",
+    "model tags label:string",
+    "scaffold posts title:string! content:text --api",
+    "scheduler",
+];
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn what_loco_generates_in_a_rest_service_passes_its_tests() {
+    assert_generators_work("rest-api", &GENERATORS);
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn what_loco_generates_in_a_service_with_server_rendered_pages_passes_its_tests() {
+    assert_generators_work("saas-server", &GENERATORS);
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn what_loco_generates_in_a_lightweight_service_passes_its_tests() {
+    // As in a stock one: the others want a database.
+    assert_generators_work("lightweight", &GENERATORS[..4]);
+}
+
+/// What `cargo loco routes` prints: `POST /api/auth/login`, for example.
+fn routes(service: &Rendered) -> BTreeSet<String> {
+    let output = service
+        .run(&["run", "--", "routes"])
+        .expect("it has routes");
+    let routes = output.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().rev();
+        let path = words.next().filter(|path| path.starts_with('/'))?;
+        Some(format!("{} {path}", words.next()?))
+    });
+    routes.collect()
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn every_route_of_a_stock_service_is_there() {
+    for starter in ["rest-api", "saas-server", "saas-client", "lightweight"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let stock = stock::generate(starter, "svc", directory.path()).expect("a stock service");
+        let stock = routes(&Rendered::at(stock));
+
+        let ours = routes(&render(starter));
+
+        assert!(stock.len() > 3, "{starter}: {stock:?}");
+        let missing: Vec<_> = stock.difference(&ours).collect();
+        assert!(missing.is_empty(), "{starter}: {missing:?}");
+    }
 }

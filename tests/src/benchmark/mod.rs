@@ -23,6 +23,8 @@ pub struct Results {
     pub large: Vec<Memory>,
     /// Pairs of servers at the same time, each with its own load.
     pub cpu: Vec<Cpu>,
+    /// The same for what a switch adds, as a ratio to the service without it.
+    pub switches: Vec<Cpu>,
 }
 
 /// How `wrk` was called.
@@ -68,7 +70,7 @@ pub struct After {
     pub without_lazy_free_mb: Spread,
 }
 
-/// CPU time for each request, as a ratio to `jemalloc`'s in the same seconds.
+/// CPU time for each request, as a ratio to that of another service in the same seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cpu {
     pub name: String,
@@ -148,13 +150,6 @@ impl Results {
         )
     }
 
-    fn ratio(&self, name: &str, route: &str) -> String {
-        self.cpu
-            .iter()
-            .find(|cpu| cpu.name == name && cpu.route == route)
-            .map_or_else(String::new, |cpu| cpu.ratio.with_range(2))
-    }
-
     /// The main table: memory, speed and CPU time of every row.
     #[must_use]
     pub fn table(&self) -> String {
@@ -184,7 +179,7 @@ impl Results {
                 row.requests_per_second.text(0),
                 row.p50_ms.median / 1000.0,
                 row.p99_ms.median / 1000.0,
-                self.ratio(&row.name, HELD),
+                ratio(&self.cpu, &row.name, HELD),
             )
             .expect("a text");
         }
@@ -220,25 +215,45 @@ impl Results {
     /// The table of CPU time for each request on every route.
     #[must_use]
     pub fn cpu_table(&self) -> String {
-        let mut routes: Vec<&str> = Vec::new();
-        let mut names: Vec<&str> = Vec::new();
-        for cpu in &self.cpu {
-            if !routes.contains(&cpu.route.as_str()) {
-                routes.push(&cpu.route);
-            }
-            if !names.contains(&cpu.name.as_str()) {
-                names.push(&cpu.name);
-            }
-        }
-        let mut table = format!(
-            "| | {} |\n|---{}|\n",
-            routes.join(" | "),
-            "|---".repeat(routes.len())
-        );
-        for name in names {
-            let ratios: Vec<String> = routes.iter().map(|route| self.ratio(name, route)).collect();
-            writeln!(table, "| {name} | {} |", ratios.join(" | ")).expect("a text");
-        }
-        table
+        table_of(&self.cpu)
     }
+
+    /// The table of what the switches cost.
+    #[must_use]
+    pub fn switches_table(&self) -> String {
+        table_of(&self.switches)
+    }
+}
+
+fn table_of(ratios: &[Cpu]) -> String {
+    let mut routes: Vec<&str> = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
+    for cpu in ratios {
+        if !routes.contains(&cpu.route.as_str()) {
+            routes.push(&cpu.route);
+        }
+        if !names.contains(&cpu.name.as_str()) {
+            names.push(&cpu.name);
+        }
+    }
+    let mut table = format!(
+        "| | {} |\n|---{}|\n",
+        routes.join(" | "),
+        "|---".repeat(routes.len())
+    );
+    for name in names {
+        let row: Vec<String> = routes
+            .iter()
+            .map(|route| ratio(ratios, name, route))
+            .collect();
+        writeln!(table, "| {name} | {} |", row.join(" | ")).expect("a text");
+    }
+    table
+}
+
+fn ratio(ratios: &[Cpu], name: &str, route: &str) -> String {
+    ratios
+        .iter()
+        .find(|cpu| cpu.name == name && cpu.route == route)
+        .map_or_else(String::new, |cpu| cpu.ratio.with_range(2))
 }

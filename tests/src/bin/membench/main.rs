@@ -77,10 +77,11 @@ fn main() -> Result<()> {
     };
     println!("\n{}\n", results.origin());
     println!(
-        "{}\n{}\n{}",
+        "{}\n{}\n{}\n{}",
         results.table(),
         results.large_table(),
-        results.cpu_table()
+        results.cpu_table(),
+        results.switches_table()
     );
     for (theme, file) in plot::FILES {
         let svg = plot::draw(&results, theme).map_err(|err| anyhow!("{file}: {err}"))?;
@@ -108,6 +109,7 @@ fn run(options: &Options) -> Result<Results> {
         built: options.built,
         one_build: short,
     })?;
+    let [metrics, profiling] = service::switches(&work, options.built)?;
     let wrk = Wrk::new(&work, load.threads, load.connections)?;
     // Two at a time: each with half of the threads.
     let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
@@ -128,6 +130,23 @@ fn run(options: &Options) -> Result<Results> {
         memory: memory(&services, ROUTES[0].1, &wrk, &load)?,
         large: memory(&profiles, LARGE, &wrk, &load)?,
         cpu: cpu(&services, &half, pair_seconds, load.rounds)?,
+        switches: [
+            ratios(
+                &[metrics],
+                measure::Pair::start_watched,
+                &half,
+                pair_seconds,
+                load.rounds,
+            )?,
+            ratios(
+                &[profiling],
+                measure::Pair::start,
+                &half,
+                pair_seconds,
+                load.rounds,
+            )?,
+        ]
+        .concat(),
         load,
     })
 }
@@ -172,7 +191,13 @@ fn summary(service: &Service, mut rounds: Vec<Round>) -> Memory {
         p99_ms: of(&|round| round.answers.p99_ms),
         cpu_us_per_request: of(&|round| round.cpu_us_per_request),
         failed: rounds.iter().map(|round| round.answers.failed).sum(),
-        series: rounds.swap_remove(0).series,
+        // As exact as the picture shows.
+        series: rounds
+            .swap_remove(0)
+            .series
+            .into_iter()
+            .map(|(at, mb)| ((at * 100.0).round() / 100.0, (mb * 10.0).round() / 10.0))
+            .collect(),
     }
 }
 
@@ -181,11 +206,26 @@ fn cpu(services: &[Service], wrk: &Wrk, seconds: u32, rounds: u32) -> Result<Vec
         .iter()
         .find(|service| service.name == "jemalloc")
         .context("the ratios are to `jemalloc`, which is not among the rows")?;
-    let mut ratios = vec![vec![(Vec::new(), 0); ROUTES.len()]; services.len()];
+    let pairs: Vec<[Service; 2]> = services
+        .iter()
+        .map(|service| [service.clone(), reference.clone()])
+        .collect();
+    ratios(&pairs, measure::Pair::start, wrk, seconds, rounds)
+}
+
+/// The CPU time of the first of each pair, as a ratio to the second's, on every route.
+fn ratios(
+    pairs: &[[Service; 2]],
+    start: fn(&Service, &Service) -> Result<measure::Pair>,
+    wrk: &Wrk,
+    seconds: u32,
+    rounds: u32,
+) -> Result<Vec<Cpu>> {
+    let mut ratios = vec![vec![(Vec::new(), 0); ROUTES.len()]; pairs.len()];
     for round in 1..=rounds {
-        for (service, ratios) in services.iter().zip(&mut ratios) {
-            println!("round {round}: {} beside jemalloc", service.name);
-            let pair = measure::Pair::start(service, reference)?;
+        for ([service, reference], ratios) in pairs.iter().zip(&mut ratios) {
+            println!("round {round}: {} beside {}", service.name, reference.name);
+            let pair = start(service, reference)?;
             for ((_, path), (ratios, failures)) in ROUTES.iter().zip(ratios) {
                 let (ratio, failed) = pair.cpu_ratio(path, wrk, seconds)?;
                 ratios.push(ratio);
@@ -193,7 +233,7 @@ fn cpu(services: &[Service], wrk: &Wrk, seconds: u32, rounds: u32) -> Result<Vec
             }
         }
     }
-    let rows = services.iter().zip(ratios).flat_map(|(service, ratios)| {
+    let rows = pairs.iter().zip(ratios).flat_map(|([service, _], ratios)| {
         ROUTES
             .iter()
             .zip(ratios)

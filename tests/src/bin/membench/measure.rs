@@ -1,6 +1,8 @@
 //! One server under load, and pairs of servers.
 
 use std::{
+    net::TcpListener,
+    sync::atomic::{AtomicBool, Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -107,6 +109,8 @@ pub fn memory(
 /// Two servers that are loaded in the same seconds: what else the machine does hits both alike.
 pub struct Pair {
     servers: [Running; 2],
+    /// Where the first one's metrics are read, each second.
+    metrics: Option<String>,
 }
 
 impl Pair {
@@ -118,7 +122,26 @@ impl Pair {
         for server in &servers {
             ureq::post(server.url("/load/setup")).send_empty()?;
         }
-        Ok(Self { servers })
+        Ok(Self {
+            servers,
+            metrics: None,
+        })
+    }
+
+    /// As `start`; the first service's metrics are read each second, as Prometheus might.
+    ///
+    /// # Errors
+    ///
+    /// When a service does not start, or has no metrics.
+    pub fn start_watched(service: &Service, reference: &Service) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let pair = Self::start(&service.clone().listening(port), reference)?;
+        let metrics = format!("http://127.0.0.1:{port}/metrics");
+        ureq::get(&metrics).call()?;
+        Ok(Self {
+            metrics: Some(metrics),
+            ..pair
+        })
     }
 
     /// CPU time for each request, as a ratio to the reference's, and the answers that failed.
@@ -127,15 +150,27 @@ impl Pair {
     ///
     /// When a service or the load fails.
     pub fn cpu_ratio(&self, path: &str, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
+        let done = &AtomicBool::new(false);
         let [one, two] = thread::scope(|scope| {
+            if let Some(metrics) = &self.metrics {
+                scope.spawn(move || {
+                    while !done.load(Ordering::Relaxed) {
+                        // The load is what is measured: a reading that fails is one less.
+                        drop(ureq::get(metrics).call());
+                        thread::sleep(Duration::from_secs(1));
+                    }
+                });
+            }
             let loads = self.servers.each_ref().map(|server| {
                 let (id, url) = (server.pid(), server.url(path));
                 scope.spawn(move || cpu_per_request(id, &url, wrk, seconds))
             });
-            loads.map(|load| {
+            let ends = loads.map(|load| {
                 load.join()
                     .unwrap_or_else(|_| Err(anyhow!("the load panicked")))
-            })
+            });
+            done.store(true, Ordering::Relaxed);
+            ends
         });
         let ((one, one_failed), (two, two_failed)) = (one?, two?);
         Ok((one / two, one_failed + two_failed))

@@ -53,6 +53,11 @@ impl Service {
         self
     }
 
+    /// With the listener for the people on call on this port.
+    pub fn listening(self, port: u16) -> Self {
+        self.with("MEMORY_ADMIN_BIND", &format!("127.0.0.1:{port}"))
+    }
+
     fn unbounded(self) -> Self {
         self.with("LOCO_CONFIG_FOLDER", "config-unbounded")
     }
@@ -113,7 +118,7 @@ pub fn all(making: &Making<'_>) -> Result<Vec<Service>> {
     } = *making;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|row| row == name);
     let profiles = profiles::all();
-    let default = generated(work, &profiles[0].name, built)?;
+    let default = generated(work, &profiles[0].name, &[], built)?;
     let mut services = Vec::new();
     for profile in profiles {
         if profile.name == "custom" || !wanted(&profile.name) {
@@ -124,7 +129,7 @@ pub fn all(making: &Making<'_>) -> Result<Vec<Service>> {
             Some(options) if making.one_build => {
                 default.named(&profile.name).with_options(options)?
             }
-            _ => generated(work, &profile.name, built)?,
+            _ => generated(work, &profile.name, &[], built)?,
         };
         services.push(service.clone().unbounded());
         if profile.name == "system" {
@@ -143,20 +148,51 @@ pub fn all(making: &Making<'_>) -> Result<Vec<Service>> {
     Ok(services)
 }
 
-fn generated(work: &Path, profile: &str, built: bool) -> Result<Service> {
+/// What `memory_metrics` and `heap_profiling` add: the service with it and the one without, as they
+/// are generated.
+///
+/// # Errors
+///
+/// When a service cannot be made or built.
+pub fn switches(work: &Path, built: bool) -> Result<[[Service; 2]; 2]> {
+    let profile = &profiles::all()[0].name;
+    let service = |answers| generated(work, profile, answers, built);
+    let default = service(&[])?;
+    Ok([
+        [
+            default.named("memory_metrics"),
+            service(&[("memory_metrics", "false")])?,
+        ],
+        [
+            service(&[("heap_profiling", "true")])?.named("heap_profiling"),
+            default,
+        ],
+    ])
+}
+
+fn generated(work: &Path, profile: &str, answers: &[(&str, &str)], built: bool) -> Result<Service> {
+    let name = answers
+        .iter()
+        .fold(profile.to_string(), |name, (question, answer)| {
+            format!("{name}-{question}-{answer}")
+        });
     let service = Service {
-        name: profile.to_string(),
+        directory: work.join(&name),
+        name,
         peer: false,
-        directory: work.join(profile),
         env: Vec::new(),
     };
     if built && binary(&service.directory).exists() {
         return Ok(service);
     }
-    println!("building {profile}");
+    println!("building {}", service.name);
     // Elsewhere first: below tests/ it would become a member of the tests' workspace.
-    let rendered = Answers::new("svc")
-        .with("memory_profile", profile)
+    let rendered = answers
+        .iter()
+        .fold(
+            Answers::new("svc").with("memory_profile", profile),
+            |all, (question, answer)| all.with(question, answer),
+        )
         .render()?;
     copy(rendered.root(), &service.directory)?;
     if profile == "system" {
