@@ -130,7 +130,9 @@ fn routes(service: &Rendered) -> BTreeSet<String> {
     let routes = output.lines().filter_map(|line| {
         let mut words = line.split_whitespace().rev();
         let path = words.next().filter(|path| path.starts_with('/'))?;
-        Some(format!("{} {path}", words.next()?))
+        // Between the branches of the tree are names without a method.
+        let method = words.next().filter(|word| word.is_ascii())?;
+        Some(format!("{method} {path}"))
     });
     routes.collect()
 }
