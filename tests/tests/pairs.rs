@@ -25,7 +25,8 @@ fn covering(services: &[Answers]) -> Vec<&Answers> {
             .iter()
             .max_by_key(|service| pairs(service).intersection(&missing).count())
             .expect("there are services");
-        missing.retain(|pair| !pairs(next).contains(pair));
+        let found = pairs(next);
+        missing.retain(|pair| !found.contains(pair));
         chosen.push(next);
     }
     chosen
