@@ -112,26 +112,23 @@ fn texts(value: &Value) -> Vec<&str> {
 
 /// What `config/production.yaml` reads from the environment and has no default for.
 fn required_variables(service: &Sources) -> BTreeSet<String> {
-    service
-        .read("config/production.yaml")
-        .split("get_env(name=\"")
-        .skip(1)
-        .filter_map(|rest| {
-            let (name, rest) = rest.split_once('"')?;
-            rest.starts_with(')').then(|| name.to_string())
-        })
-        .collect()
+    variables(service, ")")
 }
 
 /// What `config/production.yaml` reads from the environment and has a default for.
 fn optional_variables(service: &Sources) -> BTreeSet<String> {
+    variables(service, ", default=")
+}
+
+/// What `config/production.yaml` reads from the environment where this follows the name.
+fn variables(service: &Sources, then: &str) -> BTreeSet<String> {
     service
         .read("config/production.yaml")
         .split("get_env(name=\"")
         .skip(1)
         .filter_map(|rest| {
             let (name, rest) = rest.split_once('"')?;
-            rest.starts_with(", default=").then(|| name.to_string())
+            rest.starts_with(then).then(|| name.to_string())
         })
         .collect()
 }
