@@ -448,9 +448,10 @@ fn malloc_conf_takes_just_the_options_of_heap_profiling_that_jemalloc_takes() {
 
 #[test]
 fn nothing_of_it_is_there_when_it_is_not_asked_for() {
-    for starter in ["lightweight", "rest-api"] {
+    for (starter, profile) in [("lightweight", "balanced"), ("rest-api", "lean")] {
         let service = Answers::new("svc")
             .with("starter", starter)
+            .with("memory_profile", profile)
             .with("memory_metrics", "false")
             .with("heap_profiling", "false")
             .render()
@@ -460,9 +461,14 @@ fn nothing_of_it_is_there_when_it_is_not_asked_for() {
                 continue;
             }
             let text = service.read(&file).to_lowercase();
-            for trace in ["prometheus", "/pprof", "memory_admin", "flame", "unsafe"] {
+            for trace in ["prometheus", "/pprof", "memory_admin", "flame"] {
                 assert!(!text.contains(trace), "{trace} in {}", file.display());
             }
+            assert!(
+                !text.contains("unsafe") || profile == "lean" && file.ends_with("purge.rs"),
+                "unsafe in {}",
+                file.display()
+            );
         }
         assert!(!service.has("docs") && !service.has("monitoring"));
         let tree = service

@@ -1,7 +1,13 @@
 //! Slow tier: services are built, tested, started and asked over HTTP. All share one build
 //! directory, `tests/target/services`.
 
-use std::{fs, net::TcpStream, path::PathBuf, process::Command};
+use std::{
+    fs,
+    net::TcpStream,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use serde_json::{json, Value};
 use template_tests::{options, profiles, Answers, Rendered, Running, CLIPPY};
@@ -73,11 +79,33 @@ fn a_rest_api_on_sqlite_is_clean_tested_and_serves_users() {
     assert_versions_are_the_tested_ones(&service);
 
     let binary = service.build().expect("it builds");
-    let running = service.start(&binary, &[]).expect("it starts");
+    // Without decay: what is returned is returned because the service has fallen idle.
+    let mut running = service
+        .start(&binary, &[("MALLOC_CONF", "dirty_decay_ms:-1")])
+        .expect("it starts");
     register_and_log_in(&running);
+    assert_memory_is_returned(&mut running);
     drop(running);
 
     service.run(&CLIPPY).expect("clippy is content");
+}
+
+/// Each password takes 19 MiB (Argon2's default), which the service does not need afterwards.
+fn assert_memory_is_returned(service: &mut Running) {
+    let started = Instant::now();
+    let mut log = String::new();
+    while started.elapsed() < Duration::from_secs(20) {
+        log = service.log();
+        let returned = log
+            .lines()
+            .filter_map(|line| line.split_once("idle: unused memory is returned"))
+            .filter_map(|(_, fields)| fields.split_once("returned_bytes="))
+            .filter_map(|(_, bytes)| bytes.split_whitespace().next()?.parse::<u64>().ok());
+        if returned.max() > Some(15 << 20) {
+            return;
+        }
+    }
+    panic!("the idle service keeps its memory:\n{log}");
 }
 
 #[test]

@@ -6,14 +6,34 @@ use migration::Migrator;
 #[cfg(not(target_env = "msvc"))]
 use tikv_jemallocator::Jemalloc;
 {%- endunless %}
+{%- if memory_profile == "lean" %}
+use tokio::runtime::Builder;
+{%- endif %}
 
 use {{crate_name}}::app::App;
+{%- if memory_profile == "lean" %}
+#[cfg(not(target_env = "msvc"))]
+use {{crate_name}}::memory;
+{%- endif %}
 {% unless memory_profile == "system" %}
 // To change the memory profile, edit `.cargo/config.toml`.
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 {% endunless %}
+{% if memory_profile == "lean" -%}
+fn main() -> loco_rs::Result<()> {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.enable_all();
+    #[cfg(not(target_env = "msvc"))]
+    runtime.on_thread_park(memory::on_thread_park);
+{%- if starter == "lightweight" %}
+    runtime.build()?.block_on(cli::main::<App>())
+{%- else %}
+    runtime.build()?.block_on(cli::main::<App, Migrator>())
+{%- endif %}
+}
+{%- else -%}
 #[tokio::main]
 async fn main() -> loco_rs::Result<()> {
 {%- if starter == "lightweight" %}
@@ -22,3 +42,4 @@ async fn main() -> loco_rs::Result<()> {
     cli::main::<App, Migrator>().await
 {%- endif %}
 }
+{%- endif %}

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Settings {
+{%- if memory_profile == "lean" %}
+    pub idle: Idle,
+{%- endif %}
     pub requests: Requests,
     pub shutdown: Shutdown,
 }
@@ -24,6 +27,22 @@ impl Settings {
     }
 }
 
+{% if memory_profile == "lean" -%}
+/// What is done when the service falls idle.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Idle {
+    /// Returns unused memory.
+    pub purge: bool,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self { purge: true }
+    }
+}
+
+{% endif -%}
 /// How many requests are worked on at once, and what becomes of the others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

@@ -18,7 +18,8 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
     admin::{Answer, Refusal},
-    control::{purge, Decay, NewDecay, Purged},
+    decay::{Decay, NewDecay},
+    purge::{purge, Purged},
 };
 
 /// One of them at a time: each holds locks of the allocator and takes CPU time from the requests.

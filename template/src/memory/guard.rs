@@ -10,7 +10,7 @@ use metrics::{counter, describe_counter};
 
 use super::{
     cgroup::{Cgroup, Usage},
-    control::{purge, Purged},
+    purge::{purge, Purged},
     Settings,
 };
 

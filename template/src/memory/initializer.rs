@@ -3,7 +3,12 @@ use loco_rs::{
     prelude::*,
 };
 
+{% if memory_profile == "lean" -%}
+use super::{idle, Allocator};
+use crate::common::settings::Settings;
+{%- else -%}
 use super::Allocator;
+{%- endif %}
 
 /// Logs at start which allocator runs and with which options.
 pub struct MemoryInitializer;
@@ -14,12 +19,17 @@ impl Initializer for MemoryInitializer {
         "memory".to_string()
     }
 
-    async fn before_run(&self, _ctx: &AppContext) -> Result<()> {
+    async fn before_run(&self, {% if memory_profile == "lean" %}ctx{% else %}_ctx{% endif %}: &AppContext) -> Result<()> {
         // The service works without this knowledge: say what is wrong and go on.
         match Allocator::read() {
             Ok(allocator) => allocator.log(),
             Err(err) => tracing::warn!(%err, "cannot read the allocator's state"),
         }
+{%- if memory_profile == "lean" %}
+        if Settings::read(&ctx.config)?.idle.purge {
+            idle::start();
+        }
+{%- endif %}
         Ok(())
     }
 

@@ -32,11 +32,15 @@ mod cgroup;
 {% endif -%}
 {% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
-mod control;
+mod decay;
 {% endif -%}
 {% if memory_metrics == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 mod guard;
+{% endif -%}
+{% if memory_profile == "lean" -%}
+#[cfg(not(target_env = "msvc"))]
+mod idle;
 {% endif -%}
 #[cfg(not(target_env = "msvc"))]
 mod initializer;
@@ -53,6 +57,10 @@ mod process;
 #[cfg(not(target_env = "msvc"))]
 mod profiling;
 {% endif -%}
+{% if memory_profile == "lean" or memory_metrics == "true" or heap_profiling == "true" -%}
+#[cfg(not(target_env = "msvc"))]
+mod purge;
+{% endif -%}
 {% if memory_metrics == "true" or heap_profiling == "true" -%}
 mod settings;
 {% endif -%}
@@ -61,6 +69,10 @@ mod system;
 pub mod task;
 {%- endif %}
 {% unless memory_profile == "system" %}
+{%- if memory_profile == "lean" %}
+#[cfg(not(target_env = "msvc"))]
+pub use idle::on_thread_park;
+{%- endif %}
 #[cfg(not(target_env = "msvc"))]
 pub use initializer::MemoryInitializer;
 #[cfg(not(target_env = "msvc"))]

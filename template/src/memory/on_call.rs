@@ -1,14 +1,20 @@
 use axum::Router;
+{%- if memory_metrics == "true" %}
+use loco_rs::{app::Hooks, prelude::*};
+{%- else %}
 use loco_rs::prelude::*;
+{%- endif %}
 
 {% if memory_metrics == "true" and heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 use super::{actions, guard, profiling};
 use super::{admin, metrics, Settings};
+use crate::app::App;
 {%- elsif memory_metrics == "true" -%}
 #[cfg(not(target_env = "msvc"))]
 use super::{actions, guard};
 use super::{admin, metrics, Settings};
+use crate::app::App;
 {%- else -%}
 #[cfg(not(target_env = "msvc"))]
 use super::{actions, profiling};
@@ -36,11 +42,11 @@ impl Initializer for OnCallInitializer {
     }
 
     async fn after_routes(&self, router: Router, ctx: &AppContext) -> Result<Router> {
-        Ok(if Settings::read(&ctx.config)?.has_listener() {
-            metrics::http::count(router)
+        if Settings::read(&ctx.config)?.has_listener() {
+            metrics::http::count(router, &App::routes(ctx))
         } else {
-            router
-        })
+            Ok(router)
+        }
     }
 {%- else %}
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {

@@ -2,7 +2,7 @@ use loco_rs::prelude::*;
 
 {% if memory_metrics == "true" or heap_profiling == "true" -%}
 #[cfg(not(target_env = "msvc"))]
-use super::{actions::full_stats, control::purge, mebibytes};
+use super::{actions::full_stats, mebibytes, purge::purge};
 {% endif -%}
 use super::{Allocator, Process};
 

@@ -1,20 +1,17 @@
 //! The requests of the public routes.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Instant,
-};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::{Request, State},
     http::Method,
+    middleware::{from_fn_with_state, Next},
     response::Response,
     Router,
 };
+use loco_rs::{controller::AppRoutes, Error, Result};
 use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge};
-use tower::{layer::layer_fn, Service};
+use tower::Layer;
 
 pub const DURATION: &str = "http_request_duration_seconds";
 pub const DURATION_BUCKETS: [f64; 14] = [
@@ -30,59 +27,49 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests that wait for their answer.");
 }
 
-/// Counts the requests of these routes.
-pub fn count(router: Router) -> Router {
-    let in_flight = gauge!(IN_FLIGHT);
-    router.layer(layer_fn(move |route| Counted {
-        route,
-        in_flight: in_flight.clone(),
-    }))
+/// The templates of the routes, such as `/posts/{id}`: the paths that clients think of have no end.
+type Templates = matchit::Router<String>;
+
+/// Counts what the service answers.
+///
+/// # Errors
+///
+/// When two of the routes cannot be told apart.
+pub fn count(service: Router, routes: &AppRoutes) -> Result<Router> {
+    // A route is listed once for each of its methods.
+    let listed = routes.collect().into_iter();
+    let uris: HashSet<String> = listed.map(|route| route.uri).collect();
+    let mut templates = Templates::new();
+    for uri in uris {
+        templates.insert(uri.clone(), uri).map_err(Error::wrap)?;
+    }
+    // Around the whole router: a layer around each route would clone it, and with it Loco's whole
+    // context, once more for each request.
+    let counted = from_fn_with_state(Arc::new(templates), count_one).layer(service);
+    Ok(Router::new().fallback_service(counted))
 }
 
-/// A route whose requests are counted. A layer of its own, since axum's `from_fn` would clone the
-/// route, and with it Loco's whole context, once more for each request.
-#[derive(Clone)]
-struct Counted<S> {
-    route: S,
-    in_flight: Gauge,
-}
-
-impl<S> Service<Request> for Counted<S>
-where
-    S: Service<Request, Response = Response>,
-    S::Future: Send + 'static,
-{
-    type Response = Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.route.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let start = Instant::now();
-        let method = name_of(request.method());
-        // The template, such as /posts/{id}: the paths that clients think of have no end.
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or_else(|| "none".to_string(), |path| path.as_str().to_string());
-        let in_flight = InFlight::start(self.in_flight.clone());
-        let answer = self.route.call(request);
-        Box::pin(async move {
-            let response = answer.await?;
-            drop(in_flight);
-            histogram!(
-                DURATION,
-                "method" => method,
-                "route" => route,
-                "status" => response.status().as_u16().to_string(),
-            )
-            .record(start.elapsed());
-            Ok(response)
-        })
-    }
+async fn count_one(
+    State(templates): State<Arc<Templates>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let start = Instant::now();
+    let method = name_of(request.method());
+    let route = templates
+        .at(request.uri().path())
+        .map_or_else(|_| "none".to_string(), |route| route.value.clone());
+    let in_flight = InFlight::start(gauge!(IN_FLIGHT));
+    let response = next.run(request).await;
+    drop(in_flight);
+    histogram!(
+        DURATION,
+        "method" => method,
+        "route" => route,
+        "status" => response.status().as_u16().to_string(),
+    )
+    .record(start.elapsed());
+    response
 }
 
 /// Those that clients think of have no end either.

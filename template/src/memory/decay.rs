@@ -1,28 +1,10 @@
-//! What can be done to jemalloc while it runs, by way of its
-//! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace). The service's only `unsafe`
-//! code: mallctl takes its values as pointers without a type.
-
-use std::{ffi::CStr, io, ptr, time::Instant};
+//! How long jemalloc keeps unused pages, by way of its
+//! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace): `unsafe`, since that takes
+//! its values as pointers without a type.
 
 use loco_rs::prelude::*;
 use serde::{Deserialize, Serialize};
 use tikv_jemalloc_ctl::{arenas, epoch, raw};
-use tikv_jemalloc_sys::mallctl;
-
-use super::Process;
-
-/// `MALLCTL_ARENAS_ALL` of `jemalloc.h`, 4096, stands for all arenas at once.
-const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
-
-/// What a purge has returned to the system.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Purged {
-    /// How much less is resident than before. `None` where the system does not tell.
-    pub returned_bytes: Option<u64>,
-    pub rss_before_bytes: Option<u64>,
-    pub rss_after_bytes: Option<u64>,
-    pub took_ms: u128,
-}
 
 /// How long unused pages are kept, in milliseconds; 0: not at all, -1: for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,42 +19,6 @@ pub struct Decay {
 pub struct NewDecay {
     dirty_decay_ms: Option<isize>,
     muzzy_decay_ms: Option<isize>,
-}
-
-/// Returns every unused page, dirty and muzzy, of all arenas. It takes as long as the system takes
-/// for the pages: not a thing for an async thread.
-///
-/// # Errors
-///
-/// When jemalloc refuses.
-pub fn purge() -> Result<Purged> {
-    let rss = || Process::read().ok().map(|process| process.rss);
-    let before = rss();
-    let start = Instant::now();
-    // SAFETY: `arena.<i>.purge` neither reads nor writes a value, so that all pointers are null;
-    // the name ends with a null byte.
-    let code = unsafe {
-        mallctl(
-            PURGE_ALL_ARENAS.as_ptr(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            0,
-        )
-    };
-    if code != 0 {
-        return Err(io::Error::from_raw_os_error(code).into());
-    }
-    let took_ms = start.elapsed().as_millis();
-    let after = rss();
-    Ok(Purged {
-        returned_bytes: before
-            .zip(after)
-            .map(|(before, after)| before.saturating_sub(after)),
-        rss_before_bytes: before,
-        rss_after_bytes: after,
-        took_ms,
-    })
 }
 
 impl Decay {
