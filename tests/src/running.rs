@@ -127,6 +127,20 @@ impl Running {
         }
     }
 
+    /// The URL of the listener for the people on call.
+    ///
+    /// # Errors
+    ///
+    /// When the service has none; the error holds its log.
+    pub fn listener(&mut self) -> Result<String> {
+        let log = self.log();
+        let address = log
+            .split_once("memory listener address=")
+            .and_then(|(_, rest)| rest.split_whitespace().next())
+            .with_context(|| format!("no listener:\n{log}"))?;
+        Ok(format!("http://{address}"))
+    }
+
     /// What the service has logged, without colours.
     pub fn log(&mut self) -> String {
         thread::sleep(Duration::from_millis(200));

@@ -75,15 +75,8 @@ impl OnCall {
     fn start(env: &[(&str, &str)]) -> Self {
         let (rendered, binary) = service();
         let mut service = rendered.start(binary, env).expect("it starts");
-        let log = service.log();
-        let (_, rest) = log
-            .split_once("memory listener address=")
-            .unwrap_or_else(|| panic!("no listener:\n{log}"));
-        let address = rest.split_whitespace().next().expect("an address");
-        Self {
-            listener: format!("http://{address}"),
-            service,
-        }
+        let listener = service.listener().expect("a listener");
+        Self { service, listener }
     }
 
     fn get(&self, path: &str) -> String {

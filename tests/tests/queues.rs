@@ -188,6 +188,21 @@ impl Site {
         email
     }
 
+    /// The jobs of this status as the web process counts them.
+    fn jobs(&mut self, status: &str) -> u64 {
+        let metrics = self.web.listener().expect("a listener") + "/metrics";
+        let text = ureq::get(metrics)
+            .call()
+            .expect("2xx")
+            .body_mut()
+            .read_to_string()
+            .expect("text");
+        let metric = format!("background_jobs{{status=\"{status}\"}} ");
+        text.lines()
+            .find_map(|line| line.strip_prefix(&metric)?.parse().ok())
+            .unwrap_or_else(|| panic!("no {metric}in:\n{text}"))
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command
@@ -349,6 +364,14 @@ fn is_there(name: &str, address: &str) -> bool {
     false
 }
 
+/// The address of a queue in a file, and the folder that it is in while this is kept.
+fn sqlite() -> (tempfile::TempDir, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("queue.sqlite");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    (directory, url)
+}
+
 #[test]
 fn a_job_in_redis_survives_its_worker() {
     if is_there("Redis", "127.0.0.1:6379") {
@@ -369,17 +392,33 @@ fn a_job_in_postgres_survives_its_worker() {
 
 #[test]
 fn a_job_in_sqlite_survives_its_worker() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("queue.sqlite");
-    let url = format!("sqlite://{}?mode=rwc", file.display());
+    let (_directory, url) = sqlite();
     holds_its_promises("sqlite", "QUEUE_URL", &url);
 }
 
 #[test]
+fn the_metrics_count_the_jobs_that_wait_run_and_are_done() {
+    let (_directory, url) = sqlite();
+    let mut site = Site::start("sqlite", "QUEUE_URL", &url);
+    let counts = |site: &mut Site| ["queued", "processing", "completed"].map(|of| site.jobs(of));
+
+    site.mails.hold();
+    let email = site.register();
+    assert_eq!(counts(&mut site), [1, 0, 0]);
+    let _worker = site.start_worker();
+    site.mails.wait_until_begun(&email);
+    assert_eq!(counts(&mut site), [0, 1, 0]);
+    site.mails.release();
+    site.mails.wait_until_delivered(&email, SOON);
+    let started = Instant::now();
+    while counts(&mut site) != [0, 0, 1] {
+        assert!(started.elapsed() < SOON, "{:?}", counts(&mut site));
+    }
+}
+
+#[test]
 fn a_worker_beside_the_web_process_takes_no_more_jobs_once_that_is_to_end() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("queue.sqlite");
-    let url = format!("sqlite://{}?mode=rwc", file.display());
+    let (_directory, url) = sqlite();
     let mut site = Site::start("sqlite", "QUEUE_URL", &url);
     drain_for_seconds(&site.service, 5);
     let mut both = site.start_with(&["--server-and-worker", "--port", "0"]);

@@ -10,7 +10,7 @@ use axum::{
     Router,
 };
 use loco_rs::{controller::AppRoutes, Error, Result};
-use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge};
+use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge, SharedString};
 use tower::Layer;
 
 pub const DURATION: &str = "http_request_duration_seconds";
@@ -27,8 +27,12 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests that wait for their answer.");
 }
 
-/// The templates of the routes, such as `/posts/{id}`: the paths that clients think of have no end.
-type Templates = matchit::Router<String>;
+struct Counter {
+    in_flight: Gauge,
+    /// The templates of the routes, such as `/posts/{id}`: the paths that clients think of have no
+    /// end.
+    templates: matchit::Router<SharedString>,
+}
 
 /// Counts what the service answers.
 ///
@@ -39,27 +43,29 @@ pub fn count(service: Router, routes: &AppRoutes) -> Result<Router> {
     // A route is listed once for each of its methods.
     let listed = routes.collect().into_iter();
     let uris: HashSet<String> = listed.map(|route| route.uri).collect();
-    let mut templates = Templates::new();
+    let mut templates = matchit::Router::new();
     for uri in uris {
-        templates.insert(uri.clone(), uri).map_err(Error::wrap)?;
+        let template = SharedString::from_shared(uri.as_str().into());
+        templates.insert(uri, template).map_err(Error::wrap)?;
     }
+    let counter = Arc::new(Counter {
+        in_flight: gauge!(IN_FLIGHT),
+        templates,
+    });
     // Around the whole router: a layer around each route would clone it, and with it Loco's whole
     // context, once more for each request.
-    let counted = from_fn_with_state(Arc::new(templates), count_one).layer(service);
+    let counted = from_fn_with_state(counter, count_one).layer(service);
     Ok(Router::new().fallback_service(counted))
 }
 
-async fn count_one(
-    State(templates): State<Arc<Templates>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn count_one(State(counter): State<Arc<Counter>>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = name_of(request.method());
-    let route = templates
+    let route = counter
+        .templates
         .at(request.uri().path())
-        .map_or_else(|_| "none".to_string(), |route| route.value.clone());
-    let in_flight = InFlight::start(gauge!(IN_FLIGHT));
+        .map_or(SharedString::const_str("none"), |route| route.value.clone());
+    let in_flight = InFlight::start(&counter.in_flight);
     let response = next.run(request).await;
     drop(in_flight);
     histogram!(
@@ -87,16 +93,16 @@ const fn name_of(method: &Method) -> &'static str {
 }
 
 /// A request under way: it ends too when the client goes away before the answer.
-struct InFlight(Gauge);
+struct InFlight<'a>(&'a Gauge);
 
-impl InFlight {
-    fn start(in_flight: Gauge) -> Self {
+impl<'a> InFlight<'a> {
+    fn start(in_flight: &'a Gauge) -> Self {
         in_flight.increment(1.0);
         Self(in_flight)
     }
 }
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

@@ -103,13 +103,15 @@ fn run(options: &Options) -> Result<Results> {
 
     let work = repository().join("tests/target/membench");
     fs::create_dir_all(&work)?;
-    let services = service::all(&Making {
+    let making = Making {
         work: &work,
         only: &options.only,
         built: options.built,
         one_build: short,
-    })?;
-    let [metrics, profiling] = service::switches(&work, options.built)?;
+    };
+    let default = service::default(&making)?;
+    let services = service::all(&making, &default)?;
+    let [metrics, profiling] = service::switches(&making, &default)?;
     let wrk = Wrk::new(&work, load.threads, load.connections)?;
     // Two at a time: each with half of the threads.
     let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;

@@ -98,29 +98,38 @@ pub struct Making<'a> {
     pub one_build: bool,
 }
 
+/// The service as it is generated, with the default profile.
+///
+/// # Errors
+///
+/// When it cannot be made or built.
+pub fn default(making: &Making<'_>) -> Result<Service> {
+    generated(making.work, &profiles::all()[0].name, &[], making.built)
+}
+
 /// Every row: the profiles without the bound on requests in flight, the peers, and the default
-/// profile as it is generated.
+/// service.
 ///
 /// # Errors
 ///
 /// When a service cannot be made or built.
-pub fn all(making: &Making<'_>) -> Result<Vec<Service>> {
+pub fn all(making: &Making<'_>, default: &Service) -> Result<Vec<Service>> {
     let Making {
         work, built, only, ..
     } = *making;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|row| row == name);
-    let profiles = profiles::all();
-    let default = generated(work, &profiles[0].name, &[], built)?;
     let plain = generated(work, PLAIN, &[], built)?;
     let mut services = Vec::new();
-    for profile in profiles {
+    for profile in profiles::all() {
         if profile.name == "custom" || !wanted(&profile.name) {
             continue;
         }
         let service = match &profile.options {
             Some(_) if profile.name == default.name => default.clone(),
             Some(_) if profile.name == plain.name => plain.clone(),
-            Some(options) if making.one_build => plain.named(&profile.name).with_options(options)?,
+            Some(options) if making.one_build => {
+                plain.named(&profile.name).with_options(options)?
+            }
             _ => generated(work, &profile.name, &[], built)?,
         };
         services.push(service.clone().unbounded());
@@ -146,10 +155,8 @@ pub fn all(making: &Making<'_>) -> Result<Vec<Service>> {
 /// # Errors
 ///
 /// When a service cannot be made or built.
-pub fn switches(work: &Path, built: bool) -> Result<[[Service; 2]; 2]> {
-    let profile = &profiles::all()[0].name;
-    let service = |answers| generated(work, profile, answers, built);
-    let default = service(&[])?;
+pub fn switches(making: &Making<'_>, default: &Service) -> Result<[[Service; 2]; 2]> {
+    let service = |answers| generated(making.work, &default.name, answers, making.built);
     Ok([
         [
             default.named("memory_metrics"),
@@ -157,7 +164,7 @@ pub fn switches(work: &Path, built: bool) -> Result<[[Service; 2]; 2]> {
         ],
         [
             service(&[("heap_profiling", "true")])?.named("heap_profiling"),
-            default,
+            default.clone(),
         ],
     ])
 }
