@@ -7,6 +7,7 @@
 //! A worker in the same process takes no more jobs from the signal on.
 
 use std::{
+    convert::Infallible,
     future::{Future, IntoFuture},
     net::SocketAddr,
     sync::{
@@ -17,11 +18,10 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{header::CONNECTION, HeaderValue, StatusCode},
-    middleware::{from_fn_with_state, Next},
     response::{IntoResponse, Response},
-    Json, Router, ServiceExt,
+    Json, Router, ServiceExt as _,
 };
 use loco_rs::{
     app::{AppContext, Hooks},
@@ -34,7 +34,7 @@ use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
 };
-use tower::Layer;
+use tower::{service_fn, ServiceExt as _};
 
 use crate::common::settings::Settings;
 
@@ -61,13 +61,15 @@ pub async fn serve_until<H: Hooks>(
     let settings = Settings::read(&ctx.config)?.shutdown;
     let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
     let draining = Arc::new(AtomicBool::new(false));
+    let is_draining = Arc::clone(&draining);
     // Around the whole router: around each route it would clone that route for each request.
-    let app = from_fn_with_state(draining.clone(), announce_the_end).layer(app);
+    let app =
+        service_fn(move |request| announce_the_end(Arc::clone(&is_draining), app.clone(), request));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(
         axum::serve(
             listener,
-            ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(app),
+            app.into_make_service_with_connect_info::<SocketAddr>(),
         )
         .with_graceful_shutdown(async { stopped.await.unwrap_or_default() })
         .into_future(),
@@ -97,12 +99,12 @@ pub async fn serve_until<H: Hooks>(
 }
 
 async fn announce_the_end(
-    State(draining): State<Arc<AtomicBool>>,
+    draining: Arc<AtomicBool>,
+    app: Router,
     request: Request,
-    next: Next,
-) -> Response {
+) -> std::result::Result<Response, Infallible> {
     let readiness = request.uri().path() == "/_readiness";
-    let mut response = next.run(request).await;
+    let mut response = app.oneshot(request).await?;
     // An answer 101 hands the connection over, to a WebSocket for example.
     if draining.load(Ordering::Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         if readiness {
@@ -112,5 +114,5 @@ async fn announce_the_end(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
-    response
+    Ok(response)
 }

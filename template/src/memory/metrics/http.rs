@@ -1,17 +1,11 @@
 //! The requests of the public routes.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Instant};
 
-use axum::{
-    extract::{Request, State},
-    http::Method,
-    middleware::{from_fn_with_state, Next},
-    response::Response,
-    Router,
-};
+use axum::{extract::Request, http::Method, response::Response, Router};
 use loco_rs::{controller::AppRoutes, Error, Result};
 use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge, SharedString};
-use tower::Layer;
+use tower::{service_fn, ServiceExt};
 
 pub const DURATION: &str = "http_request_duration_seconds";
 pub const DURATION_BUCKETS: [f64; 14] = [
@@ -54,11 +48,16 @@ pub fn count(service: Router, routes: &AppRoutes) -> Result<Router> {
     });
     // Around the whole router: a layer around each route would clone it, and with it Loco's whole
     // context, once more for each request.
-    let counted = from_fn_with_state(counter, count_one).layer(service);
-    Ok(Router::new().fallback_service(counted))
+    Ok(Router::new().fallback_service(service_fn(move |request| {
+        count_one(Arc::clone(&counter), service.clone(), request)
+    })))
 }
 
-async fn count_one(State(counter): State<Arc<Counter>>, request: Request, next: Next) -> Response {
+async fn count_one(
+    counter: Arc<Counter>,
+    service: Router,
+    request: Request,
+) -> std::result::Result<Response, Infallible> {
     let start = Instant::now();
     let method = name_of(request.method());
     let route = counter
@@ -66,7 +65,7 @@ async fn count_one(State(counter): State<Arc<Counter>>, request: Request, next: 
         .at(request.uri().path())
         .map_or(SharedString::const_str("none"), |route| route.value.clone());
     let in_flight = InFlight::start(&counter.in_flight);
-    let response = next.run(request).await;
+    let response = service.oneshot(request).await?;
     drop(in_flight);
     histogram!(
         DURATION,
@@ -75,7 +74,7 @@ async fn count_one(State(counter): State<Arc<Counter>>, request: Request, next: 
         "status" => response.status().as_u16().to_string(),
     )
     .record(start.elapsed());
-    response
+    Ok(response)
 }
 
 /// Those that clients think of have no end either.
