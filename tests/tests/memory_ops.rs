@@ -261,7 +261,8 @@ fn a_leak_is_told_as_live_and_the_flame_graph_names_who_allocates() {
     on_call.call("/api/leak", 10);
 
     let grown = on_call.metric("jemalloc_allocated_bytes") - before;
-    assert!(grown >= 100.0 * MIB, "{:.0} MiB", grown / MIB);
+    // A little that is left of the start may be freed meanwhile.
+    assert!(grown > 99.0 * MIB, "{:.1} MiB", grown / MIB);
     let purged = on_call.post("/memory/purge");
     let returned = purged["returned_bytes"].as_f64().expect("bytes");
     assert!(
