@@ -80,7 +80,8 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
         .collect();
     let load = f64::from(results.load.seconds);
     let highest = rows.iter().map(|row| row.peak_mb.max).fold(0.0, f64::max);
-    let top = (highest / 100.0).ceil() * 100.0;
+    // With room for what stands above the lines.
+    let top = (highest * 1.05 / 100.0).ceil() * 100.0;
     let end = SHOWN;
     let text = theme.text();
 
