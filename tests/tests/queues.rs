@@ -188,8 +188,8 @@ impl Site {
         email
     }
 
-    /// The jobs of this status as the web process counts them.
-    fn jobs(&mut self, status: &str) -> u64 {
+    /// The jobs that wait, run and are done, as the web process counts them.
+    fn jobs(&mut self) -> [u64; 3] {
         let metrics = self.web.listener().expect("a listener") + "/metrics";
         let text = ureq::get(metrics)
             .call()
@@ -197,10 +197,12 @@ impl Site {
             .body_mut()
             .read_to_string()
             .expect("text");
-        let metric = format!("background_jobs{{status=\"{status}\"}} ");
-        text.lines()
-            .find_map(|line| line.strip_prefix(&metric)?.parse().ok())
-            .unwrap_or_else(|| panic!("no {metric}in:\n{text}"))
+        ["queued", "processing", "completed"].map(|status| {
+            let metric = format!("background_jobs{{status=\"{status}\"}} ");
+            text.lines()
+                .find_map(|line| line.strip_prefix(&metric)?.parse().ok())
+                .unwrap_or_else(|| panic!("no {metric}in:\n{text}"))
+        })
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -400,19 +402,17 @@ fn a_job_in_sqlite_survives_its_worker() {
 fn the_metrics_count_the_jobs_that_wait_run_and_are_done() {
     let (_directory, url) = sqlite();
     let mut site = Site::start("sqlite", "QUEUE_URL", &url);
-    let counts = |site: &mut Site| ["queued", "processing", "completed"].map(|of| site.jobs(of));
-
     site.mails.hold();
     let email = site.register();
-    assert_eq!(counts(&mut site), [1, 0, 0]);
+    assert_eq!(site.jobs(), [1, 0, 0]);
     let _worker = site.start_worker();
     site.mails.wait_until_begun(&email);
-    assert_eq!(counts(&mut site), [0, 1, 0]);
+    assert_eq!(site.jobs(), [0, 1, 0]);
     site.mails.release();
     site.mails.wait_until_delivered(&email, SOON);
     let started = Instant::now();
-    while counts(&mut site) != [0, 0, 1] {
-        assert!(started.elapsed() < SOON, "{:?}", counts(&mut site));
+    while site.jobs() != [0, 0, 1] {
+        assert!(started.elapsed() < SOON, "{:?}", site.jobs());
     }
 }
 

@@ -27,19 +27,11 @@ fn main() -> loco_rs::Result<()> {
     runtime.enable_all();
     #[cfg(not(target_env = "msvc"))]
     runtime.on_thread_park(memory::on_thread_park);
-{%- if starter == "lightweight" %}
-    runtime.build()?.block_on(cli::main::<App>())
-{%- else %}
-    runtime.build()?.block_on(cli::main::<App, Migrator>())
-{%- endif %}
+    runtime.build()?.block_on(cli::main::<App{% unless starter == "lightweight" %}, Migrator{% endunless %}>())
 }
 {%- else -%}
 #[tokio::main]
 async fn main() -> loco_rs::Result<()> {
-{%- if starter == "lightweight" %}
-    cli::main::<App>().await
-{%- else %}
-    cli::main::<App, Migrator>().await
-{%- endif %}
+    cli::main::<App{% unless starter == "lightweight" %}, Migrator{% endunless %}>().await
 }
 {%- endif %}
