@@ -10,7 +10,11 @@ use crate::common::settings::Settings;
 use super::Allocator;
 {%- endif %}
 
-/// Logs at start which allocator runs and with which options.
+/// Logs at start which allocator runs and with which options
+{%- if memory_profile == "lean" %}, and watches for the moment in
+/// which the service falls idle.
+{%- else %}.
+{%- endif %}
 pub struct MemoryInitializer;
 
 #[async_trait]

@@ -11,6 +11,9 @@
 //! [`task::Memory`] in full for `cargo loco task memory`.
 //!
 //! The profile is built in: `.cargo/config.toml` holds it.
+{%- if memory_profile == "lean" %} When the service falls idle, `idle.rs`
+//! returns what is unused.
+{%- endif %}
 {%- endif %}
 {%- if memory_metrics == "true" or heap_profiling == "true" %}
 //!
