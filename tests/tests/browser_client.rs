@@ -133,7 +133,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
 
     let verify = mailbox.link(&host);
     browser.open(&running.url(&verify));
-    browser.see("One click is left.");
+    browser.see("One more click, and your address is verified.");
     browser.photograph("client-verify");
     browser.press("Verify");
     browser.see("Address verified");

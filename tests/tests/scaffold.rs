@@ -70,6 +70,18 @@ test.each([
   expect(onChange).toHaveBeenCalledWith({ ...none, [name]: sent })
   expect(field.validity.valid).toBe(true)
 })
+
+test('a number can be taken away before another one is entered', () => {
+  const onChange = vi.fn<(values: CreatePost) => void>()
+  render(<Fields values={none} onChange={onChange} />)
+  const field = screen.getByLabelText<HTMLInputElement>('weight')
+
+  fireEvent.change(field, { target: { value: '' } })
+
+  expect(onChange).not.toHaveBeenCalled()
+  expect(field.value).toBe('')
+  expect(field.validity.valid).toBe(false)
+})
 "#;
 
 #[test]
@@ -113,6 +125,11 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
         "snake_singular": "post",
         "camel_singular": "post",
         "pascal_singular": "Post",
+        "pascal_plural": "Posts",
+        "with_tz": true,
+        "frontend_imports_injection": "import { List as PostsList } from './pages/posts/List'",
+        "frontend_routes_injection": "          { path: 'posts', element: <PostsList /> },",
+        "frontend_nav_injection": "          <li><Link to=\\\"/posts\\\">Posts</Link></li>",
         "fields": fields,
         "enums": [{
             "enum_type": "PostStatus",
@@ -127,7 +144,7 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
         let template = fs::read_to_string(template.expect("a template").path()).expect("text");
         generator.generate(&template, &table).expect("a page");
     }
-    for page in ["New", "Edit"] {
+    for page in ["Edit", "List", "New", "Show"] {
         assert!(service.has(&format!("frontend/src/pages/posts/{page}.tsx")));
     }
 
@@ -137,14 +154,19 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
         ("bindings/PostStatus.ts", "export type PostStatus = 'draft' | 'live'".to_string()),
         ("bindings/CreatePost.ts", format!("export type CreatePost = {{ {columns} }}")),
         ("bindings/UpdatePost.ts", format!("export type UpdatePost = {{ {columns} }}")),
-        ("bindings/PostDto.ts", format!("export type PostDto = {{ id: number; {columns} }}")),
+        ("bindings/PostDto.ts", format!(
+            "export type PostDto = {{ id: number; created_at: string; updated_at: string; {columns} }}"
+        )),
         (
             "api/posts.ts",
             "import type { UseMutationResult, UseQueryResult } from '@tanstack/react-query'\n\
              import type { CreatePost } from '../bindings/CreatePost'\n\
+             import type { Page } from '../bindings/Page'\n\
              import type { PostDto } from '../bindings/PostDto'\n\
              import type { UpdatePost } from '../bindings/UpdatePost'\n\
              type Update = { id: number; data: UpdatePost }\n\
+             export declare function useListPosts(): UseQueryResult<Page<PostDto>, Error>\n\
+             export declare function useRemovePost(): UseMutationResult<void, Error, number>\n\
              export declare function usePost(id: number): UseQueryResult<PostDto, Error>\n\
              export declare function useCreatePost(): UseMutationResult<PostDto, Error, CreatePost>\n\
              export declare function useUpdatePost(): UseMutationResult<PostDto, Error, Update>\n"

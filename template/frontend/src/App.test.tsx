@@ -1,8 +1,9 @@
 import { QueryClientProvider } from '@tanstack/react-query'
-import { cleanup, fireEvent, render, screen } from '@testing-library/react'
+import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
 import { createMemoryRouter } from 'react-router'
 import { RouterProvider } from 'react-router/dom'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { ApiClientError, del, get } from './api/client'
 import { createQueryClient } from './api/queryClient'
 import { getToken, setToken } from './auth/token'
 import { routes } from './routes'
@@ -88,13 +89,34 @@ test('whoever logs in in another window is the user here, too', async () => {
   answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
   open('/account')
   await screen.findByText('ada@example.com')
-  answer(200, { pid: '2', name: 'Bob', email: 'bob@example.com' })
+  let answerOfBob: (answer: Response) => void = () => {}
+  service.mockReturnValueOnce(new Promise((resolve) => (answerOfBob = resolve)))
 
   localStorage.setItem('auth_token', 'jwt of Bob')
-  fireEvent(window, new Event('storage'))
+  fireEvent(window, new StorageEvent('storage', { key: 'auth_token' }))
 
-  expect(await screen.findByText('bob@example.com')).toBeTruthy()
   expect(screen.queryByText('ada@example.com')).toBeNull()
+  answerOfBob(Response.json({ pid: '2', name: 'Bob', email: 'bob@example.com' }))
+  expect(await screen.findByText('bob@example.com')).toBeTruthy()
+})
+
+test('what another window stores otherwise changes nothing here', () => {
+  const client = createQueryClient()
+  client.setQueryData(['posts'], [])
+
+  fireEvent(window, new StorageEvent('storage', { key: 'theme' }))
+
+  expect(client.getQueryData(['posts'])).toEqual([])
+})
+
+test('a user who has been deleted is logged out', async () => {
+  setToken('jwt')
+  answer(404, { error: 'not_found', description: 'Resource was not found' })
+
+  open('/account')
+
+  expect(await screen.findByRole('heading', { name: 'Log in' })).toBeTruthy()
+  expect(getToken()).toBeNull()
 })
 
 test('a verification link is not used up before the button is pressed', async () => {
@@ -119,6 +141,19 @@ test('a verification link that was used before logs nobody out', async () => {
   expect(getToken()).toBe('jwt')
 })
 
+test('whose verification link is void can have another one sent', async () => {
+  open('/verify/used')
+  answer(401, { error: 'unauthorized' })
+  fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
+  fireEvent.change(await screen.findByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  answer(200, null)
+
+  fireEvent.click(screen.getByRole('button', { name: 'Send another mail' }))
+
+  expect(await screen.findByText(/on its way/)).toBeTruthy()
+  expect(service.mock.lastCall?.[0]).toBe('/api/auth/resend-verification-mail')
+})
+
 test('logging out drops the token, and the page is not kept for the next user', async () => {
   setToken('jwt')
   answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
@@ -139,6 +174,19 @@ test('what the service says of a failure is shown', async () => {
   fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
 
   expect((await screen.findByRole('alert')).textContent).toBe('Try again later')
+})
+
+test('a form is sent once, however often its button is pressed', async () => {
+  open('/forgot')
+  service.mockReturnValueOnce(new Promise(() => {}))
+  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  const button = screen.getByRole('button', { name: 'Send the mail' })
+
+  fireEvent.click(button)
+  await waitFor(() => expect(button.getAttribute('aria-disabled')).toBe('true'))
+  await act(async () => fireEvent.click(button))
+
+  expect(service).toHaveBeenCalledOnce()
 })
 
 test('a page that takes the place of a form is announced', async () => {
@@ -163,6 +211,36 @@ test('a new password is sent with the token of the link', async () => {
   expect(service.mock.lastCall?.[1]?.body).toBe(
     JSON.stringify({ token: 'token-of-the-mail', password: 'new-password' }),
   )
+})
+
+test('a link that is pasted over an incomplete one counts', async () => {
+  const router = open('/reset')
+  expect(screen.getByRole('alert').textContent).toMatch(/not complete/)
+  answer(200, null)
+
+  await act(() => router.navigate('/reset#token-of-the-mail'))
+  fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
+  fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
+
+  expect(await screen.findByRole('heading', { name: 'Log in with the new password' })).toBeTruthy()
+})
+
+test('skipping to the content keeps the address', () => {
+  const router = open('/reset#token-of-the-mail')
+
+  fireEvent.click(screen.getByRole('link', { name: 'Skip to content' }))
+
+  expect(document.activeElement).toBe(screen.getByRole('main'))
+  expect(router.state.location.hash).toBe('#token-of-the-mail')
+  expect(window.location.hash).toBe('')
+})
+
+test('an answer without content is none, and one that is no JSON an error', async () => {
+  service.mockResolvedValueOnce(new Response(null, { status: 200 }))
+  expect(await del('/api/posts/1')).toBeUndefined()
+
+  service.mockResolvedValueOnce(new Response('<html>', { status: 200 }))
+  await expect(get('/api/posts/1')).rejects.toBeInstanceOf(ApiClientError)
 })
 
 test('an address without a page says so', () => {

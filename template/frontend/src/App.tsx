@@ -1,3 +1,4 @@
+import { useRef, type MouseEvent } from 'react'
 import { Link, NavLink, Outlet, ScrollRestoration, useNavigate } from 'react-router'
 import { appName } from './appName'
 import { clearToken, useIsLoggedIn } from './auth/token'
@@ -5,6 +6,13 @@ import { clearToken, useIsLoggedIn } from './auth/token'
 export function App() {
   const isLoggedIn = useIsLoggedIn()
   const navigate = useNavigate()
+  const main = useRef<HTMLElement>(null)
+
+  function skip(event: MouseEvent) {
+    // The address stays: what stands after its # may be the page's, as on the one for a new password.
+    event.preventDefault()
+    main.current?.focus()
+  }
 
   async function logOut() {
     // First away from a page that RequireAuth would remember for whoever logs in next.
@@ -14,7 +22,7 @@ export function App() {
 
   return (
     <>
-      <a className="skip" href="#main">
+      <a className="skip" href="#main" onClick={skip}>
         Skip to content
       </a>
       <header>
@@ -37,7 +45,7 @@ export function App() {
           )}
         </nav>
       </header>
-      <main id="main" tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1}>
         <Outlet />
       </main>
       <ScrollRestoration />

@@ -36,6 +36,9 @@ function EditForm({ {{ camel_singular }} }: { {{ camel_singular }}: {{ pascal_si
 
   function handleSubmit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault()
+    if (update.isPending) {
+      return
+    }
     update.mutate({ id, data: values }, { onSuccess: () => void navigate(`/{{ snake_plural }}/${id}`) })
   }
 
@@ -43,7 +46,7 @@ function EditForm({ {{ camel_singular }} }: { {{ camel_singular }}: {{ pascal_si
     <form onSubmit={handleSubmit}>
       <Fields values={values} onChange={setValues} />
       {update.error && <p role="alert">{update.error.message}</p>}
-      <button type="submit" disabled={update.isPending}>
+      <button type="submit" aria-disabled={update.isPending}>
         Save
       </button>
     </form>

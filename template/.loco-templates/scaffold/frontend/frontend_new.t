@@ -24,6 +24,9 @@ export function New() {
 
   function handleSubmit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault()
+    if (create.isPending) {
+      return
+    }
     create.mutate(values, { onSuccess: ({ id }) => void navigate(`/{{ snake_plural }}/${id}`) })
   }
 
@@ -32,7 +35,7 @@ export function New() {
       <form onSubmit={handleSubmit}>
         <Fields values={values} onChange={setValues} />
         {create.error && <p role="alert">{create.error.message}</p>}
-        <button type="submit" disabled={create.isPending}>
+        <button type="submit" aria-disabled={create.isPending}>
           Save
         </button>
       </form>
@@ -100,8 +103,12 @@ export function Fields({ values, onChange }: FieldsProps) {
           }
 {%- else %}
           required
-          value={values.{{ name }}}
-          onChange={(event) => onChange({ ...values, {{ name }}: Number(event.target.value) })}
+          defaultValue={values.{{ name }}}
+          onChange={(event) => {
+            if (event.target.value !== '') {
+              onChange({ ...values, {{ name }}: Number(event.target.value) })
+            }
+          }}
 {%- endif %}
         />
 {%- elif field.input_kind == "datetime" and field.rust_type is containing("DateTime") %}

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { setToken } from '../auth/token'
-import { get, post } from './client'
+import { clearToken, setToken } from '../auth/token'
+import { ApiClientError, get, post } from './client'
 
 export interface Registration {
   name: string
@@ -81,6 +81,13 @@ export function useResetPassword() {
 export function useCurrentUser() {
   return useQuery({
     queryKey: ['auth', 'current'],
-    queryFn: () => get<CurrentUser>('/api/auth/current'),
+    queryFn: () => get<CurrentUser>('/api/auth/current').catch(logOutIfDeleted),
   })
+}
+
+function logOutIfDeleted(error: unknown): never {
+  if (error instanceof ApiClientError && error.status === 404) {
+    clearToken()
+  }
+  throw error
 }

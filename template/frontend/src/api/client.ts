@@ -37,7 +37,7 @@ export async function request<T>(
   }
 
   if (response.ok) {
-    return response.status === 204 ? (undefined as T) : ((await response.json()) as T)
+    return (await content(response)) as T
   }
   // The service no longer takes this token. RequireAuth then leads to the login page, unless another
   // one has taken its place meanwhile.
@@ -45,6 +45,16 @@ export async function request<T>(
     clearToken()
   }
   throw await failure(response)
+}
+
+/** What an answer holds. It may be empty, whatever its status. */
+async function content(response: Response): Promise<unknown> {
+  try {
+    const text = await response.text()
+    return text === '' ? undefined : JSON.parse(text)
+  } catch {
+    throw new ApiClientError(response.status, 'The answer of the server cannot be read.')
+  }
 }
 
 async function failure(response: Response): Promise<ApiClientError> {

@@ -13,14 +13,14 @@ export function MagicLinkLogin() {
     return <Navigate to="/account" replace />
   }
   return (
-    <Page title="Log in with a link">
+    <Page title="Welcome back">
       <Form
         action="Log in"
         isPending={login.isPending}
         error={login.error && reason(login.error)}
         onSubmit={() => login.mutate(token)}
       >
-        <p>Welcome back.</p>
+        <p>One more click, and you are logged in.</p>
       </Form>
       {login.isError && (
         <p>

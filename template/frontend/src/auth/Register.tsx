@@ -52,7 +52,7 @@ function CheckYourMail({ email }: { email: string }) {
         onSubmit={() => resend.mutate(email)}
       >
         <p>Nothing there? Look into the spam folder, or have it sent again.</p>
-        {resend.isSuccess && <output>It is on its way.</output>}
+        {resend.isSuccess && <output>If a mail is still needed, it is on its way.</output>}
       </Form>
       <p>
         <Link to="/login">Log in</Link>

@@ -1,4 +1,3 @@
-import { useState } from 'react'
 import { Link, useLocation } from 'react-router'
 import { useResetPassword } from '../api/auth'
 import { Field } from '../components/Field'
@@ -7,8 +6,7 @@ import { Page } from '../components/Page'
 
 /** Where the link in the mail leads. Its token stands after the #, and so in no server's log. */
 export function ResetPassword() {
-  const { hash } = useLocation()
-  const [token] = useState(hash.slice(1))
+  const token = useLocation().hash.slice(1)
   const reset = useResetPassword()
 
   if (token === '') {
@@ -29,7 +27,7 @@ export function ResetPassword() {
           <Link to="/login">Log in</Link>
         </p>
         <p>
-          It does not work? <Link to="/forgot">Send me another mail</Link>
+          Not working? <Link to="/forgot">Send me another mail</Link>
         </p>
       </Page>
     )

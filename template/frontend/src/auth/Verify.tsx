@@ -1,6 +1,7 @@
 import { Link, useParams } from 'react-router'
-import { useVerify } from '../api/auth'
+import { useResendVerification, useVerify } from '../api/auth'
 import { ApiClientError } from '../api/client'
+import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
 
@@ -27,14 +28,26 @@ export function Verify() {
         error={verify.error && reason(verify.error)}
         onSubmit={() => verify.mutate(token)}
       >
-        <p>One click is left.</p>
+        <p>One more click, and your address is verified.</p>
       </Form>
-      {verify.isError && (
-        <p>
-          <Link to="/login">Log in</Link>
-        </p>
-      )}
+      {verify.isError && <AnotherMail />}
     </Page>
+  )
+}
+
+function AnotherMail() {
+  const resend = useResendVerification()
+
+  return (
+    <Form
+      action="Send another mail"
+      isPending={resend.isPending}
+      error={resend.error?.message}
+      onSubmit={({ email }) => resend.mutate(email)}
+    >
+      <Field label="Email" name="email" type="email" autoComplete="email" required />
+      {resend.isSuccess && <output>If a mail is still needed, it is on its way.</output>}
+    </Form>
   )
 }
 

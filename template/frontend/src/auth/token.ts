@@ -19,11 +19,17 @@ export function clearToken(): void {
 
 /** Calls `listener` when the user logs in or out, in this window or in another. */
 export function onTokenChange(listener: () => void): () => void {
+  function onStorage({ key }: StorageEvent) {
+    // Without a key, all was cleared.
+    if (key === KEY || key === null) {
+      listener()
+    }
+  }
   listeners.add(listener)
-  window.addEventListener('storage', listener)
+  window.addEventListener('storage', onStorage)
   return () => {
     listeners.delete(listener)
-    window.removeEventListener('storage', listener)
+    window.removeEventListener('storage', onStorage)
   }
 }
 

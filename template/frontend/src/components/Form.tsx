@@ -13,6 +13,9 @@ interface Props {
 export function Form({ action, isPending, error, onSubmit, children }: Props) {
   function handleSubmit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault()
+    if (isPending) {
+      return
+    }
     const data = new FormData(event.currentTarget)
     const values = [...data].map(([name, value]) => [name, String(value)])
     onSubmit(Object.fromEntries(values))
@@ -22,7 +25,8 @@ export function Form({ action, isPending, error, onSubmit, children }: Props) {
     <form onSubmit={handleSubmit}>
       {children}
       {error && <p role="alert">{error}</p>}
-      <button type="submit" disabled={isPending}>
+      {/* Disabled, it would lose the focus of the keyboard. */}
+      <button type="submit" aria-disabled={isPending}>
         {action}
       </button>
     </form>

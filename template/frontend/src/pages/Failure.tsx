@@ -6,7 +6,7 @@ export function Failure() {
     <main>
       <Page title="Something went wrong">
         <p role="alert">
-          This page failed. <a href="/">Start again from the first page</a>
+          This page failed. <a href="/">Go to the home page</a>
         </p>
       </Page>
     </main>

@@ -5,7 +5,7 @@ export function NotFound() {
   return (
     <Page title="Page not found">
       <p>
-        There is nothing at this address. <Link to="/">Go to the first page</Link>
+        There is nothing at this address. <Link to="/">Go to the home page</Link>
       </p>
     </Page>
   )

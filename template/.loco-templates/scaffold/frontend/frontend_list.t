@@ -1,0 +1,66 @@
+to: frontend/src/pages/{{ snake_plural }}/List.tsx
+skip_exists: true
+message: "Frontend `List` page for `{{ pascal_singular }}` was added successfully."
+injections:
+- into: frontend/src/routes.tsx
+  after: "// scaffold:imports"
+  content: "{{ frontend_imports_injection }}"
+- into: frontend/src/routes.tsx
+  after: "// scaffold:routes"
+  content: "{{ frontend_routes_injection }}"
+- into: frontend/src/pages/Home.tsx
+  after: "scaffold:nav"
+  content: "{{ frontend_nav_injection }}"
+---
+import { Link } from 'react-router'
+import { useList{{ pascal_plural }}, useRemove{{ pascal_singular }} } from '../../api/{{ snake_plural }}'
+import { Page } from '../../components/Page'
+
+export function List() {
+  const { data, error, isLoading } = useList{{ pascal_plural }}()
+  const remove = useRemove{{ pascal_singular }}()
+
+  return (
+    <Page title="{{ pascal_plural }}">
+      <p>
+        <Link to="/{{ snake_plural }}/new">New {{ pascal_singular }}</Link>
+      </p>
+      {isLoading && <output>Loading…</output>}
+      {error && <p role="alert">{error.message}</p>}
+      {remove.error && <p role="alert">{remove.error.message}</p>}
+      {data && (
+        <table>
+          <thead>
+            <tr>
+{%- for field in fields %}
+              <th scope="col">{{ field.label }}</th>
+{%- endfor %}
+              <th scope="col">Actions</th>
+            </tr>
+          </thead>
+          <tbody>
+            {data.items.map(({{ camel_singular }}) => (
+              <tr key={{ "{" }}{{ camel_singular }}.id}>
+{%- for field in fields %}
+{%- set value = camel_singular ~ "." ~ field.field_name %}
+{%- if field.input_kind == "checkbox" %}
+                <td>{{ "{" }}{% if field.nullable %}{{ value }} === null ? '–' : {% endif %}{{ value }} ? 'Yes' : 'No'}</td>
+{%- else %}
+                <td>{{ "{" }}{{ value }}{% if field.nullable %} ?? '–'{% endif %}}</td>
+{%- endif %}
+{%- endfor %}
+                <td>
+                  <Link to={`/{{ snake_plural }}/${{ "{" }}{{ camel_singular }}.id}`}>Show</Link>{' '}
+                  <Link to={`/{{ snake_plural }}/${{ "{" }}{{ camel_singular }}.id}/edit`}>Edit</Link>{' '}
+                  <button type="button" onClick={() => remove.mutate({{ camel_singular }}.id)}>
+                    Delete
+                  </button>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Page>
+  )
+}
