@@ -31,7 +31,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.fill("Email address", "new@example.com");
     browser.fill("Password", "correct horse");
     browser.press("Register");
-    browser.see("Check your mail");
+    browser.see("Check your email");
     browser.photograph("server-check-your-mail");
 
     browser.open(&running.url("/account"));

@@ -1,11 +1,14 @@
 //! What no other route below `/api` takes: an error for the client that asked. All other paths are
 //! pages of the front end.
 
-use loco_rs::prelude::*;
+use axum::http::StatusCode;
+use loco_rs::{controller::ErrorDetail, prelude::*};
 
 #[debug_handler]
-async fn unknown() -> Result<Response> {
-    not_found()
+async fn unknown() -> impl IntoResponse {
+    // As Loco's `not_found`, but for the error in the log.
+    let error = ErrorDetail::new("not_found", "Resource was not found");
+    (StatusCode::NOT_FOUND, Json(error))
 }
 
 pub fn routes() -> Routes {
@@ -14,5 +17,8 @@ pub fn routes() -> Routes {
         .put(unknown)
         .patch(unknown)
         .delete(unknown);
-    Routes::new().prefix("/api").add("/{*path}", any_method)
+    Routes::new()
+        .add("/api", any_method.clone())
+        .add("/api/", any_method.clone())
+        .add("/api/{*path}", any_method)
 }

@@ -40,7 +40,7 @@ async fn register(
         Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
         // Custom: a field is not valid.
         Err(err @ (ModelError::EntityAlreadyExists | ModelError::DbErr(DbErr::Custom(_)))) => {
-            tracing::info!(%err, email = params.email, "registration refused");
+            tracing::info!(%err, "registration refused");
         }
         Err(err) => return Err(err.into()),
     }

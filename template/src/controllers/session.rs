@@ -8,6 +8,7 @@ use loco_rs::{
     prelude::*,
 };
 use serde::Deserialize;
+use validator::ValidateEmail;
 
 use super::auth::MagicLinkParams;
 use crate::{
@@ -65,6 +66,13 @@ async fn magic_link(
     State(ctx): State<AppContext>,
     Form(params): Form<MagicLinkParams>,
 ) -> Result<Response> {
+    if !params.email.validate_email() {
+        return page.refuse(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "auth/magic_link.html",
+            data!({ "errors": ["email"], "email": params.email }),
+        );
+    }
     if !users::may_use_magic_links(&params.email) {
         return page.refuse(
             StatusCode::UNPROCESSABLE_ENTITY,

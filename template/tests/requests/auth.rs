@@ -1,6 +1,6 @@
 use axum::http::Method;
 use insta::{assert_debug_snapshot, with_settings};
-use loco_rs::testing::prelude::*;
+use loco_rs::{app::Hooks, testing::prelude::*};
 use rstest::rstest;
 use serde_json::json;
 use serial_test::serial;
@@ -280,4 +280,17 @@ async fn an_invalid_registration_is_answered_as_any_other(#[case] name: &str, #[
         assert_eq!(mails(&ctx), 0);
     })
     .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_secret_that_can_sign_no_login_stops_the_start() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let mut ctx = boot.app_context;
+    let jwt = ctx.config.auth.as_mut().and_then(|auth| auth.jwt.as_mut());
+    jwt.expect("a configuration").secret = "not-base64".to_string();
+
+    let err = App::before_run(&ctx).await.expect_err("it is refused");
+
+    assert!(err.to_string().starts_with("auth.jwt.secret"), "{err}");
 }

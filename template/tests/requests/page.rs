@@ -173,3 +173,21 @@ async fn a_form_of_another_site_is_refused(#[case] header: &str, #[case] value: 
     })
     .await;
 }
+
+#[rstest]
+#[case("sec-fetch-site", "same-origin")]
+#[case("origin", "http://localhost")]
+#[tokio::test]
+#[serial]
+async fn a_form_of_the_services_own_is_taken(#[case] header: &str, #[case] value: &str) {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .post("/logout")
+            .add_header("host", "localhost")
+            .add_header(header, value)
+            .await;
+
+        assert_eq!(response.status_code(), 303);
+    })
+    .await;
+}

@@ -1,5 +1,6 @@
 use axum::http::{header, HeaderName, HeaderValue};
 use loco_rs::{testing::prelude::*, TestServer};
+use rstest::rstest;
 use sea_orm::ModelTrait;
 use serde_json::json;
 use serial_test::serial;
@@ -146,19 +147,24 @@ async fn a_login_link_is_used_up_by_the_person_and_not_by_a_look_at_it() {
     .await;
 }
 
+#[rstest]
+#[case("user@elsewhere.org", "No login link is sent to this address.")]
+#[case("@example.com", "Enter an email address")]
+#[case("", "Enter an email address")]
 #[tokio::test]
 #[serial]
-async fn a_login_link_is_for_known_mail_domains() {
+async fn a_login_link_is_for_addresses_of_known_mail_domains(
+    #[case] email: &str,
+    #[case] problem: &str,
+) {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .post("/magic-link")
-            .form(&json!({ "email": "user@elsewhere.org" }))
+            .form(&json!({ "email": email }))
             .await;
 
         assert_eq!(response.status_code(), 422);
-        assert!(response
-            .text()
-            .contains("No login link is sent to this address."));
+        assert!(response.text().contains(problem));
     })
     .await;
 }

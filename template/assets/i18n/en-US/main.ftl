@@ -2,7 +2,7 @@
 language = English
 
 # Around every page
-skip = To the content
+skip = Skip to content
 navigation = Main
 languages = Languages
 error-in-title = Error
@@ -29,30 +29,30 @@ error-magic-link = No login link is sent to this address. Log in with your passw
 # Registration
 register = Register
 register-title = Create an account
-have-account = You have an account? Log in.
+have-account = Already have an account? Log in.
 
 # Login
 log-in = Log in
 log-out = Log out
-no-account = You have no account? Register.
+no-account = No account yet? Register.
 done-verified = Your email address is verified.
 done-password = Your new password is set. Log in with it.
 
 # Login link
 magic-link-title = Log in without a password
 magic-link-text = We send you a link that logs you in once, within 5 minutes.
-magic-link-confirm-text = The link in our mail is valid.
+magic-link-confirm-text = The link in our email is valid.
 send-link = Send the link
 
 # Mail on its way
-check-title = Check your mail
-check-text = If the address is the right one, a mail is on its way. Follow the link in it.
-check-nothing = No mail after a few minutes? Look among the junk. If you registered with this address before, log in, or set a new password.
+check-title = Check your email
+check-text = If the address is correct, an email is on its way. Follow the link in it.
+check-nothing = No email after a few minutes? Check your spam folder. If you registered with this address before, log in, or set a new password.
 
 # Verification
 verify = Verify
 verify-title = Verify your email address
-verify-text = The link in our mail is valid. One click is left.
+verify-text = The link in our email is valid. One more click, and your address is verified.
 
 # New password
 forgot-title = Forgot your password?
@@ -68,13 +68,14 @@ void-again = Get another one
 # Account
 account = Your account
 is-verified = Your email address is verified.
-is-not-verified = Your email address is not verified yet. Follow the link in our mail.
-send-again = Send the mail again
+is-not-verified = Your email address is not verified yet. Follow the link in our email.
+send-again = Send the email again
 
 # Errors
 not-found-title = Page not found
 not-found-text = There is nothing at this address.
 error-title = That did not work
+timeout-text = This took too long. Try again later.
 refused-text = The service did not accept this request (error { $status }).
 error-text = The service could not answer (error { $status }). Try again later.
-to-home = To the home page
+to-home = Go to the home page
