@@ -6,6 +6,9 @@ use async_trait::async_trait;
 use axum::Router;
 use loco_rs::{
     app::{AppContext, Hooks, Initializer},
+{%- unless starter == "lightweight" %}
+    auth::jwt::JWT,
+{%- endunless %}
     bgworker::{BackgroundWorker, Queue},
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
@@ -22,11 +25,15 @@ use loco_rs::{
 {%- endunless %}
     environment::Environment,
     task::Tasks,
+{%- if starter == "lightweight" %}
     Result,
 };
-{%- unless starter == "lightweight" %}
+{%- else %}
+    Error, Result,
+};
 use migration::Migrator;
-{%- endunless %}
+use serde_json::Map;
+{%- endif %}
 
 {% if starter == "lightweight" -%}
 use crate::{controllers, memory, shutdown, tasks, workers::downloader::DownloadWorker};
@@ -69,6 +76,17 @@ impl Hooks for App {
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
         shutdown::serve::<Self>(app, ctx, params).await
     }
+{%- unless starter == "lightweight" %}
+
+    async fn before_run(ctx: &AppContext) -> Result<()> {
+        // A secret that is not Base64 would otherwise be found by the first login.
+        let jwt = ctx.config.get_jwt_config()?;
+        JWT::new(&jwt.secret)
+            .generate_token(jwt.expiration, String::new(), Map::new())
+            .map_err(|err| Error::Message(format!("auth.jwt.secret in config/*.yaml: {err}")))?;
+        Ok(())
+    }
+{%- endunless %}
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
 {%- if starter == "saas-server" %}
@@ -135,6 +153,9 @@ impl Hooks for App {
     }
 
     fn register_tasks(tasks: &mut Tasks) {
+{%- if queue_kind != "" %}
+        tasks.register(tasks::jobs_tidy::JobsTidy);
+{%- endif %}
         tasks.register(tasks::memory::Memory);
 {%- unless starter == "lightweight" %}
         tasks.register(tasks::user_clear_tokens::UserClearTokens);

@@ -183,7 +183,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.press("Send the mail");
     browser.see("Check your mail");
     browser.open(&running.url(&mailbox.link(&host)));
-    browser.see("Welcome back.");
+    browser.see("One more click, and you are logged in.");
     browser.photograph("client-magic-link");
     browser.press("Log in");
     browser.see("Ada Lovelace");

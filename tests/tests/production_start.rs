@@ -33,9 +33,10 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         ("QUEUE_URL", "sqlite://queue.sqlite?mode=rwc"),
         ("JWT_SECRET", "b25seS9mb3IvdGVzdHM="),
         ("MAILER_HOST", "localhost"),
-        ("MAILER_USER", "user"),
-        ("MAILER_PASSWORD", "password"),
-        ("MAILER_FROM", "Svc <svc@example.com>"),
+        // Each would be something else in YAML.
+        ("MAILER_USER", "'user"),
+        ("MAILER_PASSWORD", "12345678"),
+        ("MAILER_FROM", "\"O'Brien\" <svc@example.com>"),
     ]
     .into();
 
@@ -59,6 +60,18 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
             "{message}"
         );
     }
+
+    let output = Command::new(&binary)
+        .args(["start", "--no-banner"])
+        .current_dir(service.root())
+        .envs(&env)
+        .env("LOCO_ENV", "production")
+        .env("JWT_SECRET", "not-base64")
+        .output()
+        .expect("it runs");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(message.contains("auth.jwt.secret"), "{message}");
 
     let mut variables: Vec<(&str, &str)> = env.into_iter().collect();
     variables.extend([

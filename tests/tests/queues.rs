@@ -399,7 +399,7 @@ fn a_job_in_sqlite_survives_its_worker() {
 }
 
 #[test]
-fn the_metrics_count_the_jobs_that_wait_run_and_are_done() {
+fn the_metrics_count_the_jobs_until_they_are_tidied_away() {
     let (_directory, url) = sqlite();
     let mut site = Site::start("sqlite", "QUEUE_URL", &url);
     site.mails.hold();
@@ -414,6 +414,10 @@ fn the_metrics_count_the_jobs_that_wait_run_and_are_done() {
     while site.jobs() != [0, 0, 1] {
         assert!(started.elapsed() < SOON, "{:?}", site.jobs());
     }
+
+    site.run(&["task", "jobs:tidy"]);
+
+    assert_eq!(site.jobs(), [0, 0, 0]);
 }
 
 #[test]

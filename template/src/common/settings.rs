@@ -3,7 +3,8 @@ use std::num::NonZeroUsize;
 use loco_rs::{config::Config, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// `settings` in `config/*.yaml`: what is the service's own, and not Loco's.
+/// `settings` in `config/*.yaml`: what is the service's own, and not Loco's. Groups that have no
+/// field here are for others to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Settings {
@@ -19,7 +20,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When one of them is unknown or malformed.
+    /// When one of these groups is malformed, or has a field that it does not know.
     pub fn read(config: &Config) -> Result<Self> {
         config
             .settings()

@@ -7,7 +7,7 @@ use loco_rs::{config::Config, prelude::*};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-/// A token that can be guessed is none.
+/// Characters of the shortest token that is taken: shorter ones can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
 /// `settings.memory` of `config/*.yaml`.

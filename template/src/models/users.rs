@@ -74,6 +74,8 @@ impl ActiveModelBehavior for ActiveModel {
         if insert {
             self.pid = Set(Uuid::new_v4());
             self.api_key = Set(format!("lo-{}", Uuid::new_v4()));
+        } else if self.updated_at.is_unchanged() {
+            self.updated_at = Set(Local::now().into());
         }
         Ok(self)
     }
@@ -206,7 +208,7 @@ impl Model {
     }
 
     /// Clears the reset tokens and magic links that expired a day ago or earlier, and says how many.
-    /// The day makes sure that none is cleared which is still valid in another time zone's clock.
+    /// The day covers the offsets of all time zones: SQLite compares times as text.
     ///
     /// # Errors
     ///

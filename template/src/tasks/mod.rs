@@ -1,3 +1,6 @@
+{% if queue_kind != "" -%}
+pub mod jobs_tidy;
+{% endif -%}
 {% unless starter == "lightweight" -%}
 pub mod user_clear_tokens;
 pub mod user_create;

@@ -31,7 +31,7 @@ impl Task for UserCreate {
             user.name, user.email, user.pid
         );
 
-        // A job in the background would end with this process.
+        // Sent before this process ends, wherever other mails are sent.
         let mut ctx = ctx.clone();
         ctx.config.workers.mode = WorkerMode::ForegroundBlocking;
         if let Err(err) = AuthMailer::send_verification(&ctx, user).await {

@@ -274,7 +274,7 @@ fn decay_times_change_while_the_service_runs() {
 
 #[test]
 #[serial]
-fn one_purge_at_a_time_and_the_service_goes_on() {
+fn a_hundred_purges_at_once_do_not_stop_the_service() {
     let service = Service::start(&[]);
 
     let statuses = Mutex::new(Vec::new());

@@ -147,22 +147,20 @@ async fn the_time_does_not_tell_whether_an_address_is_known() {
         password: "wrong".to_string(),
     };
 
-    let (known, unknown) = (login("user1@example.com"), login("nobody@example.com"));
-    let for_known = time_of(Model::find_by_login(&db, &known)).await;
-    let for_unknown = time_of(Model::find_by_login(&db, &unknown)).await;
-    // Without a hash it takes a small part of that.
-    assert!(
-        for_unknown > for_known / 4,
-        "{for_known:?}, {for_unknown:?}"
-    );
+    // The shortest of several, as other work of the machine only makes one longer.
+    let known = login("user1@example.com");
+    let mut hashing = std::time::Duration::MAX;
+    for _ in 0..3 {
+        hashing = hashing.min(time_of(Model::find_by_login(&db, &known)).await);
+    }
 
-    let (new, taken) = (
-        registration("new@example.com"),
-        registration("user1@example.com"),
-    );
-    let for_new = time_of(Model::create_with_password(&db, &new)).await;
-    let for_taken = time_of(Model::create_with_password(&db, &taken)).await;
-    assert!(for_taken > for_new / 4, "{for_new:?}, {for_taken:?}");
+    // Without a hash they would take a small part of that.
+    let unknown = login("nobody@example.com");
+    let login = time_of(Model::find_by_login(&db, &unknown)).await;
+    assert!(login > hashing / 4, "{login:?}, {hashing:?}");
+    let taken = registration("user1@example.com");
+    let registration = time_of(Model::create_with_password(&db, &taken)).await;
+    assert!(registration > hashing / 4, "{registration:?}, {hashing:?}");
 }
 
 #[tokio::test]
@@ -180,6 +178,22 @@ async fn users_are_found_by_their_keys() {
         EntityNotFound,
     )
     ");
+}
+
+#[tokio::test]
+#[serial]
+async fn a_change_has_its_time() {
+    let db = seeded().await;
+    let user = user(&db).await;
+    let before = user.updated_at;
+
+    let changed = user
+        .into_active_model()
+        .set_forgot_password_sent(&db)
+        .await
+        .expect("a token is stored");
+
+    assert!(changed.updated_at > before, "{}", changed.updated_at);
 }
 
 #[tokio::test]

@@ -1,3 +1,6 @@
+{% if queue_kind != "" -%}
+mod jobs_tidy;
+{% endif -%}
 mod memory;
 mod schedule;
 {%- unless starter == "lightweight" %}

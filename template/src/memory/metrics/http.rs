@@ -23,8 +23,7 @@ pub fn describe() {
 
 struct Counter {
     in_flight: Gauge,
-    /// The templates of the routes, such as `/posts/{id}`: the paths that clients think of have no
-    /// end.
+    /// The templates of the routes, such as `/posts/{id}`: clients can invent any number of paths.
     templates: matchit::Router<SharedString>,
 }
 
@@ -77,7 +76,7 @@ async fn count_one(
     Ok(response)
 }
 
-/// Those that clients think of have no end either.
+/// Clients can invent any number of methods, too.
 const fn name_of(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
