@@ -16,8 +16,8 @@ fn pairs(answers: &Answers) -> BTreeSet<Pair<'_>> {
 }
 
 /// A few services in which every pair of answers is. Of the profiles only `lean`, `jemalloc` and
-/// `system`: the others differ from `jemalloc` in a line of options, and `smoke` builds and starts
-/// them all.
+/// `system`: the others differ from `jemalloc` in a line of options, and `profiles` builds and
+/// starts them all.
 fn covering(services: &[Answers]) -> Vec<&Answers> {
     let mut missing: BTreeSet<Pair<'_>> = services.iter().flat_map(pairs).collect();
     let mut chosen = Vec::new();
