@@ -124,6 +124,19 @@ fn a_custom_profile_stops_on_a_typing_error() {
 }
 
 #[test]
+fn heap_profiles_can_be_written_to_a_folder() {
+    let service = Answers::new("svc")
+        .with("memory_profile", "custom")
+        .with("malloc_conf", "prof_prefix:/tmp/heap")
+        .with("heap_profiling", "true")
+        .render()
+        .expect("the answers render");
+
+    let config = service.read(".cargo/config.toml");
+    assert!(config.contains("prof_prefix:/tmp/heap"), "{config}");
+}
+
+#[test]
 fn names_that_cannot_be_built_are_refused_with_a_reason() {
     for (name, part) in [
         ("async", "keyword"),
@@ -134,6 +147,7 @@ fn names_that_cannot_be_built_are_refused_with_a_reason() {
         ("tokio", "crate"),
         ("test", "crate"),
         ("migration", "crate"),
+        ("users", "module"),
         ("café", "character"),
         ("日本", "ASCII letter"),
     ] {
@@ -180,6 +194,39 @@ fn every_crate_that_a_service_names_is_taken() {
             assert!(taken.contains(&name), "{name} is not among TAKEN");
         }
     }
+}
+
+/// `use users::models::users;` names a module where it means the crate.
+#[test]
+fn every_module_that_a_service_imports_by_name_is_taken() {
+    let taken = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
+        .expect("the hook");
+    let mut imported = 0;
+    for starter in ["rest-api", "saas-server", "saas-client", "lightweight"] {
+        let service = Answers::new("svc")
+            .with("starter", starter)
+            .render()
+            .expect("the answers render");
+        for file in service.files() {
+            if file.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = service.read(&file);
+            for import in text.split("use svc::").skip(1) {
+                let (import, _) = import.split_once(';').expect("its end");
+                for path in import.split([',', '{', '}']) {
+                    let name = path.rsplit("::").next().unwrap_or_default().trim();
+                    // A module: all but the path to what follows in braces, and `self`.
+                    if name.starts_with(|first: char| first.is_lowercase()) && name != "self" {
+                        let name = format!("\"{name}\"");
+                        assert!(taken.contains(&name), "{name} is not among TAKEN");
+                        imported += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(imported > 0, "no module is imported");
 }
 
 #[test]

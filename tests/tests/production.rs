@@ -784,5 +784,7 @@ fn files_of_production_are_left_to_the_workspace_that_a_service_becomes_part_of(
         assert!(!service.has(file), "{file}");
     }
     let agents = service.read("AGENTS.md");
-    assert!(!agents.contains("compose.yaml"), "{agents}");
+    for file in ["compose.yaml", ".github"] {
+        assert!(!agents.contains(file), "{agents}");
+    }
 }

@@ -74,6 +74,26 @@ fn a_lightweight_service_is_not_asked_for_a_database() {
 }
 
 #[test]
+fn a_service_with_pages_is_asked_for_its_assets() {
+    let service = answer(&[
+        ("Project Name", "my-service\r"),
+        ("What kind of service?", &format!("{DOWN}{ENTER}")),
+        ("Which database?", ENTER),
+        ("Where do background jobs run?", ENTER),
+        (
+            "Build the assets into the binary?",
+            &format!("{DOWN}{ENTER}"),
+        ),
+        ("Which memory profile?", ENTER),
+        ("Prometheus metrics", ENTER),
+        ("Heap profiles", ENTER),
+    ]);
+
+    assert!(service.has("assets/views"));
+    assert!(service.read("Cargo.toml").contains("embedded_assets"));
+}
+
+#[test]
 fn custom_asks_for_the_options() {
     let service = answer(&[
         ("Project Name", "my-service\r"),

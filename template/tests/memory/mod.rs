@@ -105,11 +105,15 @@ fn profile() -> impl Iterator<Item = (&'static str, &'static str)> {
 // allocations reach it directly, as they must elsewhere.
 #[test]
 fn rust_allocates_from_jemalloc() {
-    let main = include_str!("../../src/bin/main.rs");
+    let mut lines = include_str!("../../src/bin/main.rs").lines();
 
     assert!(
-        main.contains("\n#[global_allocator]\nstatic ALLOCATOR: Jemalloc = Jemalloc;\n"),
+        lines.any(|line| line == "#[global_allocator]"),
         "src/bin/main.rs has no #[global_allocator]"
+    );
+    assert_eq!(
+        lines.next(),
+        Some("static ALLOCATOR: Jemalloc = Jemalloc;")
     );
 }
 {%- endif %}
