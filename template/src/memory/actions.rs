@@ -168,25 +168,25 @@ mod tests {
     #[tokio::test]
     async fn a_second_call_is_refused_until_the_first_is_done() {
         let turn = Turn::default();
-        let (begin, begun) = oneshot::channel();
-        let (end, ended) = mpsc::channel();
+        let (start, started) = oneshot::channel();
+        let (release, released) = mpsc::channel();
         let first = tokio::spawn({
             let turn = turn.clone();
             async move {
                 turn.take(move || {
-                    begin.send(()).expect("the test waits");
-                    ended.recv().map_err(Error::wrap)
+                    start.send(()).expect("the test waits");
+                    released.recv().map_err(Error::wrap)
                 })
                 .await
             }
         });
-        begun.await.expect("the first is under way");
+        started.await.expect("the first is under way");
 
         let second = turn.take(|| Ok::<_, Error>(())).await;
 
         let refusal = second.expect_err("it is refused").into_response();
         assert_eq!(refusal.status(), StatusCode::CONFLICT);
-        end.send(()).expect("the first waits");
+        release.send(()).expect("the first waits");
         assert!(first.await.expect("no panic").is_ok());
         assert!(turn.take(|| Ok::<_, Error>(())).await.is_ok());
     }

@@ -208,7 +208,7 @@ impl Model {
     }
 
     /// Clears the reset tokens and magic links that expired a day ago or earlier, and says how many.
-    /// The day covers the offsets of all time zones: SQLite compares times as text.
+    /// The day covers the offsets of all time zones: `SQLite` compares times as text.
     ///
     /// # Errors
     ///
