@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 use url::Url;
 
-use crate::repository;
+use crate::{needs::is_there, repository};
 
 /// How long a page may take to show what is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -85,12 +85,9 @@ impl Browser {
     /// When the browser does not start, or there is none in CI (where `CI` is set).
     #[must_use]
     pub fn start() -> Option<Self> {
-        let Some(program) = chromedriver() else {
-            assert!(env::var_os("CI").is_none(), "CI has no chromedriver");
-            eprintln!("\n\nSKIPPED: there is no chromedriver\n\n");
-            return None;
-        };
-        Some(Self::start_with(&program).expect("a browser"))
+        let program = chromedriver();
+        is_there(program.is_some(), "chromedriver");
+        Some(Self::start_with(&program?).expect("a browser"))
     }
 
     fn start_with(program: &Path) -> Result<Self> {

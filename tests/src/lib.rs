@@ -4,6 +4,7 @@
 pub mod benchmark;
 mod browser;
 pub mod dockerfile;
+pub mod needs;
 pub mod options;
 pub mod profiles;
 mod rendered;

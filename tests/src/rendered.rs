@@ -109,7 +109,12 @@ impl Answers {
 /// The template without `tests/`, whose build directory cargo-generate would copy each time.
 fn template() -> &'static Path {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-    TEMPLATE.get_or_init(|| copy_template(&scratch().join(format!("{}", std::process::id()))))
+    TEMPLATE.get_or_init(|| {
+        let copy = scratch().join(format!("{}", std::process::id()));
+        // Of a process that had the same number.
+        drop(fs::remove_dir_all(&copy));
+        copy_template(&copy)
+    })
 }
 
 /// Copies what cargo-generate needs of the repository.
@@ -216,7 +221,9 @@ impl Rendered {
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", target_dir())
             // Each service stands elsewhere: nothing of it is ever compiled again.
-            .env("CARGO_INCREMENTAL", "0");
+            .env("CARGO_INCREMENTAL", "0")
+            // Quicker, and half the disk.
+            .env("CARGO_PROFILE_DEV_DEBUG", "0");
         // What cargo sets for these tests is not the service's.
         for (name, _) in std::env::vars() {
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {

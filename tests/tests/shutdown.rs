@@ -5,9 +5,10 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     sync::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        Arc,
+        Arc, OnceLock,
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -150,15 +151,17 @@ fn read_answer(stream: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-fn service() -> Rendered {
-    Answers::new("svc")
-        .with("starter", "lightweight")
-        .render()
-        .expect("the answers render")
-}
-
-fn start(service: &Rendered) -> Running {
-    let binary = service.build().expect("it builds");
+/// A new process of a service that is built once.
+fn start() -> Running {
+    static SERVICE: OnceLock<(Rendered, PathBuf)> = OnceLock::new();
+    let (service, binary) = SERVICE.get_or_init(|| {
+        let service = Answers::new("svc")
+            .with("starter", "lightweight")
+            .render()
+            .expect("the answers render");
+        let binary = service.build().expect("it builds");
+        (service, binary)
+    });
     let env = [
         ("LOCO_ENV", "production"),
         ("HOST", "http://localhost"),
@@ -166,13 +169,12 @@ fn start(service: &Rendered) -> Running {
         ("SHUTDOWN_DRAIN", "2"),
         ("SHUTDOWN_TIMEOUT", "10"),
     ];
-    service.start(&binary, &env).expect("it starts")
+    service.start(binary, &env).expect("it starts")
 }
 
 #[test]
 fn no_request_is_lost_when_the_service_is_asked_to_end_under_load() {
-    let service = service();
-    let mut running = start(&service);
+    let mut running = start();
     let load = Load::start(running.port());
     load.wait_until_busy();
     let address = SocketAddr::from(([127, 0, 0, 1], running.port()));
@@ -204,8 +206,7 @@ fn no_request_is_lost_when_the_service_is_asked_to_end_under_load() {
 
 #[test]
 fn a_client_that_sends_half_a_request_does_not_keep_the_service_from_ending() {
-    let service = service();
-    let mut running = start(&service);
+    let mut running = start();
     let mut half = connect(SocketAddr::from(([127, 0, 0, 1], running.port()))).expect("connected");
     half.write_all(b"GET /api HTTP/1.1\r\n")
         .expect("half a request");
@@ -220,8 +221,7 @@ fn a_client_that_sends_half_a_request_does_not_keep_the_service_from_ending() {
 
 #[test]
 fn the_load_notices_a_service_that_is_killed() {
-    let service = service();
-    let mut running = start(&service);
+    let mut running = start();
     let load = Load::start(running.port());
     load.wait_until_busy();
 

@@ -3,12 +3,11 @@
 
 use std::{
     fs,
-    net::TcpStream,
     time::{Duration, Instant},
 };
 
 use serde_json::{json, Value};
-use template_tests::{Answers, Rendered, Running, CLIPPY};
+use template_tests::{needs, Answers, Rendered, Running, CLIPPY};
 
 fn render(answers: &Answers) -> Rendered {
     answers.render().expect("the answers render")
@@ -108,16 +107,9 @@ fn assert_memory_is_returned(service: &mut Running) {
 
 #[test]
 fn a_rest_api_on_postgres_is_tested_and_serves_users() {
-    if TcpStream::connect("127.0.0.1:5432").is_err() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI has no PostgreSQL on 127.0.0.1:5432"
-        );
-        eprintln!("\n\nSKIPPED: there is no PostgreSQL on 127.0.0.1:5432\n\n");
+    let Some(url) = needs::postgres() else {
         return;
-    }
-    let url = std::env::var("TEST_DATABASE_URL")
-        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/test".to_string());
+    };
     let env = [("DATABASE_URL", url.as_str())];
     let service = render(
         &Answers::new("svc")
