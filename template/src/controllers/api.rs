@@ -19,6 +19,5 @@ pub fn routes() -> Routes {
         .delete(unknown);
     Routes::new()
         .add("/api", any_method.clone())
-        .add("/api/", any_method.clone())
         .add("/api/{*path}", any_method)
 }

@@ -276,29 +276,31 @@ impl ActiveModel {
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// When the token was used up meanwhile, or the database fails.
     pub async fn verified(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        let token = self.email_verification_token.take().flatten();
         self.email_verified_at = Set(Some(Local::now().into()));
         self.email_verification_token = Set(None);
-        self.update(db).await.map_err(ModelError::from)
+        use_up(users::Column::EmailVerificationToken, token, self, db).await
     }
 
     /// Sets a new password; the reset token is used up, and so is a magic link.
     ///
     /// # Errors
     ///
-    /// When the password cannot be hashed, or the database fails.
+    /// When the token was used up meanwhile, the password cannot be hashed, or the database fails.
     pub async fn reset_password(
         mut self,
         db: &DatabaseConnection,
         password: &str,
     ) -> ModelResult<Model> {
+        let token = self.reset_token.take().flatten();
         self.password = Set(hashed(password)?);
         self.reset_token = Set(None);
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
-        self.update(db).await.map_err(ModelError::from)
+        use_up(users::Column::ResetToken, token, self, db).await
     }
 
     /// Gives the user a token that logs in once.
@@ -318,11 +320,12 @@ impl ActiveModel {
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// When it was used up meanwhile, or the database fails.
     pub async fn clear_magic_link(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        let token = self.magic_link_token.take().flatten();
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
-        self.update(db).await.map_err(ModelError::from)
+        use_up(users::Column::MagicLinkToken, token, self, db).await
     }
 }
 
@@ -356,6 +359,23 @@ where
         .one(db)
         .await?
         .ok_or(ModelError::EntityNotFound)
+}
+
+/// Saves the user if the token is still there: of two requests with the same token, one finds it
+/// used up.
+async fn use_up(
+    column: users::Column,
+    token: Option<String>,
+    user: ActiveModel,
+    db: &DatabaseConnection,
+) -> ModelResult<Model> {
+    let is_there = token.map_or_else(|| column.is_null(), |token| column.eq(token));
+    let user = user.before_save(db, false).await?;
+    let update = Entity::update(user).validate()?.filter(is_there);
+    update.exec(db).await.map_err(|err| match err {
+        DbErr::RecordNotUpdated => ModelError::EntityNotFound,
+        err => err.into(),
+    })
 }
 
 /// It takes tens of milliseconds and 19 MiB. On the runtime's own threads, as here, no more

@@ -111,9 +111,6 @@ fn rust_allocates_from_jemalloc() {
         lines.any(|line| line == "#[global_allocator]"),
         "src/bin/main.rs has no #[global_allocator]"
     );
-    assert_eq!(
-        lines.next(),
-        Some("static ALLOCATOR: Jemalloc = Jemalloc;")
-    );
+    assert_eq!(lines.next(), Some("static ALLOCATOR: Jemalloc = Jemalloc;"));
 }
 {%- endif %}

@@ -225,6 +225,36 @@ async fn a_verification_token_is_used_once() {
 
 #[tokio::test]
 #[serial]
+async fn of_two_requests_with_one_token_the_second_finds_it_used_up() {
+    let db = seeded().await;
+    let found = user(&db).await.into_active_model();
+    let found = found
+        .set_email_verification_sent(&db)
+        .await
+        .expect("a token");
+    let found = found.into_active_model();
+    let found = found.set_forgot_password_sent(&db).await.expect("a token");
+    let found = found.into_active_model();
+    let found = found.create_magic_link(&db).await.expect("a token");
+    let user = || found.clone().into_active_model();
+
+    user().verified(&db).await.expect("verified");
+    let again = user().verified(&db).await;
+    assert!(matches!(again, Err(ModelError::EntityNotFound)));
+
+    user().clear_magic_link(&db).await.expect("used up");
+    let again = user().clear_magic_link(&db).await;
+    assert!(matches!(again, Err(ModelError::EntityNotFound)));
+
+    user().reset_password(&db, "first").await.expect("set");
+    let again = user().reset_password(&db, "second").await;
+    assert!(matches!(again, Err(ModelError::EntityNotFound)));
+    let user = Model::find_by_pid(&db, PID).await.expect("the user");
+    assert!(user.verify_password("first"));
+}
+
+#[tokio::test]
+#[serial]
 async fn a_reset_token_sets_the_password_once() {
     let db = seeded().await;
 

@@ -9,7 +9,6 @@ async fn an_unknown_api_route_is_an_error_and_not_a_page() {
     request::<App, _, _>(|request, _ctx| async move {
         for response in [
             request.get("/api").await,
-            request.get("/api/").await,
             request.get("/api/unknown").await,
             request.post("/api/auth/unknown").await,
         ] {
