@@ -311,6 +311,26 @@ fn inside_a_workspace_the_service_becomes_a_member() {
     assert!(!service.has("Cargo.lock"));
 }
 
+/// As README says: Cargo's members are written by cargo-generate, which looks one folder up.
+#[test]
+fn deep_in_a_workspace_the_service_waits_to_be_made_a_member() {
+    let workspace = tempfile::tempdir().expect("a directory");
+    let manifest = workspace.path().join("Cargo.toml");
+    let text = "[workspace]\nmembers = []\nresolver = \"2\"\n";
+    fs::write(&manifest, text).expect("a manifest");
+    let services = workspace.path().join("services");
+    fs::create_dir(&services).expect("a folder");
+
+    let root = Answers::new("svc")
+        .render_into(&services)
+        .expect("the answers render");
+
+    assert_eq!(fs::read_to_string(&manifest).expect("a manifest"), text);
+    let service = Rendered::at(root);
+    assert!(!service.read("Cargo.toml").contains("[workspace]"));
+    assert!(!service.has("Cargo.lock") && !service.has("Dockerfile"));
+}
+
 #[test]
 fn inside_a_git_repository_the_service_is_part_of_it() {
     let directory = tempfile::tempdir().expect("a directory");
