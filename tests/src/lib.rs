@@ -47,6 +47,35 @@ pub fn repository() -> PathBuf {
 /// Every set of answers that the prompts allow; `custom` has one option string for all.
 #[must_use]
 pub fn every_combination() -> Vec<Answers> {
+    every_service().iter().flat_map(with_every_memory).collect()
+}
+
+/// Sets of answers between which every file is as in any other set. What is answered about memory
+/// meets the other answers in a few files alone, and there by three of its kinds: a profile that is
+/// more than options, one that is not, and none.
+#[must_use]
+pub fn distinct_combinations() -> Vec<Answers> {
+    let services = every_service();
+    let kinds = services.iter().flat_map(|service| {
+        let [lean, other, system] = [service; 3].map(Clone::clone);
+        [
+            lean.with("memory_profile", "lean"),
+            other
+                .with("memory_profile", "balanced")
+                .with("memory_metrics", "false")
+                .with("heap_profiling", "true"),
+            system.with("memory_profile", "system"),
+        ]
+    });
+    let rest_api = Answers::new("svc").with("starter", "rest-api");
+    kinds
+        .chain(with_every_memory(&rest_api))
+        .chain(with_every_memory(&services[0]))
+        .collect()
+}
+
+/// Every set of answers but for those about memory. The first is a lightweight service.
+fn every_service() -> Vec<Answers> {
     let mut services = vec![Answers::new("svc").with("starter", "lightweight")];
     for starter in ["rest-api", "saas-server", "saas-client"] {
         let service = Answers::new("svc").with("starter", starter);
@@ -62,11 +91,16 @@ pub fn every_combination() -> Vec<Answers> {
             &["async", "blocking", "redis", "postgres", "sqlite"],
         ));
     }
+    services
+}
 
+/// The service with each set of answers about memory.
+fn with_every_memory(service: &Answers) -> Vec<Answers> {
+    let service = std::slice::from_ref(service);
     profiles::all()
         .iter()
         .flat_map(|profile| {
-            let services = each(&services, "memory_profile", &[&profile.name]);
+            let services = each(service, "memory_profile", &[&profile.name]);
             let services = match profile.name.as_str() {
                 "system" => return services,
                 "custom" => each(&services, "malloc_conf", &["dirty_decay_ms:700"]),

@@ -126,7 +126,15 @@ fn template() -> &'static Path {
 pub fn copy_template(to: &Path) -> PathBuf {
     let root = repository();
     for part in ["cargo-generate.toml", "README.md", "hooks", "template"] {
-        for entry in WalkDir::new(root.join(part)) {
+        let left_by_cargo = ["template/memory/Cargo.lock", "template/memory/target"];
+        let entries = WalkDir::new(root.join(part))
+            .into_iter()
+            .filter_entry(|entry| {
+                !left_by_cargo
+                    .iter()
+                    .any(|path| entry.path().ends_with(path))
+            });
+        for entry in entries {
             let entry = entry.expect("the template can be read");
             let path = to.join(entry.path().strip_prefix(&root).expect("below the root"));
             if entry.file_type().is_dir() {

@@ -115,12 +115,13 @@ fn a_custom_profile_stops_on_a_typing_error() {
             .read(".cargo/config.toml")
     };
 
-    assert!(conf("dirty_decay_ms:1").contains(r#"CONF = "dirty_decay_ms:1,abort_conf:true""#));
     assert!(
-        conf("abort_conf:false,tcache:false").contains(r#"CONF = "abort_conf:false,tcache:false""#)
+        conf("dirty_decay_ms:1").contains(r#"CONF = { value = "dirty_decay_ms:1,abort_conf:true""#)
     );
+    assert!(conf("abort_conf:false,tcache:false")
+        .contains(r#"CONF = { value = "abort_conf:false,tcache:false""#));
     assert!(conf("slab_sizes:128-4096:16|8192-8192:4")
-        .contains(r#"CONF = "slab_sizes:128-4096:16|8192-8192:4,abort_conf:true""#));
+        .contains(r#"CONF = { value = "slab_sizes:128-4096:16|8192-8192:4,abort_conf:true""#));
 }
 
 #[test]
@@ -177,17 +178,7 @@ fn every_crate_that_a_service_names_is_taken() {
     let service = Answers::new("svc").render().expect("no answers at all");
     let manifest: toml::Table = toml::from_str(&service.read("Cargo.toml")).expect("TOML");
 
-    let mut tables = vec![
-        manifest["dependencies"].clone(),
-        manifest["dev-dependencies"].clone(),
-    ];
-    tables.extend(
-        manifest["target"]
-            .as_table()
-            .expect("[target]")
-            .values()
-            .map(|target| target["dependencies"].clone()),
-    );
+    let tables = ["dependencies", "dev-dependencies"].map(|table| manifest[table].clone());
     for table in tables {
         for name in table.as_table().expect("dependencies").keys() {
             let name = format!("\"{}\"", name.replace('-', "_"));

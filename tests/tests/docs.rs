@@ -22,6 +22,21 @@ fn the_profile_table_is_the_one_in_the_hooks() {
 }
 
 #[test]
+fn the_crate_names_the_same_profiles() {
+    let path = repository().join("template/memory/README.md");
+    let readme = fs::read_to_string(path).expect("README.md of the memory crate");
+    for profile in profiles::all() {
+        let row = readme
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", profile.name)))
+            .unwrap_or_else(|| panic!("no row of {}", profile.name));
+        assert!(row.ends_with(&format!("| {} |", profile.meaning)), "{row}");
+        let options = profile.options.unwrap_or_default();
+        assert!(row.contains(&options), "{row}");
+    }
+}
+
+#[test]
 fn the_questions_are_those_that_are_asked() {
     let readme = readme();
     let prompts: toml::Table = toml::from_str(
@@ -32,9 +47,7 @@ fn the_questions_are_those_that_are_asked() {
         .as_table()
         .expect("conditionals")
         .values();
-    let tables = conditionals
-        .filter_map(|block| block.get("placeholders"))
-        .chain([&prompts["placeholders"]]);
+    let tables = conditionals.filter_map(|block| block.get("placeholders"));
     let mut questions = 0;
     for (name, question) in tables.flat_map(|table| table.as_table().expect("questions")) {
         let row = readme

@@ -1,3 +1,1 @@
-{% if starter == "saas-server" -%}
-pub mod view_engine;
-{%- endif %}
+

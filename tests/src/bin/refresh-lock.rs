@@ -4,37 +4,25 @@
 use std::{collections::HashSet, fs, process::Command};
 
 use anyhow::{ensure, Result};
-use template_tests::{every_combination, repository, Sources};
+use template_tests::{distinct_combinations, repository, Sources};
 
 fn main() -> Result<()> {
     // One workspace with a member for each manifest: Cargo then resolves them together.
     let workspace = tempfile::tempdir()?;
     let mut members = Vec::new();
     let mut manifests = HashSet::new();
-    let services = Sources::of_each(&every_combination());
+    let services = Sources::of_each(&distinct_combinations());
     for (index, service) in services.iter().enumerate() {
         if !manifests.insert(service.read("Cargo.toml")) {
             continue;
         }
-        let folder = workspace.path().join(index.to_string());
-        fs::create_dir(&folder)?;
-        let service = service.answers.render_into(&folder)?;
-        let manifest = fs::read_to_string(service.join("Cargo.toml"))?
-            .replace("[workspace]\n", "")
-            .replace("name = \"svc\"", &format!("name = \"svc-{index}\""))
-            .replace(
-                "migration = { path = \"migration\" }",
-                &format!("migration = {{ path = \"migration\", package = \"migration-{index}\" }}"),
-            );
+        let name = format!("svc-{index}");
+        let answers = service.answers.clone().named(&name);
+        let service = answers.render_into(workspace.path())?;
+        let manifest = fs::read_to_string(service.join("Cargo.toml"))?.replace("[workspace]\n", "");
         let (packages, _profiles) = manifest.split_once("[profile").unwrap_or((&manifest, ""));
         fs::write(service.join("Cargo.toml"), packages)?;
-        let migration = service.join("migration/Cargo.toml");
-        if migration.exists() {
-            let text = fs::read_to_string(&migration)?;
-            let name = format!("name = \"migration-{index}\"");
-            fs::write(&migration, text.replacen("name = \"migration\"", &name, 1))?;
-        }
-        members.push(format!("\"{index}/svc\""));
+        members.push(format!("\"{name}\""));
     }
     fs::write(
         workspace.path().join("Cargo.toml"),

@@ -1,0 +1,78 @@
+//! What jemalloc counts. The names are those of its manual.
+
+use loco_rs::prelude::*;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use super::Report;
+use crate::{metrics::set, profile};
+
+pub fn describe() {
+    for (name, help) in [
+        ("jemalloc_allocated_bytes", "Allocated and not freed."),
+        (
+            "jemalloc_active_bytes",
+            "Pages that hold at least one allocation.",
+        ),
+        (
+            "jemalloc_dirty_bytes",
+            "Unused pages kept for reuse until dirty_decay_ms has passed.",
+        ),
+        (
+            "jemalloc_muzzy_bytes",
+            "Unused pages that the kernel may take, until muzzy_decay_ms has passed.",
+        ),
+        (
+            "jemalloc_metadata_bytes",
+            "The allocator's own book-keeping.",
+        ),
+        (
+            "jemalloc_resident_bytes",
+            "Physical memory of the allocator: active, dirty and metadata.",
+        ),
+        ("jemalloc_mapped_bytes", "Address space of active extents."),
+        (
+            "jemalloc_retained_bytes",
+            "Address space without physical memory, kept for later.",
+        ),
+        ("jemalloc_arenas", "Arenas that there may be."),
+        ("jemalloc_background_threads", "Background threads."),
+        (
+            "jemalloc_info",
+            "Version, memory profile and options in effect at start.",
+        ),
+    ] {
+        describe_gauge!(name, help);
+    }
+    describe_counter!(
+        "jemalloc_background_thread_runs_total",
+        "Runs of background threads."
+    );
+}
+
+pub fn read() -> Result<()> {
+    let report = Report::read()?;
+    let stats = &report.stats;
+    for (name, value) in [
+        ("jemalloc_allocated_bytes", stats.allocated),
+        ("jemalloc_active_bytes", stats.active),
+        ("jemalloc_dirty_bytes", stats.dirty),
+        ("jemalloc_muzzy_bytes", stats.muzzy),
+        ("jemalloc_metadata_bytes", stats.metadata),
+        ("jemalloc_resident_bytes", stats.resident),
+        ("jemalloc_mapped_bytes", stats.mapped),
+        ("jemalloc_retained_bytes", stats.retained),
+        ("jemalloc_arenas", stats.arenas),
+        ("jemalloc_background_threads", stats.background_threads),
+    ] {
+        set(name, value);
+    }
+    counter!("jemalloc_background_thread_runs_total").absolute(stats.background_thread_runs);
+    gauge!(
+        "jemalloc_info",
+        "version" => report.release().to_string(),
+        "profile" => profile::NAME.unwrap_or_default(),
+        "options" => report.options(),
+    )
+    .set(1.0);
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! jemalloc as it runs in this process: whether its options are those that the service was built
+//! for, what it counts, and what can be done to it.
+
+mod actions;
+mod decay;
+#[cfg(feature = "idle")]
+mod idle;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+mod options;
+#[cfg(feature = "heap-profiling")]
+mod profiling;
+mod purge;
+mod stats;
+
+use std::{collections::BTreeMap, fmt, hint::black_box};
+
+use axum::Router;
+use loco_rs::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+use tikv_jemalloc_ctl::{
+    stats_print::{stats_print, Options},
+    thread,
+};
+
+use self::{options::Setting, stats::Stats};
+use crate::profile;
+
+#[cfg(feature = "idle")]
+pub use self::idle::{on_thread_park, watch};
+pub use self::{
+    actions::full_stats,
+    purge::{purge, Purged},
+};
+pub use tikv_jemallocator::Jemalloc as Allocator;
+
+/// Whether unused pages can be returned on demand.
+pub const CAN_PURGE: bool = true;
+
+/// What can be done to jemalloc, for the memory listener.
+pub fn routes() -> Router {
+    let permit = actions::Permit::default();
+    let routes = actions::routes(&permit);
+    #[cfg(feature = "heap-profiling")]
+    let routes = routes.merge(profiling::routes(&permit));
+    routes
+}
+
+/// jemalloc's version, its options and what it counts, as of one moment.
+#[derive(Debug)]
+pub struct Report {
+    version: String,
+    settings: Vec<Setting>,
+    stats: Stats,
+    serves_rust: bool,
+}
+
+/// The parts that are read of what `malloc_stats_print` writes as JSON.
+#[derive(Deserialize)]
+struct Printed {
+    jemalloc: PrintedJemalloc,
+}
+
+#[derive(Deserialize)]
+struct PrintedJemalloc {
+    version: String,
+    config: PrintedConfig,
+    opt: BTreeMap<String, Value>,
+    #[serde(flatten)]
+    figures: stats::Printed,
+}
+
+#[derive(Deserialize)]
+struct PrintedConfig {
+    malloc_conf: String,
+}
+
+impl Report {
+    /// Asks jemalloc for its options and statistics.
+    ///
+    /// # Errors
+    ///
+    /// When jemalloc's answer cannot be read.
+    pub fn read() -> Result<Self> {
+        let mut options = Options::default();
+        options.json_format = true;
+        options.skip_per_arena = true;
+        options.skip_bin_size_classes = true;
+        options.skip_large_size_classes = true;
+        options.skip_mutex_statistics = true;
+
+        let mut json = Vec::new();
+        stats_print(&mut json, options)?;
+        let Printed { jemalloc } = serde_json::from_slice(&json)?;
+
+        let profile: Vec<_> = profile::options().collect();
+        Ok(Self {
+            settings: options::settings(&profile, &jemalloc.config.malloc_conf, &jemalloc.opt),
+            stats: Stats::from(&jemalloc.figures),
+            version: jemalloc.version,
+            serves_rust: serves_rust()?,
+        })
+    }
+
+    /// What of the profile is not in effect and why, a sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = profile::problems();
+        if !self.serves_rust {
+            problems.push(
+                "Rust allocates elsewhere than in jemalloc: #[global_allocator] is missing in \
+                 src/bin/main.rs"
+                    .to_string(),
+            );
+        }
+        problems.extend(self.settings.iter().filter_map(Setting::problem));
+        let is_asked_for = self
+            .settings
+            .iter()
+            .any(Setting::asks_for_background_thread);
+        if is_asked_for && self.stats.background_threads == 0 {
+            problems.push(
+                "background_thread is true, and no background thread runs: unused memory stays \
+                 while the service is idle"
+                    .to_string(),
+            );
+        }
+        problems
+    }
+
+    /// Logs allocator, profile and the options in effect in one line.
+    pub fn log(&self) {
+        tracing::info!(
+            allocator = "jemalloc",
+            version = self.release(),
+            profile = profile::NAME,
+            options = self.options(),
+            overridden = self.overridden(),
+            "memory"
+        );
+    }
+
+    /// jemalloc's version: `5.3.1` of `5.3.1-0-g81034ce1…`.
+    fn release(&self) -> &str {
+        self.version
+            .split_once('-')
+            .map_or(self.version.as_str(), |(release, _)| release)
+    }
+
+    /// The options in effect as jemalloc writes them: `name:value,name:value`.
+    fn options(&self) -> String {
+        let in_effect: Vec<String> = self
+            .settings
+            .iter()
+            .filter_map(Setting::in_effect)
+            .collect();
+        in_effect.join(",")
+    }
+
+    /// The options that a source other than the profile has set, and which.
+    fn overridden(&self) -> Option<String> {
+        let overridden: Vec<String> = self
+            .settings
+            .iter()
+            .filter_map(Setting::overridden)
+            .collect();
+        (!overridden.is_empty()).then(|| overridden.join(", "))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "allocator   jemalloc {}", self.version)?;
+        writeln!(f, "profile     {}", profile::NAME.unwrap_or("none"))?;
+        writeln!(f)?;
+        writeln!(f, "{:<28}{:<16}set by", "option", "in effect")?;
+        for setting in &self.settings {
+            writeln!(f, "{setting}")?;
+        }
+        writeln!(f)?;
+        write!(f, "{}", self.stats)
+    }
+}
+
+/// Whether what Rust allocates comes from jemalloc: does jemalloc count it?
+fn serves_rust() -> Result<bool> {
+    const SIZE: usize = 1 << 20;
+    let allocated = thread::allocatedp::read().map_err(Error::msg)?;
+    let before = allocated.get();
+    drop(black_box(Vec::<u8>::with_capacity(SIZE)));
+    Ok(allocated.get() - before >= SIZE as u64)
+}

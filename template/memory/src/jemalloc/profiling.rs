@@ -1,0 +1,107 @@
+//! Heap profiles: which code holds how much of the live memory.
+//!
+//! jemalloc takes a sample for about every 512 KiB that is allocated while profiling is on, and
+//! drops it when the memory is freed. What was allocated before that is in no profile.
+
+use axum::{
+    extract::State,
+    http::{header, StatusCode},
+    routing::{get, post},
+    Json, Router,
+};
+use jemalloc_pprof::{JemallocProfCtl, PROF_CTL};
+use loco_rs::prelude::*;
+use serde::Serialize;
+
+use super::actions::Permit;
+use crate::listener::{AdminError, AdminResult};
+
+#[derive(Debug, Serialize)]
+struct Profiling {
+    active: bool,
+}
+
+pub fn routes(permit: &Permit) -> Router {
+    Router::new()
+        .route("/debug/pprof/heap", get(pprof))
+        .route("/debug/pprof/heap/flamegraph", get(flamegraph))
+        .route("/debug/pprof/heap/activate", post(activate))
+        .route("/debug/pprof/heap/deactivate", post(deactivate))
+        .with_state(permit.clone())
+}
+
+/// jemalloc's profiling, for one caller at a time. It may block.
+fn with_profiling<T>(work: impl FnOnce(&mut JemallocProfCtl) -> AdminResult<T>) -> AdminResult<T> {
+    let Some(profiling) = PROF_CTL.as_ref() else {
+        return Err(AdminError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            "jemalloc was started with prof:false: MALLOC_CONF or /etc/malloc.conf sets it",
+        ));
+    };
+    work(&mut profiling.blocking_lock())
+}
+
+/// The profile in the form that `dump` gives it.
+fn profile<E: std::fmt::Display>(
+    dump: impl FnOnce(&mut JemallocProfCtl) -> std::result::Result<Vec<u8>, E>,
+) -> AdminResult<Vec<u8>> {
+    with_profiling(|profiling| {
+        if !profiling.activated() {
+            return Err(AdminError::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Heap profiling is off: POST /debug/pprof/heap/activate, then wait until the \
+                 memory in question is allocated",
+            ));
+        }
+        let profile = dump(profiling);
+        // The debug information that gave the names takes as much memory as a small service.
+        backtrace::clear_symbol_cache();
+        profile.map_err(|err| Error::string(&format!("no heap profile: {err}")).into())
+    })
+}
+
+async fn pprof(State(permit): State<Permit>) -> AdminResult<Response> {
+    let profile = permit.take(|| profile(JemallocProfCtl::dump_pprof)).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"heap.pb.gz\"",
+        ),
+    ];
+    Ok((headers, profile).into_response())
+}
+
+async fn flamegraph(State(permit): State<Permit>) -> AdminResult<Response> {
+    let svg = permit
+        .take(|| profile(JemallocProfCtl::dump_flamegraph))
+        .await?;
+    Ok(([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response())
+}
+
+async fn activate(State(permit): State<Permit>) -> AdminResult<Json<Profiling>> {
+    switch(permit, JemallocProfCtl::activate).await
+}
+
+/// Off, what was sampled is forgotten.
+async fn deactivate(State(permit): State<Permit>) -> AdminResult<Json<Profiling>> {
+    switch(permit, JemallocProfCtl::deactivate).await
+}
+
+async fn switch<E: std::fmt::Display + 'static>(
+    permit: Permit,
+    to: fn(&mut JemallocProfCtl) -> std::result::Result<(), E>,
+) -> AdminResult<Json<Profiling>> {
+    permit
+        .take(move || {
+            with_profiling(|profiling| {
+                to(profiling).map_err(|err| Error::string(&format!("heap profiling: {err}")))?;
+                let active = profiling.activated();
+                tracing::info!(active, "heap profiling");
+                Ok(Json(Profiling { active }))
+            })
+        })
+        .await
+}

@@ -1,0 +1,122 @@
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::mebibytes;
+
+/// What jemalloc counts, in bytes where nothing else is said. Each is the `stats.*` of the same
+/// name in [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// What the service has allocated and not freed.
+    pub allocated: u64,
+    /// Pages that hold at least one allocation.
+    pub active: u64,
+    /// Unused pages that are kept for reuse, until `dirty_decay_ms` has passed.
+    pub dirty: u64,
+    /// Unused pages that the kernel may take (`MADV_FREE`), until `muzzy_decay_ms` has passed.
+    pub muzzy: u64,
+    /// jemalloc's own book-keeping.
+    pub metadata: u64,
+    /// Physical memory that jemalloc holds: active, metadata and unused dirty pages.
+    pub resident: u64,
+    /// Address space of active extents.
+    pub mapped: u64,
+    /// Address space kept for later, without physical memory behind it.
+    pub retained: u64,
+    /// How many arenas there may be.
+    pub arenas: u64,
+    /// How many background threads run.
+    pub background_threads: u64,
+    /// How often background threads have run, all together.
+    pub background_thread_runs: u64,
+}
+
+/// The figures as `malloc_stats_print` writes them.
+#[derive(Deserialize)]
+pub struct Printed {
+    arenas: PrintedArenas,
+    stats: PrintedStats,
+    #[serde(rename = "stats.arenas")]
+    stats_arenas: PrintedStatsArenas,
+}
+
+#[derive(Deserialize)]
+struct PrintedArenas {
+    narenas: u64,
+    page: u64,
+}
+
+#[derive(Deserialize)]
+struct PrintedStats {
+    allocated: u64,
+    active: u64,
+    metadata: u64,
+    resident: u64,
+    mapped: u64,
+    retained: u64,
+    background_thread: PrintedBackgroundThread,
+}
+
+#[derive(Deserialize)]
+struct PrintedBackgroundThread {
+    num_threads: u64,
+    num_runs: u64,
+}
+
+#[derive(Deserialize)]
+struct PrintedStatsArenas {
+    merged: PrintedMerged,
+}
+
+/// All arenas together, in pages.
+#[derive(Deserialize)]
+struct PrintedMerged {
+    pdirty: u64,
+    pmuzzy: u64,
+}
+
+impl From<&Printed> for Stats {
+    fn from(printed: &Printed) -> Self {
+        let Printed {
+            arenas,
+            stats,
+            stats_arenas: PrintedStatsArenas { merged },
+        } = printed;
+        Self {
+            allocated: stats.allocated,
+            active: stats.active,
+            dirty: merged.pdirty * arenas.page,
+            muzzy: merged.pmuzzy * arenas.page,
+            metadata: stats.metadata,
+            resident: stats.resident,
+            mapped: stats.mapped,
+            retained: stats.retained,
+            arenas: arenas.narenas,
+            background_threads: stats.background_thread.num_threads,
+            background_thread_runs: stats.background_thread.num_runs,
+        }
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, bytes) in [
+            ("allocated", self.allocated),
+            ("active", self.active),
+            ("dirty", self.dirty),
+            ("muzzy", self.muzzy),
+            ("metadata", self.metadata),
+            ("resident", self.resident),
+            ("mapped", self.mapped),
+            ("retained", self.retained),
+        ] {
+            writeln!(f, "{name:<12}{:>12}", mebibytes(bytes))?;
+        }
+        writeln!(
+            f,
+            "arenas      {:>8}\nbackground threads: {}, which have run {} times",
+            self.arenas, self.background_threads, self.background_thread_runs
+        )
+    }
+}

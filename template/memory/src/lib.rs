@@ -1,0 +1,60 @@
+//! What a Loco service does about its memory: the allocator with its profile, a bound on requests,
+//! metrics, heap profiles, and a listener for whoever is on call. `docs/memory.md` of the service is
+//! the operator's view of it.
+//!
+//! An application takes part by these lines:
+//!
+//! | file | line | for |
+//! |---|---|---|
+//! | `src/bin/main.rs` | `static ALLOCATOR: memory::Allocator = memory::Allocator;` | the allocator |
+//! | `src/bin/main.rs` | `memory::block_on(cli::main::<App, Migrator>())` | the runtime |
+//! | `src/app.rs`, `initializers` | `Box::new(memory::MemoryInitializer)` | the start and `cargo loco doctor` |
+//! | `src/app.rs`, `middlewares` | `memory::middlewares::<Self>(ctx)` | the bound on requests |
+//! | `src/app.rs`, `register_tasks` | `tasks.register(memory::MemoryTask);` | `cargo loco task memory` |
+//! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | the way it serves and ends |
+//!
+//! The features of this crate say what is built in, `[env]` in `.cargo/config.toml` the profile, and
+//! [`Settings`] what is done at run time. A change that is half done is named by `cargo loco doctor`,
+//! `cargo loco task memory`, and in the log at start.
+
+mod cgroup;
+mod guard;
+mod initializer;
+mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod process;
+mod profile;
+mod request_limit;
+mod runtime;
+mod serve;
+pub mod settings;
+mod task;
+#[cfg(test)]
+mod tests;
+mod wiring;
+
+// The one place that asks whether there is jemalloc: both modules have the same items.
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[path = "jemalloc/mod.rs"]
+mod allocator;
+#[cfg(not(all(feature = "jemalloc", not(target_env = "msvc"))))]
+#[path = "system.rs"]
+mod allocator;
+
+pub use allocator::{Allocator, Report};
+pub use initializer::MemoryInitializer;
+pub use process::Process;
+pub use request_limit::{middlewares, RequestLimit};
+pub use runtime::block_on;
+pub use serve::{serve, serve_until};
+pub use settings::Settings;
+pub use task::MemoryTask;
+// So that an application's `serve` and `middlewares` need no imports of their own.
+pub use loco_rs::{boot::ServeParams, controller::middleware::MiddlewareLayer};
+
+/// Bytes as a person reads them: mebibytes with one decimal.
+#[allow(clippy::cast_precision_loss)] // a decimal is plenty
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}

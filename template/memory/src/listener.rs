@@ -1,0 +1,136 @@
+//! The memory listener: for whoever is on call, apart from the public routes, on an address of its
+//! own. `docs/memory.md` lists what it serves. Errors have the form of Loco's.
+
+use std::{future::IntoFuture, sync::Arc};
+
+use axum::{
+    extract::{DefaultBodyLimit, Request, State},
+    http::{header, HeaderValue, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+    Json,
+};
+use loco_rs::{controller::ErrorDetail, prelude::*};
+use tokio::{net::TcpListener, task::spawn_blocking};
+
+use crate::{allocator, settings::Memory, task};
+
+/// No request has more to say.
+const LARGEST_BODY: usize = 1024;
+
+pub type AdminResult<T> = std::result::Result<T, AdminError>;
+
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub struct AdminError {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+}
+
+impl AdminError {
+    pub fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            status,
+            error,
+            description: description.into(),
+        }
+    }
+}
+
+impl From<Error> for AdminError {
+    /// The log has the reason, the answer has none.
+    fn from(err: Error) -> Self {
+        tracing::error!(%err, "memory listener");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_server_error",
+            "Internal Server Error",
+        )
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let detail = ErrorDetail::new(self.error, self.description);
+        (self.status, Json(detail)).into_response()
+    }
+}
+
+/// Binds the listener and serves beside the application, where the settings ask for it. An address
+/// that cannot be had is a warning: the service works without the listener.
+///
+/// # Errors
+///
+/// When metrics cannot be collected.
+pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
+    let Some(address) = settings.address() else {
+        return Ok(());
+    };
+    let routes = allocator::routes();
+    #[cfg(feature = "metrics")]
+    let routes = routes.merge(crate::metrics::routes(settings, ctx)?);
+    #[cfg(not(feature = "metrics"))]
+    let _ = ctx;
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(err) => {
+            tracing::warn!(
+                %err,
+                "no memory listener: {address} cannot be bound; settings.memory.bind names it"
+            );
+            return Ok(());
+        }
+    };
+    tracing::info!(address = %listener.local_addr()?, "memory listener");
+
+    let service = routes
+        .route("/memory", get(report))
+        .fallback(|| async {
+            AdminError::new(StatusCode::NOT_FOUND, "not_found", "Resource was not found")
+        })
+        .method_not_allowed_fallback(|| async {
+            AdminError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "The header Allow names the methods of this path",
+            )
+        })
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(settings.clone()),
+            authorize,
+        ));
+    tokio::spawn(axum::serve(listener, service).into_future());
+    Ok(())
+}
+
+/// Passes on what has the token and is not too large.
+async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: Next) -> Response {
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    if !settings.authorizes(authorization.map(HeaderValue::as_bytes)) {
+        let error = AdminError::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "You do not have permission to access this resource",
+        );
+        return ([(header::WWW_AUTHENTICATE, "Bearer")], error).into_response();
+    }
+
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: usize| length > LARGEST_BODY) {
+        return AdminError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("A body has at most {LARGEST_BODY} bytes"),
+        )
+        .into_response();
+    }
+    next.run(request).await
+}
+
+async fn report() -> AdminResult<String> {
+    Ok(spawn_blocking(task::report).await.map_err(Error::msg)??)
+}

@@ -1,0 +1,130 @@
+//! Metrics in Prometheus' text format. What the allocator, the process and the system count is read
+//! when somebody asks for it; only requests are counted as they come.
+
+mod cgroup;
+#[cfg(feature = "with-db")]
+mod database;
+pub mod http;
+#[cfg(feature = "with-db")]
+mod jobs;
+mod process;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{http::header, Router};
+use loco_rs::prelude::*;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::{
+    sync::Mutex,
+    task::spawn_blocking,
+    time::{interval, MissedTickBehavior},
+};
+
+use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
+
+/// How often the samples of histograms are put into their buckets, whether anybody asks or not: they
+/// would pile up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+struct Metrics {
+    #[cfg(feature = "with-db")]
+    ctx: AppContext,
+    #[cfg(feature = "with-db")]
+    jobs: jobs::Jobs,
+    cgroup: Option<Cgroup>,
+    recorder: &'static PrometheusHandle,
+    /// One at a time: reading takes locks of the allocator and of the process's memory.
+    permit: Mutex<()>,
+}
+
+/// Starts to count, and gives the route that tells.
+///
+/// # Errors
+///
+/// When something else of the process collects metrics already.
+#[cfg_attr(not(feature = "with-db"), allow(unused_variables))]
+pub fn routes(settings: &Memory, ctx: &AppContext) -> Result<Router> {
+    let metrics = Metrics {
+        #[cfg(feature = "with-db")]
+        ctx: ctx.clone(),
+        #[cfg(feature = "with-db")]
+        jobs: jobs::Jobs::default(),
+        cgroup: Cgroup::find(settings.cgroup.as_deref()),
+        recorder: recorder()?,
+        permit: Mutex::default(),
+    };
+    Ok(Router::new()
+        .route("/metrics", get(render))
+        .with_state(Arc::new(metrics)))
+}
+
+/// The process's only recorder: the macros of the crate `metrics` write to it from anywhere.
+fn recorder() -> Result<&'static PrometheusHandle> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(recorder) = RECORDER.get() {
+        return Ok(recorder);
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Full(http::DURATION.to_string()),
+            &http::DURATION_BUCKETS,
+        )
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(Error::msg)?;
+    allocator::metrics::describe();
+    cgroup::describe();
+    #[cfg(feature = "with-db")]
+    database::describe();
+    http::describe();
+    #[cfg(feature = "with-db")]
+    jobs::describe();
+    process::describe();
+
+    let upkeep = recorder.clone();
+    tokio::spawn(async move {
+        let mut tick = interval(UPKEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(RECORDER.get_or_init(|| recorder))
+}
+
+async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
+    let _permit = metrics.permit.lock().await;
+    #[cfg(feature = "with-db")]
+    {
+        database::read(&metrics.ctx.db);
+        metrics.jobs.read(&metrics.ctx.config).await;
+    }
+    let of_the_system = Arc::clone(&metrics);
+    spawn_blocking(move || {
+        warn_without("allocator", allocator::metrics::read());
+        warn_without("process", process::read());
+        if let Some(cgroup) = &of_the_system.cgroup {
+            warn_without("cgroup", cgroup::read(cgroup));
+        }
+    })
+    .await
+    .map_err(Error::msg)?;
+    let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
+    Ok(([content_type], metrics.recorder.render()).into_response())
+}
+
+/// Where one of the sources fails, its figures stay as they were, and the others are told.
+fn warn_without(source: &str, read: Result<()>) {
+    if let Err(err) = read {
+        tracing::warn!(%err, source, "metrics cannot be read");
+    }
+}
+
+/// A gauge takes a float, which is exact up to 8 PiB.
+#[allow(clippy::cast_precision_loss)]
+pub fn set(gauge: &'static str, value: u64) {
+    metrics::gauge!(gauge).set(value as f64);
+}

@@ -1,0 +1,31 @@
+//! The process, under the names that Prometheus has for it.
+
+use loco_rs::prelude::*;
+use metrics::describe_gauge;
+use metrics_process::Collector;
+
+use super::set;
+use crate::Process;
+
+const RSS: &str = "process_resident_memory_bytes";
+const LAZY_FREE: &str = "process_lazyfree_memory_bytes";
+
+pub fn describe() {
+    Collector::default().describe();
+    describe_gauge!(
+        LAZY_FREE,
+        "The part of the resident memory that the kernel takes as soon as it needs it."
+    );
+}
+
+pub fn read() -> Result<()> {
+    Collector::default().collect();
+    // The collector's figure is the kernel's quick one, which may be off by some pages for each CPU.
+    // This one belongs to that of LazyFree.
+    let process = Process::read()?;
+    set(RSS, process.rss);
+    if let Some(lazy_free) = process.lazy_free {
+        set(LAZY_FREE, lazy_free);
+    }
+    Ok(())
+}

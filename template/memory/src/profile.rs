@@ -1,0 +1,127 @@
+//! The memory profile that the service was built for: `[env]` in `.cargo/config.toml`.
+//!
+//! Cargo reads that file from the directory in which it is called and from those above it. Built
+//! from elsewhere, the profile would be lost without a word: so the build stops there.
+
+/// The profile's name.
+pub const NAME: Option<&str> = option_env!("MEMORY_PROFILE");
+/// jemalloc's options, `name:value` separated by commas.
+pub const OPTIONS: Option<&str> = option_env!("JEMALLOC_SYS_WITH_MALLOC_CONF");
+/// Another jemalloc, linked in place of the one that is built with these options.
+pub const OVERRIDE: Option<&str> = option_env!("JEMALLOC_OVERRIDE");
+
+const HEAP_PROFILING: &str = "prof:true,prof_active:false,lg_prof_sample:19";
+
+/// Stops the build of a service that would run without its profile.
+pub const fn assert_built_in() {
+    if !cfg!(feature = "jemalloc") || cfg!(target_env = "msvc") {
+        return;
+    }
+    assert!(
+        NAME.is_some(),
+        "the memory profile is missing (MEMORY_PROFILE): build in the service's own directory, or \
+         copy [env] from its .cargo/config.toml to the .cargo/config.toml of the directory where \
+         you call cargo"
+    );
+    let Some(options) = OPTIONS else {
+        panic!(
+            "the memory profile is missing (JEMALLOC_SYS_WITH_MALLOC_CONF): build in the service's \
+             own directory, or copy [env] from its .cargo/config.toml to the .cargo/config.toml of \
+             the directory where you call cargo"
+        )
+    };
+    assert!(
+        cfg!(feature = "heap-profiling") || !switches_profiling_on(options.as_bytes()),
+        "the memory profile has prof:true (JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml), \
+         which this jemalloc refuses: add \"heap-profiling\" to the features of `memory` in \
+         Cargo.toml, or remove the options of heap profiling"
+    );
+}
+
+/// Whether `prof:true` is one of the options.
+const fn switches_profiling_on(options: &[u8]) -> bool {
+    let wanted = b"prof:true";
+    let mut start = 0;
+    while start + wanted.len() <= options.len() {
+        let mut length = 0;
+        while length < wanted.len() && options[start + length] == wanted[length] {
+            length += 1;
+        }
+        if length == wanted.len() && (start == 0 || options[start - 1] == b',') {
+            return true;
+        }
+        start += 1;
+    }
+    false
+}
+
+/// The options that are to be in effect: `name` and `value`.
+///
+/// On macOS and musl jemalloc's background thread does not start
+/// ([tikv/jemallocator 179](https://github.com/tikv/jemallocator/issues/179)): there the profile goes
+/// without it.
+pub fn options() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OPTIONS
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|pair| pair.split_once(':'))
+        .filter(|(name, _)| {
+            *name != "background_thread" || !cfg!(any(target_os = "macos", target_env = "musl"))
+        })
+}
+
+/// What is built in without what it needs, a sentence with the line to add for each.
+pub fn problems() -> Vec<String> {
+    let mut problems = Vec::new();
+    if let (Some(name), false) = (NAME, cfg!(feature = "jemalloc")) {
+        problems.push(format!(
+            "the profile {name} in .cargo/config.toml needs jemalloc: add \"jemalloc\" to the \
+             features of `memory` in Cargo.toml, or remove [env]"
+        ));
+    }
+    if NAME == Some("lean") && !cfg!(feature = "idle") {
+        problems.push(
+            "the profile lean returns memory when the service falls idle: add \"idle\" to the \
+             features of `memory` in Cargo.toml, or give the profile another name"
+                .to_string(),
+        );
+    }
+    if let (Some(options), true) = (OPTIONS, cfg!(feature = "heap-profiling")) {
+        if !switches_profiling_on(options.as_bytes()) {
+            problems.push(format!(
+                "heap profiling is built in, and the profile does not switch it on: add \
+                 {HEAP_PROFILING} to JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml, or remove \
+                 \"heap-profiling\" from the features of `memory` in Cargo.toml"
+            ));
+        }
+    }
+    if let Some(library) = OVERRIDE.filter(|_| cfg!(feature = "jemalloc")) {
+        problems.push(format!(
+            "JEMALLOC_OVERRIDE was set when the service was built: {library} is linked in place of \
+             the jemalloc that has the profile built in"
+        ));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_option_prof_switches_profiling_on() {
+        assert!(switches_profiling_on(b"prof:true"));
+        assert!(switches_profiling_on(
+            b"tcache:false,prof:true,abort_conf:true"
+        ));
+        for others in [
+            "",
+            "prof:false",
+            "prof:tru",
+            "xprof:true",
+            "prof_active:true",
+        ] {
+            assert!(!switches_profiling_on(others.as_bytes()), "{others}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `settings` in `config/*.yaml`, as far as they are this crate's. Groups that have no field here
+//! are for others to read.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+
+use loco_rs::{config::Config, Error, Result};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+/// Characters of the shortest token that is taken: shorter ones can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+/// `settings` in `config/*.yaml`. A group or a field that is left out has its default.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    pub idle: Idle,
+    pub memory: Memory,
+    pub requests: Requests,
+    pub shutdown: Shutdown,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// When one of these groups is malformed, has a field that it does not know, or would open the
+    /// memory listener to everybody.
+    pub fn read(config: &Config) -> Result<Self> {
+        let settings: Self = config
+            .settings()
+            .map_err(|err| Error::Message(format!("settings in config/*.yaml: {err}")))?;
+        let faults = settings.memory.faults();
+        if faults.is_empty() {
+            Ok(settings)
+        } else {
+            Err(Error::Message(faults.join("\n")))
+        }
+    }
+}
+
+/// What is done when the service falls idle. It needs the feature `idle`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Idle {
+    /// Returns unused memory.
+    pub purge: bool,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self { purge: true }
+    }
+}
+
+/// The memory listener, and the guard against the OOM killer.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Where the listener is bound, `address:port`. Empty: there is none.
+    pub bind: String,
+    /// What its callers send as `Authorization: Bearer …`. Empty: whoever reaches the listener may
+    /// use it.
+    pub token: String,
+    /// From how much of the cgroup's memory limit on unused pages are returned, in per cent. 0:
+    /// never. It needs the feature `jemalloc`.
+    pub guard_percent: u8,
+    /// The directory of the cgroup's files, where it is not the process's own.
+    pub cgroup: Option<PathBuf>,
+}
+
+impl Memory {
+    /// Where the listener is bound, if there is one.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.bind.parse().ok()
+    }
+
+    /// Whether a caller who sends this value of the header `Authorization` may use the listener. How
+    /// long the answer takes tells nothing of the token but its length.
+    #[must_use]
+    pub fn authorizes(&self, authorization: Option<&[u8]>) -> bool {
+        if self.token.is_empty() {
+            return true;
+        }
+        authorization
+            .and_then(|value| value.strip_prefix(b"Bearer "))
+            .is_some_and(|token| token.ct_eq(self.token.as_bytes()).into())
+    }
+
+    /// What is wrong, a sentence each. None tells the token.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let address = self.address();
+        if address.is_none() && !self.bind.is_empty() {
+            faults.push(format!(
+                "settings.memory.bind is \"{}\", which is no address and port such as \
+                 127.0.0.1:5151",
+                self.bind
+            ));
+        }
+        if !self.token.is_empty() && self.token.len() < SHORTEST_TOKEN {
+            faults.push(format!(
+                "settings.memory.token has fewer than {SHORTEST_TOKEN} characters: make one with \
+                 `openssl rand -hex 32`"
+            ));
+        }
+        if let Some(address) = address {
+            if self.token.is_empty() && !address.ip().is_loopback() {
+                faults.push(format!(
+                    "settings.memory.bind is {address}, which other machines reach, and \
+                     settings.memory.token is empty: set a token, or bind to 127.0.0.1"
+                ));
+            }
+        }
+        if self.guard_percent > 100 {
+            faults.push(format!(
+                "settings.memory.guard_percent is {}: it goes from 0 (off) to 100",
+                self.guard_percent
+            ));
+        }
+        faults
+    }
+}
+
+/// How many requests are worked on at once, and what becomes of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requests {
+    pub enable: bool,
+    /// Requests that are worked on at once. `None`: 16 for each core that the process may use.
+    pub in_flight: Option<NonZeroUsize>,
+    /// Requests that wait for a permit at most; any more are answered with 503.
+    pub waiting: usize,
+    /// Milliseconds that a request waits at most; then it is answered with 503.
+    pub wait_ms: u64,
+    /// Routes that are not counted, as `cargo loco routes` prints them.
+    pub exempt: Vec<String>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            enable: true,
+            in_flight: None,
+            waiting: 10_000,
+            wait_ms: 10_000,
+            exempt: Vec::new(),
+        }
+    }
+}
+
+/// How a web process ends after SIGTERM, in seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long it goes on serving after the signal.
+    pub drain: u64,
+    /// How long the last requests then have to end.
+    pub timeout: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            drain: 0,
+            timeout: 20,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn memory(bind: &str, token: &str) -> Memory {
+        Memory {
+            bind: bind.to_string(),
+            token: token.to_string(),
+            ..Memory::default()
+        }
+    }
+
+    fn faults(bind: &str, token: &str) -> String {
+        memory(bind, token).faults().join("\n")
+    }
+
+    #[test]
+    fn without_an_address_there_is_no_listener() {
+        assert_eq!(memory("", "").address(), None);
+        assert_eq!(faults("", ""), "");
+    }
+
+    #[test]
+    fn other_machines_need_a_token() {
+        assert!(faults("0.0.0.0:1", "").contains("settings.memory.token is empty"));
+        assert!(faults("[::]:1", "").contains("settings.memory.token is empty"));
+        assert_eq!(faults("0.0.0.0:1", TOKEN), "");
+        assert_eq!(faults("127.0.0.1:1", ""), "");
+        assert_eq!(faults("[::1]:1", ""), "");
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_and_none_tells_the_token() {
+        let settings = Memory {
+            guard_percent: 101,
+            ..memory("5151", "secret")
+        };
+
+        let faults = settings.faults().join("\n");
+
+        for name in ["bind", "token", "guard_percent"] {
+            assert!(
+                faults.contains(&format!("settings.memory.{name}")),
+                "{faults}"
+            );
+        }
+        assert!(!faults.contains("secret"), "{faults}");
+    }
+
+    #[test]
+    fn only_the_whole_token_authorizes() {
+        let settings = memory("0.0.0.0:1", TOKEN);
+
+        assert!(settings.authorizes(Some(format!("Bearer {TOKEN}").as_bytes())));
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdeX",
+            "Bearer 0123456789abcdef0",
+            "Basic 0123456789abcdef",
+            "0123456789abcdef",
+        ] {
+            assert!(!settings.authorizes(Some(wrong.as_bytes())), "{wrong}");
+        }
+        assert!(!settings.authorizes(None));
+    }
+}

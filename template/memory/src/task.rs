@@ -1,0 +1,57 @@
+use loco_rs::prelude::*;
+
+use crate::{
+    allocator::{full_stats, purge},
+    mebibytes, wiring, Process, Report,
+};
+
+/// Prints what the allocator tells of itself, and the memory of the process.
+///
+/// `purge:true` returns unused memory and says how much, `stats:true` prints all that jemalloc
+/// counts: of the task's own process, not of a service that runs beside it.
+pub struct MemoryTask;
+
+#[async_trait]
+impl Task for MemoryTask {
+    fn task(&self) -> TaskInfo {
+        TaskInfo {
+            name: "memory".to_string(),
+            detail: "Report the allocator and the memory in use".to_string(),
+        }
+    }
+
+    async fn run(&self, _ctx: &AppContext, vars: &task::Vars) -> Result<()> {
+        print!("{}", report()?);
+        let is_asked = |name: &str| vars.cli.get(name).is_some_and(|value| value == "true");
+        if is_asked("purge") {
+            let returned = purge()?
+                .returned_bytes
+                .map_or_else(|| "not known".to_string(), mebibytes);
+            println!("{:<12}{returned:>12}", "returned");
+        }
+        if is_asked("stats") {
+            println!("{}", String::from_utf8_lossy(&full_stats(false)?));
+        }
+        Ok(())
+    }
+}
+
+/// The allocator, the process, and what is not as it should be. It may block.
+///
+/// # Errors
+///
+/// When the allocator or the operating system does not give its figures.
+pub fn report() -> Result<String> {
+    let allocator = Report::read()?;
+    let mut report = vec![format!("{allocator}{}", Process::read()?)];
+    let problems = problems(&allocator).into_iter();
+    report.extend(problems.map(|problem| format!("NOT IN EFFECT: {problem}")));
+    Ok(report.join("\n") + "\n")
+}
+
+/// What of the profile is not in effect, and what of this crate is not in use.
+pub fn problems(allocator: &Report) -> Vec<String> {
+    let mut problems = allocator.problems();
+    problems.extend(wiring::problems());
+    problems
+}

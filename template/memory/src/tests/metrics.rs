@@ -1,0 +1,100 @@
+//! What Prometheus reads.
+
+use std::fs;
+
+use serde_json::json;
+use serial_test::serial;
+
+use super::{http, listener::Listener, serve::Service};
+
+/// The value of the first line that begins so.
+fn value(metrics: &str, series: &str) -> f64 {
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {series} in:\n{metrics}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn the_process_goes_by_the_names_that_prometheus_has_for_it() {
+    let listener = Listener::start("").await;
+
+    let answer = listener.get("/metrics");
+
+    assert!(answer
+        .head
+        .contains("content-type: text/plain; version=0.0.4"));
+    let metrics = answer.text();
+    assert!(value(metrics, "process_resident_memory_bytes ") > 1e6);
+    assert!(value(metrics, "process_threads ") >= 1.0);
+    #[cfg(feature = "with-db")]
+    assert!(value(metrics, "database_connections_max ") >= 1.0);
+}
+
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn the_allocators_metrics_are_jemallocs_own_figures() {
+    let listener = Listener::start("").await;
+    let answer = listener.get("/metrics");
+    let metrics = answer.text();
+    let stats = listener.get("/memory/stats?format=json").json();
+
+    // Not `resident` and `mapped`: each thread that allocates for the first time adds megabytes.
+    for name in ["allocated", "active", "metadata"] {
+        let metric = value(metrics, &format!("jemalloc_{name}_bytes "));
+        let own = stats["jemalloc"]["stats"][name].as_f64().expect("bytes");
+        // The two are read one after the other, and the answers themselves take memory.
+        assert!((metric - own).abs() < 2e6, "{name}: {metric}, {own}");
+    }
+    assert!(metrics.contains("jemalloc_info{version=\"5."), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_source_that_cannot_be_read_leaves_the_others() {
+    let folder = std::env::temp_dir().join(format!("metrics-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a directory");
+    fs::write(folder.join("memory.current"), "no number").expect("a file");
+    let cgroup = folder.display().to_string();
+    let listener = Listener::start_in("", |ctx| {
+        let settings = ctx.config.settings.as_mut().expect("settings");
+        settings["memory"]["cgroup"] = cgroup.into();
+    })
+    .await;
+
+    let answer = listener.get("/metrics");
+
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let metrics = answer.text();
+    assert!(value(metrics, "process_resident_memory_bytes ") > 1e6);
+    assert!(!metrics.contains("\ncgroup_memory_current_bytes "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn requests_are_counted_by_the_template_of_their_route() {
+    let listener = Listener::start("").await;
+    let service = Service::start(json!({})).await;
+
+    for path in ["/posts/1", "/posts/2", "/nowhere/1", "/nowhere/2"] {
+        http::ask(service.address, "GET", path, "", "");
+    }
+
+    let answer = listener.get("/metrics");
+    let metrics = answer.text();
+    let count = |series: &str| -> f64 {
+        metrics
+            .lines()
+            .filter(|line| line.starts_with(series))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    };
+    let posts =
+        r#"http_request_duration_seconds_count{method="GET",route="/posts/{id}",status="200"}"#;
+    assert!(count(posts) >= 2.0, "{metrics}");
+    assert!(count("http_request_duration_seconds_count{") >= 4.0);
+    assert!(!metrics.contains("nowhere"));
+    assert!(value(metrics, "http_requests_in_flight ") < 1.0);
+}

@@ -1,0 +1,15 @@
+//! This crate in a small Loco application.
+
+mod application;
+mod http;
+mod listener;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "heap-profiling")]
+mod profiling;
+mod report;
+mod request_limit;
+mod serve;
+
+#[global_allocator]
+static ALLOCATOR: crate::Allocator = crate::Allocator;

@@ -1,0 +1,89 @@
+//! The lines of an application that take this crate into use. Where its sources are at hand, as in
+//! development, those that are missing are named.
+
+use std::fs;
+
+/// A file, what it has if the line is there, and the line.
+struct Line {
+    file: &'static str,
+    marks: &'static [&'static str],
+    text: &'static str,
+}
+
+const LINES: [Line; 6] = [
+    Line {
+        file: "src/bin/main.rs",
+        marks: &["#[global_allocator]"],
+        text: "#[global_allocator] static ALLOCATOR: memory::Allocator = memory::Allocator;",
+    },
+    Line {
+        file: "src/bin/main.rs",
+        marks: &["memory::block_on"],
+        text: "memory::block_on(cli::main::<App, Migrator>())",
+    },
+    Line {
+        file: "src/app.rs",
+        marks: &["MemoryInitializer"],
+        text: "Box::new(memory::MemoryInitializer), in `initializers`",
+    },
+    Line {
+        file: "src/app.rs",
+        marks: &["memory::middlewares", "RequestLimit"],
+        text: "memory::middlewares::<Self>(ctx), in `middlewares`",
+    },
+    Line {
+        file: "src/app.rs",
+        marks: &["MemoryTask"],
+        text: "tasks.register(memory::MemoryTask); in `register_tasks`",
+    },
+    Line {
+        file: "src/app.rs",
+        marks: &["memory::serve", "serve::<"],
+        text: "memory::serve::<Self>(app, ctx, params).await, in `serve`",
+    },
+];
+
+/// A sentence for each line that is missing; none where there are no sources, as in production.
+pub fn problems() -> Vec<String> {
+    missing(|file| fs::read_to_string(file).ok())
+}
+
+fn missing(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    LINES
+        .iter()
+        .filter_map(|Line { file, marks, text }| {
+            let source = read(file)?;
+            let is_there = marks.iter().any(|mark| source.contains(mark));
+            (!is_there).then(|| format!("{file} lacks {text}"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_that_is_missing_is_named() {
+        let app = "Box::new(memory::MemoryInitializer) memory::middlewares::<Self>(ctx) \
+                   memory::serve::<Self>(app, ctx, params)";
+        let main = "#[global_allocator] memory::block_on(";
+        let sources = |file: &str| match file {
+            "src/app.rs" => Some(app.to_string()),
+            "src/bin/main.rs" => Some(main.to_string()),
+            _ => None,
+        };
+
+        let missing = missing(sources);
+
+        assert_eq!(
+            missing,
+            ["src/app.rs lacks tasks.register(memory::MemoryTask); in `register_tasks`"]
+        );
+    }
+
+    #[test]
+    fn without_sources_nothing_is_missing() {
+        assert!(missing(|_| None).is_empty());
+    }
+}

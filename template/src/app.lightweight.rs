@@ -1,0 +1,63 @@
+use async_trait::async_trait;
+use axum::Router;
+use loco_rs::{
+    app::{AppContext, Hooks, Initializer},
+    bgworker::{BackgroundWorker, Queue},
+    boot::{create_app, BootResult, ServeParams, StartMode},
+    config::Config,
+    controller::{middleware::MiddlewareLayer, AppRoutes},
+    environment::Environment,
+    task::Tasks,
+    Result,
+};
+
+use crate::{controllers, tasks, workers::downloader::DownloadWorker};
+
+pub struct App;
+
+#[async_trait]
+impl Hooks for App {
+    fn app_name() -> &'static str {
+        env!("CARGO_CRATE_NAME")
+    }
+
+    fn app_version() -> String {
+        let sha = option_env!("BUILD_SHA").or(option_env!("GITHUB_SHA"));
+        format!("{} ({})", env!("CARGO_PKG_VERSION"), sha.unwrap_or("dev"))
+    }
+
+    async fn boot(
+        mode: StartMode,
+        environment: &Environment,
+        config: Config,
+    ) -> Result<BootResult> {
+        create_app::<Self>(mode, environment, config).await
+    }
+
+    async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
+        memory::serve::<Self>(app, ctx, params).await
+    }
+
+    async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
+        Ok(vec![Box::new(memory::MemoryInitializer)])
+    }
+
+    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
+        memory::middlewares::<Self>(ctx)
+    }
+
+    fn routes(_ctx: &AppContext) -> AppRoutes {
+        AppRoutes::with_default_routes() // controller routes below
+            .add_route(controllers::home::routes())
+    }
+
+    async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {
+        queue.register(DownloadWorker::build(ctx)).await?;
+        Ok(())
+    }
+
+    fn register_tasks(tasks: &mut Tasks) {
+        tasks.register(tasks::MemoryTask);
+        // tasks-inject (do not remove)
+    }
+}

@@ -1,0 +1,116 @@
+use std::path::Path;
+
+use async_trait::async_trait;
+use axum::Router;
+use loco_rs::{
+    app::{AppContext, Hooks, Initializer},
+    auth::jwt::JWT,
+    bgworker::{BackgroundWorker, Queue},
+    boot::{create_app, BootResult, ServeParams, StartMode},
+    config::Config,
+    controller::{
+        middleware::{default_middleware_stack, MiddlewareLayer, MiddlewareStackExt},
+        AppRoutes,
+    },
+    db::{self, truncate_table},
+    environment::Environment,
+    task::Tasks,
+    Error, Result,
+};
+use migration::Migrator;
+use serde_json::Map;
+
+use crate::{
+    controllers::{self, middleware},
+    initializers,
+    models::users,
+    tasks,
+    workers::downloader::DownloadWorker,
+};
+
+pub struct App;
+
+#[async_trait]
+impl Hooks for App {
+    fn app_name() -> &'static str {
+        env!("CARGO_CRATE_NAME")
+    }
+
+    fn app_version() -> String {
+        let sha = option_env!("BUILD_SHA").or(option_env!("GITHUB_SHA"));
+        format!("{} ({})", env!("CARGO_PKG_VERSION"), sha.unwrap_or("dev"))
+    }
+
+    async fn boot(
+        mode: StartMode,
+        environment: &Environment,
+        config: Config,
+    ) -> Result<BootResult> {
+        create_app::<Self, Migrator>(mode, environment, config).await
+    }
+
+    async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
+        memory::serve::<Self>(app, ctx, params).await
+    }
+
+    async fn before_run(ctx: &AppContext) -> Result<()> {
+        // A secret that is not Base64 would otherwise be found by the first login.
+        let jwt = ctx.config.get_jwt_config()?;
+        JWT::new(&jwt.secret)
+            .generate_token(jwt.expiration, String::new(), Map::new())
+            .map_err(|err| Error::Message(format!("auth.jwt.secret in config/*.yaml: {err}")))?;
+        Ok(())
+    }
+
+    async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
+        Ok(vec![
+            Box::new(initializers::view_engine::ViewEngineInitializer),
+            Box::new(memory::MemoryInitializer),
+        ])
+    }
+
+    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
+        let mut middlewares = default_middleware_stack(ctx);
+        // Each stands around those before it: static files are compressed, too.
+        middlewares.sort_by_key(|middleware| middleware.name() != "static");
+        middlewares.insert(0, Box::new(memory::RequestLimit::new::<Self>(ctx)));
+        middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
+        // Around all that can fail, and within what gives each answer its headers.
+        middlewares.insert_before("secure_headers", Box::new(middleware::ErrorPages));
+        middlewares
+    }
+
+    fn routes(_ctx: &AppContext) -> AppRoutes {
+        AppRoutes::with_default_routes() // controller routes below
+            .add_route(controllers::auth::routes())
+            .add_route(controllers::account::routes())
+            .add_route(controllers::page::routes())
+            .add_route(controllers::session::routes())
+    }
+
+    async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {
+        queue.register(DownloadWorker::build(ctx)).await?;
+        Ok(())
+    }
+
+    fn register_tasks(tasks: &mut Tasks) {
+        tasks.register(memory::MemoryTask);
+{%- if queue_kind != "" %}
+        tasks.register(tasks::jobs_tidy::JobsTidy);
+{%- endif %}
+        tasks.register(tasks::user_clear_tokens::UserClearTokens);
+        tasks.register(tasks::user_create::UserCreate);
+        tasks.register(tasks::user_delete::UserDelete);
+        // tasks-inject (do not remove)
+    }
+
+    async fn truncate(ctx: &AppContext) -> Result<()> {
+        truncate_table(&ctx.db, users::Entity).await?;
+        Ok(())
+    }
+
+    async fn seed(ctx: &AppContext, base: &Path) -> Result<()> {
+        let users = base.join("users.yaml").display().to_string();
+        db::seed::<users::ActiveModel>(&ctx.db, &users).await
+    }
+}

@@ -1,0 +1,11 @@
+use loco_rs::cli;
+
+use {{crate_name}}::app::App;
+
+// The memory profile is in `.cargo/config.toml`: README.md, "Memory".
+#[global_allocator]
+static ALLOCATOR: memory::Allocator = memory::Allocator;
+
+fn main() -> loco_rs::Result<()> {
+    memory::block_on(cli::main::<App>())
+}

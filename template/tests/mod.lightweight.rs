@@ -1,0 +1,4 @@
+mod memory;
+mod requests;
+mod tasks;
+mod workers;

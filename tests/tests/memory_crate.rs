@@ -1,0 +1,69 @@
+//! The memory crate by itself, as it stands in the template: each feature alone, all together, and
+//! none.
+
+use std::{fs, process::Command};
+
+use tempfile::TempDir;
+use template_tests::{copy_template, target_dir, CLIPPY};
+
+/// Those that stand for something; `with-db` comes with `db-sqlite`.
+const FEATURES: [&str; 7] = [
+    "",
+    "jemalloc",
+    "idle",
+    "metrics",
+    "heap-profiling",
+    "with-db",
+    "db-sqlite",
+];
+
+/// A copy with the versions of the template's lock file.
+fn memory_crate() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let template = copy_template(directory.path()).join("template");
+    fs::copy(
+        template.join("Cargo.lock"),
+        template.join("memory/Cargo.lock"),
+    )
+    .expect("a copy");
+    directory
+}
+
+fn cargo(directory: &TempDir, args: &[&str]) {
+    let output = Command::new("cargo")
+        .args(args)
+        .current_dir(directory.path().join("template/memory"))
+        .env("CARGO_TARGET_DIR", target_dir())
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{args:?}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn it_is_formatted_clean_and_passes_its_tests_with_all_features() {
+    let directory = memory_crate();
+    cargo(&directory, &["fmt", "--check"]);
+    let mut clippy = CLIPPY.to_vec();
+    clippy.insert(1, "--all-features");
+    cargo(&directory, &clippy);
+    cargo(&directory, &["test", "--all-features"]);
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn it_is_clean_and_passes_its_tests_with_each_feature_alone() {
+    let directory = memory_crate();
+    for feature in FEATURES {
+        let mut clippy = CLIPPY.to_vec();
+        clippy.splice(1..1, ["--features", feature]);
+        cargo(&directory, &clippy);
+        cargo(&directory, &["test", "--features", feature]);
+    }
+}
