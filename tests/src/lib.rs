@@ -67,14 +67,14 @@ pub fn distinct_combinations() -> Vec<Answers> {
             system.with("memory_profile", "system"),
         ]
     });
-    let rest_api = Answers::new("svc").with("starter", "rest-api");
+    let (lightweight, rest_api) = (&services[0], &services[1]);
     kinds
-        .chain(with_every_memory(&rest_api))
-        .chain(with_every_memory(&services[0]))
+        .chain(with_every_memory(lightweight))
+        .chain(with_every_memory(rest_api))
         .collect()
 }
 
-/// Every set of answers but for those about memory. The first is a lightweight service.
+/// Every set of answers but for those about memory: first a lightweight service, then a REST API.
 fn every_service() -> Vec<Answers> {
     let mut services = vec![Answers::new("svc").with("starter", "lightweight")];
     for starter in ["rest-api", "saas-server", "saas-client"] {

@@ -733,10 +733,9 @@ fn ci_formats_lints_and_tests_with_what_the_service_needs() {
         assert!(runs("cargo fmt --all --check"), "{commands:?}");
         assert!(runs(CLIPPY), "{commands:?}");
         assert!(runs("cargo test"), "{commands:?}");
-        assert_eq!(
+        assert!(
             runs("cargo test --release --test mod memory"),
-            answers.get("memory_profile") != Some("system"),
-            "{answers:?}"
+            "{commands:?}"
         );
         for command in ["npm ci", "npm run lint", "npm test", "npm run build"] {
             let has_frontend = answers.get("starter") == Some("saas-client");

@@ -1,0 +1,281 @@
+//! Fast tier, but for one: a service that has grown takes a later version of the template, by the
+//! commands of its README.
+
+#![cfg(unix)]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+use template_tests::{copy_template, repository, Answers, Rendered};
+
+/// The commit before the memory part became a crate.
+const OLD_LAYOUT: &str = "ba22ff7";
+
+/// Folders for the template, for the service, and for the programs that its README names.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = Self(directory);
+        let programs = place.path("programs");
+        fs::create_dir(&programs).expect("a directory");
+        symlink(
+            env!("CARGO_BIN_EXE_generate"),
+            programs.join("cargo-generate"),
+        )
+        .expect("a link");
+        copy_template(&place.template());
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn template(&self) -> PathBuf {
+        self.path("template")
+    }
+
+    /// A service, committed as it has been generated.
+    fn service(&self, answers: &Answers, template: &Path) -> Rendered {
+        let root = answers
+            .render_from(template, self.0.path())
+            .expect("it renders");
+        self.shell(
+            &root,
+            "git init --quiet . && git add --all && git commit --quiet -m Generated",
+        )
+        .expect("it is committed");
+        Rendered::at(root)
+    }
+
+    /// What bash does with these lines, stopping at the first that fails.
+    fn shell(&self, directory: &Path, lines: &str) -> Result<String, String> {
+        let path = std::env::var("PATH").expect("PATH");
+        let output = Command::new("bash")
+            .args(["-e", "-c", lines])
+            .current_dir(directory)
+            .env(
+                "PATH",
+                format!("{}:{path}", self.path("programs").display()),
+            )
+            .env("TEMPLATE", self.template())
+            .envs([
+                ("GIT_AUTHOR_NAME", "Ann"),
+                ("GIT_AUTHOR_EMAIL", "ann@example.com"),
+                ("GIT_COMMITTER_NAME", "Ann"),
+                ("GIT_COMMITTER_EMAIL", "ann@example.com"),
+            ])
+            .output()
+            .expect("bash runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &*String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(text)
+        }
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        edit(&self.template().join("template").join(file), from, to);
+    }
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).expect("a file");
+    assert!(text.contains(from), "{}: {from}", path.display());
+    fs::write(path, text.replacen(from, to, 1)).expect("a file");
+}
+
+/// The commands of README.md, "Update": once, and for each update.
+fn commands(service: &Rendered) -> [String; 2] {
+    let readme = service.read("README.md");
+    let (_, section) = readme.split_once("\n## Update\n").expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("its end");
+    let blocks: Vec<String> = section
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|block| Some(block.split_once("```")?.0.to_string()))
+        .collect();
+    blocks.try_into().expect("two blocks of commands")
+}
+
+fn lightweight() -> Answers {
+    Answers::new("shop").with("starter", "lightweight")
+}
+
+#[test]
+fn what_the_owner_and_what_the_template_changed_are_both_there() {
+    let place = Place::new();
+    let service = place.service(&lightweight(), &place.template());
+    let [once, update] = commands(&service);
+    let root = service.root();
+    edit(
+        &root.join("config/production.yaml"),
+        "waiting: 10000",
+        "waiting: 77",
+    );
+    edit(
+        &root.join("src/controllers/home.rs"),
+        "use ",
+        "// ours\nuse ",
+    );
+    fs::write(root.join("src/controllers/orders.rs"), "// new\n").expect("a file");
+    place
+        .shell(root, "git add --all && git commit --quiet -m Ours")
+        .expect("it is committed");
+    place.edit(
+        "config/production.lightweight.yaml",
+        "timeout: 15000",
+        "timeout: 9000",
+    );
+    place.edit(
+        "memory/src/lib.rs",
+        "mod cgroup;",
+        "mod cgroup;\nmod later;",
+    );
+    let folder = place.template().join("template/memory/src");
+    fs::write(folder.join("later.rs"), "//! Later.\n").expect("a file");
+    fs::remove_file(folder.join("wiring.rs")).expect("a file");
+
+    place.shell(root, &once).expect("the branch");
+    place.shell(root, &update).expect("the update");
+
+    let config = service.read("config/production.yaml");
+    assert!(
+        config.contains("waiting: 77") && config.contains("timeout: 9000"),
+        "{config}"
+    );
+    assert!(service.read("src/controllers/home.rs").contains("// ours"));
+    assert!(service.has("src/controllers/orders.rs"));
+    assert!(service.has("memory/src/later.rs"));
+    assert!(!service.has("memory/src/wiring.rs"));
+    assert!(service.read(".template.toml").contains("lightweight"));
+
+    // Once more, with nothing new.
+    let again = place.shell(root, &update);
+    assert!(again.is_err_and(|said| said.contains("nothing to commit")));
+    place
+        .shell(root, "git worktree remove ../shop-template")
+        .expect("it is taken away");
+}
+
+#[test]
+fn a_clash_in_the_same_line_is_a_conflict_of_git() {
+    let place = Place::new();
+    let service = place.service(&lightweight(), &place.template());
+    let [once, update] = commands(&service);
+    let root = service.root();
+    let config = root.join("config/production.yaml");
+    edit(&config, "timeout: 15000", "timeout: 1");
+    place
+        .shell(root, "git commit --quiet --all -m Ours")
+        .expect("it is committed");
+    place.edit(
+        "config/production.lightweight.yaml",
+        "timeout: 15000",
+        "timeout: 2",
+    );
+
+    place.shell(root, &once).expect("the branch");
+    let said = place.shell(root, &update).expect_err("a conflict");
+
+    assert!(
+        said.contains("CONFLICT (content): Merge conflict in config/production.yaml"),
+        "{said}"
+    );
+    let text = service.read("config/production.yaml");
+    assert!(
+        text.contains("<<<<<<<") && text.contains("timeout: 1 "),
+        "{text}"
+    );
+    place
+        .shell(
+            root,
+            "git merge --abort && test -z \"$(git status --porcelain)\"",
+        )
+        .expect("nothing is lost");
+    assert!(service
+        .read("config/production.yaml")
+        .contains("timeout: 1 "));
+}
+
+#[test]
+#[ignore = "takes minutes, and the history: the workflow on GitHub runs it, with --ignored"]
+fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_update() {
+    for is_old in [true, false] {
+        let place = Place::new();
+        let before = if is_old {
+            let old = place.path("old");
+            fs::create_dir(&old).expect("a directory");
+            let archive = format!(
+                "git -C '{}' archive {OLD_LAYOUT} cargo-generate.toml hooks template README.md \
+                 | tar --extract --directory '{}'",
+                repository().display(),
+                old.display()
+            );
+            place.shell(place.0.path(), &archive).expect("the history");
+            old
+        } else {
+            place.template()
+        };
+        let service = place.service(&Answers::new("svc"), &before);
+        let root = service.root();
+        // What the owner adds: a model, a setting, another answer.
+        for generator in ["model tags label:string", "controller guide --api"] {
+            let args: Vec<&str> = ["loco", "generate"]
+                .into_iter()
+                .chain(generator.split(' '))
+                .collect();
+            service.run(&args).expect("it generates");
+        }
+        edit(
+            &root.join("config/production.yaml"),
+            "waiting: 10000",
+            "waiting: 77",
+        );
+        edit(&root.join("src/controllers/auth.rs"), "//! ", "//! Ours. ");
+        place
+            .shell(root, "git add --all && git commit --quiet -m Ours")
+            .expect("it is committed");
+
+        let latest = Answers::new("svc").render().expect("it renders");
+        let [once, update] = commands(&latest);
+        // A service of the old layout has no record of its answers.
+        let record = "git show HEAD:.template.toml > .template.toml 2> /dev/null \
+                      || printf '[values]\\nstarter = \"rest-api\"\\n' > .template.toml";
+        place.shell(root, record).expect("the answers");
+        place.shell(root, &once).expect("the branch");
+        let merged = place.shell(root, &update);
+        println!("{merged:?}");
+        if merged.is_err() {
+            // What README.md says of the lock file.
+            place
+                .shell(root, "git checkout --ours Cargo.lock && git add --all")
+                .expect("the lock file");
+            let left = place
+                .shell(root, "git diff --check --cached")
+                .unwrap_or_default();
+            assert!(!left.contains("conflict marker"), "{left}");
+        }
+
+        assert!(service
+            .read("config/production.yaml")
+            .contains("waiting: 77"));
+        assert!(service
+            .read("src/controllers/auth.rs")
+            .contains("//! Ours. "));
+        assert!(service
+            .read("src/app.rs")
+            .contains("controllers::guide::routes()"));
+        assert!(service.has("memory/src/lib.rs") && !service.has("src/memory"));
+        service.run(&["test"]).expect("its tests pass");
+    }
+}
