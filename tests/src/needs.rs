@@ -1,7 +1,7 @@
 //! What some tests need besides Rust and a C compiler. What is not there is said loudly, and fails
 //! in CI (where `CI` is set).
 
-use std::{env, net::TcpStream, process::Command};
+use std::{env, net::TcpStream, path::Path, process::Command};
 
 use url::Url;
 
@@ -15,6 +15,16 @@ pub const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 #[must_use]
 pub fn program(name: &str) -> bool {
     is_there(Command::new(name).arg("--version").output().is_ok(), name)
+}
+
+/// Whether there is such a file.
+///
+/// # Panics
+///
+/// When there is none, in CI.
+#[must_use]
+pub fn file(path: &str) -> bool {
+    is_there(Path::new(path).exists(), path)
 }
 
 /// The address of a database of PostgreSQL.

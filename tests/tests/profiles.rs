@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use template_tests::{options, profiles, Answers, Rendered};
+use template_tests::{needs, options, profiles, target_dir, Answers, Rendered};
 
 /// Services of the same profile are built one after the other: in turns, each would build its
 /// jemalloc again. The tests' names, by which they are run, keep the same profiles together too.
@@ -205,4 +205,73 @@ fn without_the_profile_a_build_stops_with_a_remedy() {
     .expect("a copy");
     root.run(&["build"])
         .expect("with its [env] the root builds");
+}
+
+#[test]
+fn without_loss_a_variable_of_the_shell_is_there_when_a_service_is_built() {
+    let _turn = one_test_at_a_time();
+    let service = render(&lightweight());
+    let elsewhere = [
+        ("MEMORY_PROFILE", "another"),
+        ("JEMALLOC_SYS_WITH_MALLOC_CONF", "tcache:false"),
+    ];
+
+    let report = service
+        .run_with(&["loco", "task", "memory"], &elsewhere)
+        .expect("it builds");
+
+    assert!(report.contains("profile     lean"), "{report}");
+    assert!(!report.contains("NOT IN EFFECT"), "{report}");
+}
+
+/// What the service's report, its log at start and `cargo loco doctor` say, built so.
+fn said_when_built_with(env: &[(&str, &str)]) -> [String; 3] {
+    let service = render(&lightweight());
+    let report = service
+        .run_with(&["loco", "task", "memory"], env)
+        .expect("it builds");
+    let name = format!("svc-cli{}", std::env::consts::EXE_SUFFIX);
+    let binary = service.root().join(&name);
+    fs::copy(target_dir().join("debug").join(&name), &binary).expect("the binary");
+    let log = service.start(&binary, &[]).expect("it starts").log();
+    let doctor = service.run_with(&["loco", "doctor"], env);
+    [report, log, doctor.unwrap_or_else(|err| err.to_string())]
+}
+
+#[test]
+#[ignore = "builds jemalloc once more: the workflow on GitHub runs it, with --ignored"]
+fn a_variable_of_the_target_that_replaces_the_profile_is_named() {
+    let _turn = one_test_at_a_time();
+    let variable = "X86_64_UNKNOWN_LINUX_GNU_JEMALLOC_SYS_WITH_MALLOC_CONF";
+    if !cfg!(all(
+        target_arch = "x86_64",
+        target_os = "linux",
+        target_env = "gnu"
+    )) {
+        return;
+    }
+
+    for said in said_when_built_with(&[(variable, "narenas:2")]) {
+        for option in [
+            "dirty_decay_ms is 10000, and not 2000 as set by the profile",
+            "narenas was built into jemalloc as 2",
+        ] {
+            assert!(said.contains(option), "{option}: {said}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "wants another jemalloc: the workflow on GitHub runs it, with --ignored"]
+fn another_jemalloc_in_place_of_the_services_own_is_named() {
+    let _turn = one_test_at_a_time();
+    let library = "/usr/lib/x86_64-linux-gnu/libjemalloc.so";
+    if !needs::file(library) {
+        return;
+    }
+
+    for said in said_when_built_with(&[("JEMALLOC_OVERRIDE", library)]) {
+        assert!(said.contains(library), "{said}");
+        assert!(said.contains("dirty_decay_ms is 10000"), "{said}");
+    }
 }

@@ -61,7 +61,7 @@ pub async fn serve_until<H: Hooks>(
     params: &ServeParams,
     signal: impl Future<Output = ()> + Send,
 ) -> Result<()> {
-    let settings = Settings::read(&ctx.config)?.shutdown;
+    let settings = Settings::read(&ctx.config)?;
     if !env!("CARGO_CRATE_NAME").starts_with(H::app_name()) {
         // Not in the log, which would drop it as all that this crate says.
         eprintln!(
@@ -72,7 +72,10 @@ pub async fn serve_until<H: Hooks>(
     }
     let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
     #[cfg(feature = "metrics")]
-    let app = crate::metrics::http::count(app, &H::routes(ctx))?;
+    let app = match settings.memory.address() {
+        Some(_) => crate::metrics::http::count(app, &H::routes(ctx))?,
+        None => app,
+    };
     let draining = Arc::new(AtomicBool::new(false));
     let is_draining = Arc::clone(&draining);
     // Around the whole router: around each route it would clone that route for each request.
@@ -89,22 +92,22 @@ pub async fn serve_until<H: Hooks>(
     );
 
     signal.await;
-    tracing::info!(seconds = settings.drain, "draining");
+    tracing::info!(seconds = settings.shutdown.drain, "draining");
     draining.store(true, Ordering::Relaxed);
     // Loco does this only after the last request; the jobs that have begun are to end meanwhile.
     if let Some(queue) = &ctx.queue_provider {
         queue.shutdown()?;
     }
-    sleep(Duration::from_secs(settings.drain)).await;
+    sleep(Duration::from_secs(settings.shutdown.drain)).await;
 
     tracing::info!("shutting down");
     H::on_shutdown(ctx).await;
     drop(stop);
-    if let Ok(ended) = timeout(Duration::from_secs(settings.timeout), server).await {
+    if let Ok(ended) = timeout(Duration::from_secs(settings.shutdown.timeout), server).await {
         ended.map_err(Error::wrap)??;
     } else {
         tracing::warn!(
-            seconds = settings.timeout,
+            seconds = settings.shutdown.timeout,
             "requests that have not ended are cut off"
         );
     }

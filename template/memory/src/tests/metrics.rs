@@ -75,7 +75,7 @@ async fn a_source_that_cannot_be_read_leaves_the_others() {
 #[serial]
 async fn requests_are_counted_by_the_template_of_their_route() {
     let listener = Listener::start("").await;
-    let service = Service::start(json!({})).await;
+    let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
 
     for path in ["/posts/1", "/posts/2", "/nowhere/1", "/nowhere/2"] {
         http::ask(service.address, "GET", path, "", "");

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{serve_until, Settings};
 
-/// The application with a `settings.shutdown`, on a port of its own.
+/// The application with these `settings`, on a port of its own.
 pub struct Service {
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -34,7 +34,7 @@ pub struct Service {
 impl Service {
     /// Starts it, and waits until it listens.
     pub async fn start(settings: serde_json::Value) -> Self {
-        let ctx = context(json!({ "shutdown": settings })).await;
+        let ctx = context(settings).await;
         let upgraded = (
             StatusCode::SWITCHING_PROTOCOLS,
             [(CONNECTION, "upgrade"), (UPGRADE, "test")],
@@ -93,7 +93,7 @@ fn ask(mut stream: &TcpStream, path: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
 async fn open_connections_are_served_and_sent_away_before_the_end() {
-    let service = Service::start(json!({ "drain": 2 })).await;
+    let service = Service::start(json!({ "shutdown": { "drain": 2 } })).await;
     let stream = connect(service.address);
     let ready = ask(&stream, "/_readiness");
     assert!(ready.starts_with("http/1.1 200"), "{ready}");
@@ -113,7 +113,7 @@ async fn open_connections_are_served_and_sent_away_before_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
 async fn a_connection_is_handed_over_as_ever_before_the_end() {
-    let service = Service::start(json!({ "drain": 2 })).await;
+    let service = Service::start(json!({ "shutdown": { "drain": 2 } })).await;
     let mut stream = connect(service.address);
 
     service.stop.send(()).expect("the service runs");
@@ -136,7 +136,7 @@ async fn a_connection_is_handed_over_as_ever_before_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
 async fn a_request_that_never_ends_does_not_keep_the_service_from_ending() {
-    let service = Service::start(json!({ "timeout": 1 })).await;
+    let service = Service::start(json!({ "shutdown": { "timeout": 1 } })).await;
     let mut stream = connect(service.address);
     stream
         .write_all(b"GET /_ping HTTP/1.1\r\n")
