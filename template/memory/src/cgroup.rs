@@ -28,6 +28,7 @@ pub struct Usage {
 
 /// The share of the last 10 s in which tasks waited for memory
 /// ([PSI](https://docs.kernel.org/accounting/psi.html)).
+#[cfg(feature = "metrics")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pressure {
     /// Some waited.
@@ -127,6 +128,7 @@ impl Cgroup {
     }
 
     /// Reads how much tasks have waited for memory. Version 1 and older kernels do not tell.
+    #[cfg(feature = "metrics")]
     #[must_use]
     pub fn pressure(&self) -> Option<Pressure> {
         let pressure = self.read("memory.pressure").ok()?;
@@ -190,6 +192,7 @@ mod tests {
                 limit: Some(4000)
             }
         );
+        #[cfg(feature = "metrics")]
         assert_eq!(
             cgroup.pressure(),
             Some(Pressure {
@@ -218,6 +221,7 @@ mod tests {
                 limit: None
             }
         );
+        #[cfg(feature = "metrics")]
         assert_eq!(cgroup.pressure(), None);
     }
 

@@ -55,21 +55,6 @@ const fn switches_profiling_on(options: &[u8]) -> bool {
     false
 }
 
-/// The options that are to be in effect: `name` and `value`.
-///
-/// On macOS and musl jemalloc's background thread does not start
-/// ([tikv/jemallocator 179](https://github.com/tikv/jemallocator/issues/179)): there the profile goes
-/// without it.
-pub fn options() -> impl Iterator<Item = (&'static str, &'static str)> {
-    OPTIONS
-        .unwrap_or_default()
-        .split(',')
-        .filter_map(|pair| pair.split_once(':'))
-        .filter(|(name, _)| {
-            *name != "background_thread" || !cfg!(any(target_os = "macos", target_env = "musl"))
-        })
-}
-
 /// What is built in without what it needs, a sentence with the line to add for each.
 pub fn problems() -> Vec<String> {
     let mut problems = Vec::new();

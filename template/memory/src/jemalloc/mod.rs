@@ -94,7 +94,7 @@ impl Report {
         stats_print(&mut json, options)?;
         let Printed { jemalloc } = serde_json::from_slice(&json)?;
 
-        let profile: Vec<_> = profile::options().collect();
+        let profile = options::of_profile();
         Ok(Self {
             settings: options::settings(&profile, &jemalloc.config.malloc_conf, &jemalloc.opt),
             stats: Stats::from(&jemalloc.figures),

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 
+use crate::profile;
+
 /// The options that are told even where nobody sets them.
 const ALWAYS_TOLD: [&str; 5] = [
     "background_thread",
@@ -33,6 +35,22 @@ enum Source {
     GlobalVariable,
     SymbolicLink,
     Environment,
+}
+
+/// The profile's options: name and value.
+///
+/// On macOS and musl jemalloc's background thread does not start
+/// ([tikv/jemallocator 179](https://github.com/tikv/jemallocator/issues/179)): there the profile goes
+/// without it.
+pub fn of_profile() -> Vec<(&'static str, &'static str)> {
+    profile::OPTIONS
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|pair| pair.split_once(':'))
+        .filter(|(name, _)| {
+            *name != "background_thread" || !cfg!(any(target_os = "macos", target_env = "musl"))
+        })
+        .collect()
 }
 
 /// Every option that somebody has set, in the order in which they are set, and those that are
@@ -174,6 +192,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Report;
 
     fn opt(values: Value) -> BTreeMap<String, Value> {
         serde_json::from_value(values).expect("a JSON object")
@@ -225,6 +244,20 @@ mod tests {
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].contains("dirty_decay_ms is 10000, and not 2000"));
         assert!(problems[1].contains("tcache was built into jemalloc as false"));
+    }
+
+    #[test]
+    fn the_profile_that_is_built_in_is_in_effect() {
+        if !profile::problems().is_empty() {
+            return;
+        }
+        let report = Report::read().expect("a report");
+
+        assert!(report.problems().is_empty(), "{:?}", report.problems());
+        for (name, value) in of_profile() {
+            let option = format!("{name}:{value}");
+            assert!(report.options().contains(&option), "{option}: {report}");
+        }
     }
 
     #[test]

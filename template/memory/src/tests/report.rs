@@ -5,7 +5,7 @@ use serde_json::json;
 use serial_test::serial;
 
 use super::application::{context, App};
-use crate::{profile, task, MemoryInitializer};
+use crate::{task, MemoryInitializer};
 
 #[tokio::test]
 #[serial]
@@ -34,26 +34,5 @@ async fn the_doctor_says_what_the_report_says() {
     assert_eq!(is_well, !report.contains("NOT IN EFFECT"), "{report}");
     for problem in check.description.unwrap_or_default().lines() {
         assert!(report.contains(problem), "{problem}\n{report}");
-    }
-}
-
-#[test]
-fn the_profile_is_in_effect_where_it_is_built_in() {
-    let is_whole = profile::NAME.is_some() && profile::problems().is_empty();
-    let report = task::report().expect("a report");
-
-    if is_whole {
-        assert!(!report.contains("NOT IN EFFECT"), "{report}");
-        for (name, value) in profile::options() {
-            let line = report
-                .lines()
-                .find(|line| line.split_whitespace().next() == Some(name))
-                .unwrap_or_else(|| panic!("{name} is not set:\n{report}"));
-            let in_effect = line.split_whitespace().nth(1);
-            assert!(
-                in_effect == Some(value) || line.contains("(not reported)"),
-                "{line}"
-            );
-        }
     }
 }
