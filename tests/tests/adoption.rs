@@ -42,7 +42,7 @@ impl Existing {
         if output.status.success() {
             Ok(text)
         } else {
-            Err(text + &String::from_utf8_lossy(&output.stderr))
+            Err(text + &*String::from_utf8_lossy(&output.stderr))
         }
     }
 

@@ -153,7 +153,7 @@ fn heap_profiles_and_another_profile_come_and_go() {
         (balanced, lean, "balanced", "lean"),
         (lean, balanced, "lean", "balanced"),
     ] {
-        let value = |name: &str| format!("MEMORY_PROFILE = {{ value = \"{name}\"");
+        let value = |name: &str| format!("MEMORY_PROFILE = \"{name}\"");
         service.edit(".cargo/config.toml", from, to);
         service.edit(".cargo/config.toml", &value(name), &value(another));
         if another == "lean" {

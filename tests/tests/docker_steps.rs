@@ -238,7 +238,7 @@ fn an_image_that_would_lose_the_memory_profile_is_not_built() {
     }
     let service = service();
     let config: toml::Table = toml::from_str(&service.read(".cargo/config.toml")).expect("TOML");
-    let options = config["env"]["JEMALLOC_SYS_WITH_MALLOC_CONF"]
+    let options = config["env"]["JEMALLOC_SYS_WITH_MALLOC_CONF"]["value"]
         .as_str()
         .expect("options");
     let ignore = service.root().join(".dockerignore");

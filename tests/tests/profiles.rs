@@ -211,13 +211,10 @@ fn without_the_profile_a_build_stops_with_a_remedy() {
 fn without_loss_a_variable_of_the_shell_is_there_when_a_service_is_built() {
     let _turn = one_test_at_a_time();
     let service = render(&lightweight());
-    let elsewhere = [
-        ("MEMORY_PROFILE", "another"),
-        ("JEMALLOC_SYS_WITH_MALLOC_CONF", "tcache:false"),
-    ];
+    let variable = ("JEMALLOC_SYS_WITH_MALLOC_CONF", "tcache:false");
 
     let report = service
-        .run_with(&["loco", "task", "memory"], &elsewhere)
+        .run_with(&["loco", "task", "memory"], &[variable])
         .expect("it builds");
 
     assert!(report.contains("profile     lean"), "{report}");

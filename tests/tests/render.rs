@@ -259,7 +259,7 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
             variable["value"].as_str()
         };
 
-        assert_eq!(value("MEMORY_PROFILE"), Some(profile.name.as_str()));
+        assert_eq!(env["MEMORY_PROFILE"].as_str(), Some(profile.name.as_str()));
         assert_eq!(
             value("JEMALLOC_SYS_WITH_MALLOC_CONF"),
             Some(options.as_str())
@@ -364,7 +364,7 @@ fn defaults_need_no_answer() {
 
     assert!(service
         .read(".cargo/config.toml")
-        .contains(r#"MEMORY_PROFILE = { value = "lean","#));
+        .contains(r#"MEMORY_PROFILE = "lean""#));
     assert!(service
         .read("config/development.yaml")
         .contains("sqlite://svc_development.sqlite"));

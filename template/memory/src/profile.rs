@@ -12,6 +12,11 @@ pub const OVERRIDE: Option<&str> = option_env!("JEMALLOC_OVERRIDE");
 
 const HEAP_PROFILING: &str = "prof:true,prof_active:false,lg_prof_sample:19";
 
+const PROFILING_NOT_BUILT_IN: &str =
+    "the memory profile has prof:true (JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml), which \
+     this jemalloc refuses: add \"heap-profiling\" to the features of `memory` in Cargo.toml, or \
+     remove the options of heap profiling";
+
 /// Stops the build of a service that would run without its profile.
 pub const fn assert_built_in() {
     if !cfg!(feature = "jemalloc") || cfg!(target_env = "msvc") {
@@ -32,9 +37,8 @@ pub const fn assert_built_in() {
     };
     assert!(
         cfg!(feature = "heap-profiling") || !switches_profiling_on(options.as_bytes()),
-        "the memory profile has prof:true (JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml), \
-         which this jemalloc refuses: add \"heap-profiling\" to the features of `memory` in \
-         Cargo.toml, or remove the options of heap profiling"
+        "{}",
+        PROFILING_NOT_BUILT_IN
     );
 }
 
@@ -71,8 +75,12 @@ pub fn problems() -> Vec<String> {
                 .to_string(),
         );
     }
-    if let (Some(options), true) = (OPTIONS, cfg!(feature = "heap-profiling")) {
-        if !switches_profiling_on(options.as_bytes()) {
+    if let Some(options) = OPTIONS {
+        let is_switched_on = switches_profiling_on(options.as_bytes());
+        if is_switched_on && cfg!(all(feature = "jemalloc", not(feature = "heap-profiling"))) {
+            problems.push(PROFILING_NOT_BUILT_IN.to_string());
+        }
+        if !is_switched_on && cfg!(feature = "heap-profiling") {
             problems.push(format!(
                 "heap profiling is built in, and the profile does not switch it on: add \
                  {HEAP_PROFILING} to JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml, or remove \
