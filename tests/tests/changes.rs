@@ -1,4 +1,4 @@
-//! Slow tier: an answer is changed after generation by the edits that README.md states, both ways,
+//! The longest tests: an answer is changed after generation by the edits that README.md states, both ways,
 //! and what is done by half is named with what to do.
 
 use std::fs;
@@ -90,6 +90,7 @@ impl Service {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn metrics_the_idle_watch_and_jemalloc_itself_come_and_go() {
     let service = Service::new("lean");
     let report = service.is_whole();
@@ -121,7 +122,6 @@ fn metrics_the_idle_watch_and_jemalloc_itself_come_and_go() {
         "package = \"svc-memory\"",
         "package = \"svc-memory\", features = [\"idle\", \"jemalloc\"]",
     );
-    service.does_not_build("the memory profile is missing (MEMORY_PROFILE)");
     fs::write(service.0.root().join(".cargo/config.toml"), config).expect("a file");
     let report = service.is_whole();
     assert!(report.contains("profile     lean"), "{report}");

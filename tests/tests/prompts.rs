@@ -2,7 +2,7 @@
 
 #![cfg(unix)]
 
-use std::{process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use expectrl::{Eof, Expect, Session};
 use template_tests::{copy_template, Rendered};
@@ -113,4 +113,37 @@ fn custom_asks_for_the_options() {
     assert!(service
         .read(".cargo/config.toml")
         .contains("\"narenas:2,abort_conf:true\""));
+}
+
+#[test]
+fn with_init_only_memory_is_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let template = copy_template(&directory.path().join("template"));
+    let service = directory.path().join("my-service");
+    fs::create_dir(&service).expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_generate"));
+    command
+        .args(["generate", "--init", "--name", "my-service", "--path"])
+        .arg(template)
+        .current_dir(&service);
+    let mut session = Session::spawn(command).expect("a pseudo-terminal");
+    session.set_expect_timeout(Some(Duration::from_secs(20)));
+
+    for question in [
+        "Which memory profile?",
+        "Prometheus metrics",
+        "Heap profiles",
+    ] {
+        let before = session.expect(question).expect("it is asked");
+        let before = String::from_utf8_lossy(before.before()).into_owned();
+        for other in ["What kind", "Which database", "background jobs"] {
+            assert!(!before.contains(other), "{before}");
+        }
+        session.send(ENTER).expect("keys");
+    }
+    session.expect(Eof).expect("it ends");
+
+    let service = Rendered::within(directory, service);
+    assert!(service.has("memory/src/lib.rs"));
+    assert!(!service.has("Cargo.toml") && !service.has("src"));
 }
