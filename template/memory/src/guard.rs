@@ -115,7 +115,7 @@ impl Guard {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "jemalloc", not(target_env = "msvc")))]
 mod tests {
     use std::{fs, path::PathBuf};
 

@@ -58,19 +58,26 @@ impl IntoResponse for AdminError {
     }
 }
 
-/// Binds the listener and serves beside the application, where the settings ask for it. An address
-/// that cannot be had is a warning: the service works without the listener.
+/// Binds the listener and serves beside the application, where the settings ask for it. If the
+/// address cannot be bound, or metrics cannot be collected, it logs a warning: the service works
+/// without.
 ///
 /// # Errors
 ///
-/// When metrics cannot be collected.
+/// When the system does not tell the address.
 pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     let Some(address) = settings.address() else {
         return Ok(());
     };
     let routes = allocator::routes();
     #[cfg(feature = "metrics")]
-    let routes = routes.merge(crate::metrics::routes(settings, ctx)?);
+    let routes = match crate::metrics::routes(settings, ctx) {
+        Ok(metrics) => routes.merge(metrics),
+        Err(err) => {
+            tracing::warn!(%err, "no /metrics: something else of the process collects metrics");
+            routes
+        }
+    };
     #[cfg(not(feature = "metrics"))]
     let _ = ctx;
     let listener = match TcpListener::bind(address).await {

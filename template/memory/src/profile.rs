@@ -12,6 +12,16 @@ pub const OVERRIDE: Option<&str> = option_env!("JEMALLOC_OVERRIDE");
 
 const HEAP_PROFILING: &str = "prof:true,prof_active:false,lg_prof_sample:19";
 
+const MISSING_NAME: &str =
+    "the memory profile is missing (MEMORY_PROFILE): build in the service's own directory, or copy \
+     [env] from its .cargo/config.toml to the .cargo/config.toml of the directory where you call \
+     cargo";
+
+const MISSING_OPTIONS: &str =
+    "the memory profile is missing (JEMALLOC_SYS_WITH_MALLOC_CONF): build in the service's own \
+     directory, or copy [env] from its .cargo/config.toml to the .cargo/config.toml of the directory \
+     where you call cargo";
+
 const PROFILING_NOT_BUILT_IN: &str =
     "the memory profile has prof:true (JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml), which \
      this jemalloc refuses: add \"heap-profiling\" to the features of `memory` in Cargo.toml, or \
@@ -22,18 +32,9 @@ pub const fn assert_built_in() {
     if !cfg!(feature = "jemalloc") || cfg!(target_env = "msvc") {
         return;
     }
-    assert!(
-        NAME.is_some(),
-        "the memory profile is missing (MEMORY_PROFILE): build in the service's own directory, or \
-         copy [env] from its .cargo/config.toml to the .cargo/config.toml of the directory where \
-         you call cargo"
-    );
+    assert!(NAME.is_some(), "{}", MISSING_NAME);
     let Some(options) = OPTIONS else {
-        panic!(
-            "the memory profile is missing (JEMALLOC_SYS_WITH_MALLOC_CONF): build in the service's \
-             own directory, or copy [env] from its .cargo/config.toml to the .cargo/config.toml of \
-             the directory where you call cargo"
-        )
+        panic!("{}", MISSING_OPTIONS)
     };
     assert!(
         cfg!(feature = "heap-profiling") || !switches_profiling_on(options.as_bytes()),
@@ -62,6 +63,13 @@ const fn switches_profiling_on(options: &[u8]) -> bool {
 /// What is built in without what it needs, a sentence with the line to add for each.
 pub fn problems() -> Vec<String> {
     let mut problems = Vec::new();
+    if cfg!(all(feature = "jemalloc", not(target_env = "msvc"))) {
+        if NAME.is_none() {
+            problems.push(MISSING_NAME.to_string());
+        } else if OPTIONS.is_none() {
+            problems.push(MISSING_OPTIONS.to_string());
+        }
+    }
     if let (Some(name), false) = (NAME, cfg!(feature = "jemalloc")) {
         problems.push(format!(
             "the profile {name} in .cargo/config.toml needs jemalloc: add \"jemalloc\" to the \

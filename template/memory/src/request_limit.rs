@@ -209,7 +209,7 @@ fn overloaded() -> Response {
         [(header::RETRY_AFTER, "1")],
         Json(ErrorDetail::new(
             "service_unavailable",
-            "Too many requests are being worked on: try again later",
+            "The service is overloaded: try again later",
         )),
     )
         .into_response()

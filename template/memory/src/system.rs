@@ -1,4 +1,4 @@
-//! The platform's own allocator. It tells nothing of itself.
+//! The platform's own allocator. It exposes no statistics.
 
 use std::fmt;
 

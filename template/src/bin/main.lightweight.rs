@@ -2,7 +2,7 @@ use loco_rs::cli;
 
 use {{crate_name}}::app::App;
 
-// The memory profile is in `.cargo/config.toml`: README.md, "Memory".
+// The allocator and its profile: README.md, "Memory".
 #[global_allocator]
 static ALLOCATOR: memory::Allocator = memory::Allocator;
 

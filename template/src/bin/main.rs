@@ -3,7 +3,7 @@ use migration::Migrator;
 
 use {{crate_name}}::app::App;
 
-// The memory profile is in `.cargo/config.toml`: README.md, "Memory".
+// The allocator and its profile: README.md, "Memory".
 #[global_allocator]
 static ALLOCATOR: memory::Allocator = memory::Allocator;
 

@@ -10,7 +10,10 @@
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Once,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -44,9 +47,14 @@ pub fn on_thread_park() {
     }
 }
 
-/// Watches the process until it ends, on a thread of its own.
+/// Watches the process until it ends, on a thread of its own. There is one watch, however often an
+/// application starts in a process.
 pub fn watch() {
-    let runtime = Handle::current();
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| watch_with(Handle::current()));
+}
+
+fn watch_with(runtime: Handle) {
     thread::spawn(move || {
         let mut watch = Watch::default();
         loop {

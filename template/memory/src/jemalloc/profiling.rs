@@ -36,7 +36,8 @@ fn with_profiling<T>(work: impl FnOnce(&mut JemallocProfCtl) -> AdminResult<T>) 
         return Err(AdminError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "service_unavailable",
-            "jemalloc was started with prof:false: MALLOC_CONF or /etc/malloc.conf sets it",
+            "jemalloc runs with prof:false: the profile has no prof:true, or MALLOC_CONF or \
+             /etc/malloc.conf overrides it",
         ));
     };
     work(&mut profiling.blocking_lock())

@@ -5,7 +5,7 @@ mod http;
 mod listener;
 #[cfg(feature = "metrics")]
 mod metrics;
-#[cfg(feature = "heap-profiling")]
+#[cfg(all(feature = "heap-profiling", not(target_env = "msvc")))]
 mod profiling;
 mod report;
 mod request_limit;
