@@ -31,8 +31,10 @@ impl Initializer for MemoryInitializer {
         if settings.idle.purge {
             crate::allocator::watch();
         }
+        // The guard counts its purges where the listener collects metrics.
+        listener::start(&settings.memory, ctx).await?;
         guard::start(&settings.memory);
-        listener::start(&settings.memory, ctx).await
+        Ok(())
     }
 
     async fn check(&self, _ctx: &AppContext) -> Result<Option<Check>> {
