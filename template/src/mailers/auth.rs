@@ -4,9 +4,9 @@ use serde_json::{json, Value};
 use super::settings::Settings;
 use crate::models::users;
 
-static WELCOME: Dir<'_> = include_dir!("src/mailers/auth/welcome");
-static FORGOT: Dir<'_> = include_dir!("src/mailers/auth/forgot");
-static MAGIC_LINK: Dir<'_> = include_dir!("src/mailers/auth/magic_link");
+static WELCOME: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/welcome");
+static FORGOT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/forgot");
+static MAGIC_LINK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/magic_link");
 
 #[allow(clippy::module_name_repetitions)] // the name that Loco's guide and generator give it
 pub struct AuthMailer {}
