@@ -5,7 +5,7 @@ use loco_rs::{
     bgworker::{BackgroundWorker, Queue},
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
-    controller::{middleware::MiddlewareLayer, AppRoutes},
+    controller::AppRoutes,
     environment::Environment,
     task::Tasks,
     Result,
@@ -40,10 +40,6 @@ impl Hooks for App {
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![Box::new(memory::MemoryInitializer)])
-    }
-
-    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
-        memory::middlewares::<Self>(ctx)
     }
 
     fn routes(_ctx: &AppContext) -> AppRoutes {

@@ -14,7 +14,7 @@ use loco_rs::{
         AppRoutes,
     },
 {%- else %}
-    controller::{middleware::MiddlewareLayer, AppRoutes},
+    controller::AppRoutes,
 {%- endif %}
     db::{self, truncate_table},
     environment::Environment,
@@ -63,18 +63,15 @@ impl Hooks for App {
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![Box::new(memory::MemoryInitializer)])
     }
+{%- if starter == "saas-client" and embedded_assets == "false" %}
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
-{%- if starter == "saas-client" and embedded_assets == "false" %}
         let mut middlewares = default_middleware_stack(ctx);
         // Each stands around those before it: static files are compressed, too.
         middlewares.sort_by_key(|middleware| middleware.name() != "static");
-        middlewares.insert(0, Box::new(memory::RequestLimit::new::<Self>(ctx)));
         middlewares
-{%- else %}
-        memory::middlewares::<Self>(ctx)
-{%- endif %}
     }
+{%- endif %}
 
     fn routes(_ctx: &AppContext) -> AppRoutes {
         AppRoutes::with_default_routes() // controller routes below

@@ -9,6 +9,8 @@ pub mod options;
 pub mod profiles;
 mod rendered;
 mod running;
+#[cfg(unix)]
+pub mod siege;
 mod sources;
 pub mod stock;
 

@@ -25,9 +25,36 @@ impl Running {
     ///
     /// When it ends, or does not answer within half a minute; the error holds its log.
     pub fn start(binary: &Path, directory: &Path, env: &[(&str, &str)]) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.args(["start", "--no-banner"]);
+        Self::start_with(command, binary, directory, env)
+    }
+
+    /// The same in a cgroup, whose file of processes this is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_in(
+        cgroup: &Path,
+        binary: &Path,
+        directory: &Path,
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut command = Command::new("sh");
+        let enter = "echo $$ > \"$0\" && exec \"$1\" start --no-banner";
+        command.args(["-c", enter]).arg(cgroup).arg(binary);
+        Self::start_with(command, binary, directory, env)
+    }
+
+    fn start_with(
+        mut command: Command,
+        binary: &Path,
+        directory: &Path,
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
         let port = free_port();
-        let mut child = Command::new(binary)
-            .args(["start", "--no-banner"])
+        let mut child = command
             .current_dir(directory)
             .env("PORT", port.to_string())
             .env("NO_COLOR", "1")

@@ -375,7 +375,7 @@ const MANY_CONDITIONS: [(&str, usize); 14] = [
     (".github/workflows/ci.yaml", 17),
     ("AGENTS.lightweight.md", 11),
     ("AGENTS.md", 30),
-    ("Cargo.toml.liquid", 18),
+    ("Cargo.toml.liquid", 20),
     ("Dockerfile", 12),
     ("README.lightweight.md", 12),
     ("README.md", 64),

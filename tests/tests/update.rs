@@ -30,7 +30,7 @@ impl Place {
             programs.join("cargo-generate"),
         )
         .expect("a link");
-        copy_template(&place.template());
+        drop(copy_template(&place.template()));
         place
     }
 

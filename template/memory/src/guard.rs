@@ -1,6 +1,9 @@
-//! A last resort before the OOM killer: near the cgroup's limit, unused pages are returned at once.
+//! A last resort before the OOM killer: near the cgroup's limit, unused pages are returned at once,
+//! requests wait, and then connections and requests are shed.
 
 use std::{
+    fs,
+    sync::atomic::{AtomicU8, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -8,43 +11,89 @@ use std::{
 use loco_rs::prelude::*;
 
 use crate::{
-    allocator::{purge, Purged, CAN_PURGE},
+    allocator::{purge, CAN_PURGE},
     cgroup::{Cgroup, Usage},
     settings::Memory,
 };
 
 #[cfg(feature = "metrics")]
 const PURGES: &str = "memory_guard_purges_total";
-/// How often the cgroup is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the cgroup is looked at: less than a burst needs to fill what is left.
+const LOOK: Duration = Duration::from_millis(100);
 /// The least time between two purges: what the first has returned, the second cannot.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long it is quiet before the next warning.
+const QUIET: Duration = Duration::from_mins(1);
+/// Memory in bytes where neither a cgroup nor the system tells how much there is.
+const UNKNOWN: u64 = 2 << 30;
+
+/// How near the limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    None,
+    /// From `settings.memory.guard_percent` on: no request begins while another is at work.
+    Hold,
+    /// From halfway between that and the limit on: idle connections are closed, requests that would
+    /// wait are refused, and no connection is accepted.
+    Shed,
+}
+
+static PRESSURE: AtomicU8 = AtomicU8::new(0);
+
+/// How near the limit is at the moment.
+pub fn pressure() -> Pressure {
+    match PRESSURE.load(Ordering::Relaxed) {
+        0 => Pressure::None,
+        1 => Pressure::Hold,
+        _ => Pressure::Shed,
+    }
+}
+
+/// Bytes that requests may make the service hold: a share of the cgroup's limit, or of the machine's
+/// memory where there is none.
+pub fn budget(settings: &Memory) -> u64 {
+    limit(settings) / 100 * u64::from(settings.budget_percent)
+}
+
+fn limit(settings: &Memory) -> u64 {
+    let cgroup = Cgroup::find(settings.cgroup.as_deref());
+    cgroup
+        .and_then(|cgroup| cgroup.usage().ok()?.limit)
+        .or_else(memory_of_the_machine)
+        .unwrap_or(UNKNOWN)
+}
+
+/// `MemTotal:       24554084 kB`, and so on: `proc_meminfo(5)`
+fn memory_of_the_machine() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
 
 struct Guard {
     cgroup: Cgroup,
     percent: u8,
-    /// Since the limit came near.
-    warned: bool,
+    warned: Option<Instant>,
     /// At the last look.
     has_failed: bool,
     last_purge: Option<Instant>,
 }
 
-/// Watches the cgroup, where the settings ask for it.
+/// Watches the cgroup, where there is one with a limit and the settings ask for it.
 pub fn start(settings: &Memory) {
+    let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
+        return;
+    };
+    let Some(limit) = cgroup.usage().ok().and_then(|usage| usage.limit) else {
+        return;
+    };
     if settings.guard_percent == 0 {
         return;
     }
-    if !CAN_PURGE {
-        tracing::warn!(
-            "settings.memory.guard_percent has no effect: only jemalloc returns memory on demand"
-        );
-        return;
-    }
-    let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
-        tracing::warn!("settings.memory.guard_percent has no effect: there is no cgroup");
-        return;
-    };
+    warn_if_it_cannot_fit(settings, limit);
     #[cfg(feature = "metrics")]
     {
         metrics::describe_counter!(PURGES, "Purges because the cgroup came near its limit.");
@@ -54,7 +103,7 @@ pub fn start(settings: &Memory) {
     let mut guard = Guard {
         cgroup,
         percent: settings.guard_percent,
-        warned: false,
+        warned: None,
         has_failed: false,
         last_purge: None,
     };
@@ -65,11 +114,31 @@ pub fn start(settings: &Memory) {
     });
 }
 
+/// Says so where the service itself and its budget are more than the limit.
+fn warn_if_it_cannot_fit(settings: &Memory, limit: u64) {
+    let Ok(process) = crate::Process::read() else {
+        return;
+    };
+    let budget = budget(settings);
+    if process.rss + budget > limit {
+        tracing::warn!(
+            limit_bytes = limit,
+            rss_bytes = process.rss,
+            budget_bytes = budget,
+            "the memory limit is too small for what the service needs by itself and \
+             settings.memory.budget_percent of it: raise the limit, or lower the percentage"
+        );
+    }
+}
+
 impl Guard {
     /// Looks. Of errors in a row, the first is logged.
     fn watch(&mut self) {
         match self.look() {
-            Ok(_) => self.has_failed = false,
+            Ok(pressure) => {
+                PRESSURE.store(pressure as u8, Ordering::Relaxed);
+                self.has_failed = false;
+            }
             Err(err) => {
                 if !self.has_failed {
                     tracing::error!(%err, "the memory guard has failed: it tries again");
@@ -79,49 +148,59 @@ impl Guard {
         }
     }
 
-    /// Purges where the limit is near. Each time that it comes near is logged once.
-    fn look(&mut self) -> Result<Option<Purged>> {
+    /// Purges where the limit is near, and tells how near it is then.
+    fn look(&mut self) -> Result<Pressure> {
+        let pressure = self.pressure()?;
+        if pressure == Pressure::None || self.last_purge.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Ok(pressure);
+        }
+        self.last_purge = Some(Instant::now());
+        if CAN_PURGE {
+            purge()?;
+            #[cfg(feature = "metrics")]
+            metrics::counter!(PURGES).increment(1);
+        }
+        self.pressure()
+    }
+
+    fn pressure(&mut self) -> Result<Pressure> {
         let Usage {
             working_set,
             limit: Some(limit),
             ..
         } = self.cgroup.usage()?
         else {
-            return Ok(None);
+            return Ok(Pressure::None);
         };
-        if u128::from(working_set) * 100 < u128::from(limit) * u128::from(self.percent) {
-            self.warned = false;
-            return Ok(None);
+        let reaches =
+            |percent: u8| u128::from(working_set) * 100 >= u128::from(limit) * u128::from(percent);
+        if !reaches(self.percent) {
+            return Ok(Pressure::None);
         }
-        if self.last_purge.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Ok(None);
-        }
-
-        let purged = purge()?;
-        self.last_purge = Some(Instant::now());
-        #[cfg(feature = "metrics")]
-        metrics::counter!(PURGES).increment(1);
-        if !self.warned {
-            self.warned = true;
+        if self.warned.is_none_or(|at| at.elapsed() >= QUIET) {
+            self.warned = Some(Instant::now());
             tracing::warn!(
                 working_set_bytes = working_set,
                 limit_bytes = limit,
                 guard_percent = self.percent,
-                returned_bytes = purged.returned_bytes,
-                "memory is near the cgroup's limit: purged"
+                "memory is near the cgroup's limit: unused memory is returned, requests wait"
             );
         }
-        Ok(Some(purged))
+        Ok(if reaches(self.percent.midpoint(100)) {
+            Pressure::Shed
+        } else {
+            Pressure::Hold
+        })
     }
 }
 
 #[cfg(all(test, feature = "jemalloc", not(target_env = "msvc")))]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
 
-    /// A cgroup in files of the same form, and a guard at 90 % of its limit of 1000 bytes.
+    /// A cgroup in files of the same form, and a guard at 80 % of its limit of 1000 bytes.
     fn guarded(name: &str) -> (PathBuf, Guard) {
         let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
@@ -130,8 +209,8 @@ mod tests {
         set_usage(&directory, 0);
         let guard = Guard {
             cgroup: Cgroup::find(Some(&directory)).expect("a cgroup"),
-            percent: 90,
-            warned: false,
+            percent: 80,
+            warned: None,
             has_failed: false,
             last_purge: None,
         };
@@ -146,11 +225,17 @@ mod tests {
     fn purges_near_the_limit_and_not_before() {
         let (cgroup, mut guard) = guarded("guard-near");
 
-        // 899 without the file pages
-        set_usage(&cgroup, 999);
-        assert!(guard.look().expect("a look").is_none());
+        // 799 without the file pages
+        set_usage(&cgroup, 899);
+        assert_eq!(guard.look().expect("a look"), Pressure::None);
+        assert!(guard.last_purge.is_none());
+        set_usage(&cgroup, 900);
+        assert_eq!(guard.look().expect("a look"), Pressure::Hold);
+        assert!(guard.last_purge.is_some());
         set_usage(&cgroup, 1000);
-        assert!(guard.look().expect("a look").is_some());
+        assert_eq!(guard.look().expect("a look"), Pressure::Shed);
+        set_usage(&cgroup, 500);
+        assert_eq!(guard.look().expect("a look"), Pressure::None);
     }
 
     #[test]
@@ -158,27 +243,28 @@ mod tests {
         let (cgroup, mut guard) = guarded("guard-again");
 
         set_usage(&cgroup, 1000);
-        assert!(guard.look().expect("a look").is_some());
-        assert!(guard.look().expect("a look").is_none());
+        guard.look().expect("a look");
+        let first = guard.last_purge;
+        guard.look().expect("a look");
+        assert_eq!(guard.last_purge, first);
         guard.last_purge = Instant::now().checked_sub(PAUSE);
-        assert!(guard.look().expect("a look").is_some());
+        guard.look().expect("a look");
+        assert!(guard.last_purge > first);
     }
 
     #[test]
-    fn tells_once_of_each_time_that_the_limit_comes_near() {
+    fn tells_once_while_the_limit_is_near() {
         let (cgroup, mut guard) = guarded("guard-tells");
 
         set_usage(&cgroup, 1000);
         guard.look().expect("a look");
-        assert!(guard.warned);
-        set_usage(&cgroup, 500);
+        let first = guard.warned;
+        assert!(first.is_some());
         guard.look().expect("a look");
-        set_usage(&cgroup, 1000);
+        assert_eq!(guard.warned, first);
+        guard.warned = Instant::now().checked_sub(QUIET);
         guard.look().expect("a look");
-        assert!(!guard.warned, "there was no purge yet");
-        guard.last_purge = Instant::now().checked_sub(PAUSE);
-        guard.look().expect("a look");
-        assert!(guard.warned);
+        assert!(guard.warned > first);
     }
 
     #[test]
@@ -188,10 +274,9 @@ mod tests {
         fs::remove_file(cgroup.join("memory.current")).expect("a file");
         guard.watch();
         assert!(guard.has_failed);
-        set_usage(&cgroup, 1000);
+        set_usage(&cgroup, 850);
         guard.watch();
         assert!(!guard.has_failed);
-        assert!(guard.last_purge.is_some());
     }
 
     #[test]
@@ -200,6 +285,6 @@ mod tests {
 
         fs::write(cgroup.join("memory.max"), "max\n").expect("a file");
         set_usage(&cgroup, 1000);
-        assert!(guard.look().expect("a look").is_none());
+        assert_eq!(guard.look().expect("a look"), Pressure::None);
     }
 }

@@ -1,4 +1,4 @@
-//! What a Loco service does about its memory: the allocator with its profile, a bound on requests,
+//! What a Loco service does about its memory: the allocator with its profile, the admission of requests,
 //! metrics, heap profiles, and a listener for whoever is on call. `docs/memory.md` of the service is
 //! the operator's view of it.
 //!
@@ -9,15 +9,16 @@
 //! | `src/bin/main.rs` | `static ALLOCATOR: memory::Allocator = memory::Allocator;` | the allocator |
 //! | `src/bin/main.rs` | `memory::block_on(cli::main::<App, Migrator>())` | the runtime |
 //! | `src/app.rs`, `initializers` | `Box::new(memory::MemoryInitializer)` | the start and `cargo loco doctor` |
-//! | `src/app.rs`, `middlewares` | `memory::middlewares::<Self>(ctx)` | the bound on requests |
 //! | `src/app.rs`, `register_tasks` | `tasks.register(memory::MemoryTask);` | `cargo loco task memory` |
-//! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | the way it serves and ends |
+//! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | connections, admission of requests, the end |
 //!
 //! The features of this crate say what is built in, `[env]` in `.cargo/config.toml` the profile, and
 //! [`Settings`] what is done at run time. A change that is half done is named by `cargo loco doctor`,
 //! `cargo loco task memory`, and in the log at start.
 
+mod admission;
 mod cgroup;
+mod compute;
 mod guard;
 mod initializer;
 mod listener;
@@ -25,10 +26,11 @@ mod listener;
 mod metrics;
 mod process;
 mod profile;
-mod request_limit;
 mod runtime;
 mod serve;
+mod server;
 pub mod settings;
+mod signals;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -43,15 +45,15 @@ mod allocator;
 mod allocator;
 
 pub use allocator::{Allocator, Report};
+pub use compute::compute;
 pub use initializer::MemoryInitializer;
 pub use process::Process;
-pub use request_limit::{middlewares, RequestLimit};
 pub use runtime::block_on;
 pub use serve::{serve, serve_until};
 pub use settings::Settings;
 pub use task::MemoryTask;
-// So that an application's `serve` and `middlewares` need no imports of their own.
-pub use loco_rs::{boot::ServeParams, controller::middleware::MiddlewareLayer};
+// So that an application's `serve` needs no imports of its own.
+pub use loco_rs::boot::ServeParams;
 
 /// Bytes as a person reads them: mebibytes with one decimal.
 #[allow(clippy::cast_precision_loss)] // a decimal is plenty

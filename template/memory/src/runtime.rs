@@ -1,11 +1,14 @@
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tokio::runtime::Builder;
 
-use crate::{profile, wiring};
+use crate::{allocator, profile, wiring};
 
-/// Runs the application on tokio's multi-thread runtime, as `#[tokio::main]` does. The runtime's
-/// threads take part in the watch for an idle service (feature `idle`).
+/// How long a thread for blocking work waits for more: what its cache holds is returned as it ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// Runs the application on tokio's multi-thread runtime, as `#[tokio::main]` does, with threads that
+/// keep little memory of their own.
 ///
 /// A build without the memory profile stops here, at compile time, with what to do.
 ///
@@ -19,9 +22,10 @@ pub fn block_on<T, E: From<std::io::Error>>(
     for problem in wiring::problems() {
         eprintln!("warning: {problem}");
     }
-    let mut runtime = Builder::new_multi_thread();
-    runtime.enable_all();
-    #[cfg(feature = "idle")]
-    runtime.on_thread_park(crate::allocator::on_thread_park);
-    runtime.build()?.block_on(application)
+    Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(allocator::bind_thread)
+        .thread_keep_alive(KEEP_ALIVE)
+        .build()?
+        .block_on(application)
 }

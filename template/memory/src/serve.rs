@@ -7,9 +7,7 @@
 //! A worker in the same process takes no more jobs from the signal on.
 
 use std::{
-    convert::Infallible,
-    future::{Future, IntoFuture},
-    net::SocketAddr,
+    future::Future,
     sync::{
         atomic::{AtomicBool, Ordering},
         Arc,
@@ -18,32 +16,38 @@ use std::{
 };
 
 use axum::{
-    extract::Request,
-    http::{header::CONNECTION, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
-    Json, Router, ServiceExt as _,
+    extract::{ConnectInfo, Request},
+    http::{header::CONNECTION, HeaderValue, Response, StatusCode},
+    Json, Router,
 };
+use hyper::body::Incoming;
 use loco_rs::{
     app::{AppContext, Hooks},
     boot::{shutdown_signal, ServeParams},
     controller::monitoring::Health,
-    Error, Result,
+    Result,
 };
 use tokio::{
     net::TcpListener,
-    sync::oneshot,
+    sync::watch,
     time::{sleep, timeout},
 };
-use tower::{service_fn, ServiceExt as _};
 
-use crate::Settings;
+use crate::{
+    admission::{Admission, Answer},
+    server::{self, Connection, Connections},
+    signals, Settings,
+};
 
-/// Serves until the process is asked to end: for [`Hooks::serve`].
+/// Serves until the process is asked to end: for [`Hooks::serve`]. A second SIGTERM or Ctrl-C ends
+/// the process at once, and so does the time of `settings.shutdown`, whatever is still at work.
 ///
 /// # Errors
 ///
 /// When the settings are not valid, or nobody can listen on the address.
 pub async fn serve<H: Hooks>(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
+    let shutdown = Settings::read(&ctx.config)?.shutdown;
+    signals::end_after(Duration::from_secs(shutdown.drain + shutdown.timeout));
     serve_until::<H>(app, ctx, params, shutdown_signal()).await
 }
 
@@ -70,30 +74,34 @@ pub async fn serve_until<H: Hooks>(
             H::app_name()
         );
     }
+    let admission = Admission::new::<H>(ctx, &settings)?;
     let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
-    #[cfg(feature = "metrics")]
-    let app = match settings.memory.address() {
-        Some(_) => crate::metrics::http::count(app, &H::routes(ctx))?,
-        None => app,
-    };
-    let draining = Arc::new(AtomicBool::new(false));
-    let is_draining = Arc::clone(&draining);
-    // Around the whole router: around each route it would clone that route for each request.
-    let app =
-        service_fn(move |request| announce_the_end(Arc::clone(&is_draining), app.clone(), request));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(
-        axum::serve(
-            listener,
-            app.into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(async { stopped.await.unwrap_or_default() })
-        .into_future(),
+    let connections = Connections::new(settings.connections, &admission);
+    tracing::info!(
+        budget_bytes = admission.budget().limit(),
+        connections = connections.most(),
+        "serving"
     );
+    #[cfg(feature = "metrics")]
+    crate::metrics::admission::show(&admission, &connections);
+    let service = Arc::new(Service {
+        app,
+        admission,
+        is_draining: AtomicBool::new(false),
+        #[cfg(feature = "metrics")]
+        is_counting: settings.memory.address().is_some(),
+    });
+    let (stop, stopped) = watch::channel(());
+    let server = tokio::spawn(server::serve(
+        listener,
+        Arc::clone(&service),
+        connections,
+        stopped,
+    ));
 
     signal.await;
     tracing::info!(seconds = settings.shutdown.drain, "draining");
-    draining.store(true, Ordering::Relaxed);
+    service.is_draining.store(true, Ordering::Relaxed);
     // Loco does this only after the last request; the jobs that have begun are to end meanwhile.
     if let Some(queue) = &ctx.queue_provider {
         queue.shutdown()?;
@@ -102,33 +110,70 @@ pub async fn serve_until<H: Hooks>(
 
     tracing::info!("shutting down");
     H::on_shutdown(ctx).await;
-    drop(stop);
-    if let Ok(ended) = timeout(Duration::from_secs(settings.shutdown.timeout), server).await {
-        ended.map_err(Error::wrap)??;
-    } else {
+    stop.send_replace(());
+    // Each connection has a receiver.
+    let last = timeout(
+        Duration::from_secs(settings.shutdown.timeout),
+        stop.closed(),
+    );
+    if last.await.is_err() {
         tracing::warn!(
             seconds = settings.shutdown.timeout,
             "requests that have not ended are cut off"
         );
     }
+    server.abort();
     Ok(())
 }
 
-async fn announce_the_end(
-    draining: Arc<AtomicBool>,
+/// The application, with what stands around all of it.
+pub struct Service {
     app: Router,
-    request: Request,
-) -> std::result::Result<Response, Infallible> {
-    let readiness = request.uri().path() == "/_readiness";
-    let mut response = app.oneshot(request).await?;
-    // An answer 101 hands the connection over, to a WebSocket for example.
-    if draining.load(Ordering::Relaxed) && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        if readiness {
-            let not_ready = Json(Health { ok: false });
-            response = (StatusCode::SERVICE_UNAVAILABLE, not_ready).into_response();
+    admission: Arc<Admission>,
+    is_draining: AtomicBool,
+    #[cfg(feature = "metrics")]
+    is_counting: bool,
+}
+
+impl Service {
+    /// The answer to a request that has come on a connection.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub async fn answer(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        mut request: Request<Incoming>,
+    ) -> std::result::Result<Response<Answer>, std::convert::Infallible> {
+        request
+            .extensions_mut()
+            .insert(ConnectInfo(connection.peer()));
+        let is_readiness = request.uri().path() == "/_readiness";
+        let route = self.admission.route(&request);
+        #[cfg(feature = "metrics")]
+        let counted = self
+            .is_counting
+            .then(|| crate::metrics::http::Request::start(request.method(), &route.template));
+        let app = self.app.clone();
+        let answer = self.admission.answer(app, route, &connection, request);
+        let mut response = answer.await;
+
+        // An answer 101 hands the connection over, to a WebSocket for example.
+        if self.is_draining.load(Ordering::Relaxed)
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            if is_readiness {
+                let not_ready = (StatusCode::SERVICE_UNAVAILABLE, Json(Health { ok: false }));
+                response = self.admission.outside(not_ready, &connection);
+            }
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+        #[cfg(feature = "metrics")]
+        if let Some(counted) = counted {
+            counted.end(response.status());
+        }
+        Ok(response)
     }
-    Ok(response)
 }

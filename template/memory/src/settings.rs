@@ -14,6 +14,7 @@ const SHORTEST_TOKEN: usize = 16;
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Settings {
+    pub connections: Connections,
     pub idle: Idle,
     pub memory: Memory,
     pub requests: Requests,
@@ -31,7 +32,8 @@ impl Settings {
         let settings: Self = config
             .settings()
             .map_err(|err| Error::Message(format!("settings in config/*.yaml: {err}")))?;
-        let faults = settings.memory.faults();
+        let mut faults = settings.memory.faults();
+        faults.extend(settings.connections.fault());
         if faults.is_empty() {
             Ok(settings)
         } else {
@@ -55,7 +57,7 @@ impl Default for Idle {
 }
 
 /// The memory listener, and the guard against the OOM killer.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
     /// Where the listener is bound, `address:port`. Empty: there is none.
@@ -63,11 +65,26 @@ pub struct Memory {
     /// What its callers send as `Authorization: Bearer …`. Empty: whoever reaches the listener may
     /// use it.
     pub token: String,
-    /// From how much of the cgroup's memory limit on unused pages are returned, in per cent. 0:
-    /// never. It needs the feature `jemalloc`.
+    /// How much of the memory limit requests may make the service hold, in per cent. The rest is for
+    /// the service itself, and for pages that are about to be returned.
+    pub budget_percent: u8,
+    /// From how much of the cgroup's memory limit on unused pages are returned, in per cent, and new
+    /// requests wait. 0: never.
     pub guard_percent: u8,
     /// The directory of the cgroup's files, where it is not the process's own.
     pub cgroup: Option<PathBuf>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            bind: String::new(),
+            token: String::new(),
+            budget_percent: 45,
+            guard_percent: 80,
+            cgroup: None,
+        }
+    }
 }
 
 impl Memory {
@@ -114,6 +131,12 @@ impl Memory {
                 ));
             }
         }
+        if !(1..=90).contains(&self.budget_percent) {
+            faults.push(format!(
+                "settings.memory.budget_percent is {}: it goes from 1 to 90",
+                self.budget_percent
+            ));
+        }
         if self.guard_percent > 100 {
             faults.push(format!(
                 "settings.memory.guard_percent is {}: it goes from 0 (off) to 100",
@@ -124,18 +147,68 @@ impl Memory {
     }
 }
 
+/// The open connections: how many, and how long their clients may take.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connections {
+    /// Connections at most. `None`: as many as the limit of open files and half of the memory budget
+    /// allow. Beyond these, the one that has been idle for the longest is closed for a new one.
+    pub max: Option<NonZeroUsize>,
+    /// Bytes of a request's head at most; a larger one is answered with 431.
+    pub head_bytes: usize,
+    /// Seconds that a request's head may take. 0: any time.
+    pub head_timeout: u64,
+    /// Bytes a second of a request's body, from its sixth second on; a slower one is cut off. 0: any
+    /// rate. The default is [Kestrel's](https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/options#minimum-request-body-data-rate).
+    pub body_rate: u64,
+    /// Seconds in which a client has to take something of its answer. 0: any time.
+    pub answer_timeout: u64,
+    /// Seconds that a connection may be idle. 0: any time. Longer than what a load balancer before
+    /// the service allows (60 on AWS), so that it is not the service who closes first.
+    pub keep_alive: u64,
+}
+
+impl Connections {
+    /// hyper takes no less.
+    const LEAST_HEAD: usize = 8 << 10;
+
+    fn fault(&self) -> Option<String> {
+        (self.head_bytes < Self::LEAST_HEAD).then(|| {
+            format!(
+                "settings.connections.head_bytes is {}: at least {} are needed",
+                self.head_bytes,
+                Self::LEAST_HEAD
+            )
+        })
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            max: None,
+            head_bytes: 64 << 10,
+            head_timeout: 10,
+            body_rate: 240,
+            answer_timeout: 30,
+            keep_alive: 75,
+        }
+    }
+}
+
 /// How many requests are worked on at once, and what becomes of the others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requests {
     pub enable: bool,
-    /// Requests that are worked on at once. `None`: 16 for each core that the process may use.
+    /// Requests that are worked on at once, at most. `None`: as many as the cores and the memory
+    /// allow.
     pub in_flight: Option<NonZeroUsize>,
     /// Requests that wait for a permit at most; any more are answered with 503.
     pub waiting: usize,
     /// Milliseconds that a request waits at most; then it is answered with 503.
     pub wait_ms: u64,
-    /// Routes that are not counted, as `cargo loco routes` prints them.
+    /// Routes whose requests neither wait nor are counted, as `cargo loco routes` prints them.
     pub exempt: Vec<String>,
 }
 
@@ -206,13 +279,14 @@ mod tests {
     #[test]
     fn all_faults_are_told_at_once_and_none_tells_the_token() {
         let settings = Memory {
+            budget_percent: 0,
             guard_percent: 101,
             ..memory("5151", "secret")
         };
 
         let faults = settings.faults().join("\n");
 
-        for name in ["bind", "token", "guard_percent"] {
+        for name in ["bind", "token", "budget_percent", "guard_percent"] {
             assert!(
                 faults.contains(&format!("settings.memory.{name}")),
                 "{faults}"

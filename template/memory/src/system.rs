@@ -12,6 +12,14 @@ pub use std::alloc::System as Allocator;
 /// Whether unused pages can be returned on demand.
 pub const CAN_PURGE: bool = false;
 
+/// The platform's malloc shares its arenas out by itself.
+pub const fn bind_thread() {}
+
+/// Bytes that this thread has allocated less those that it has freed: nobody counts them.
+pub const fn held_by_thread() -> i64 {
+    0
+}
+
 /// There is nothing to be done to it.
 pub fn routes() -> Router {
     Router::new()
@@ -67,9 +75,6 @@ pub fn purge() -> Result<Purged> {
 pub fn full_stats(_json_format: bool) -> Result<Vec<u8>> {
     Err(Error::string("only jemalloc counts what it holds"))
 }
-
-#[cfg(feature = "idle")]
-pub const fn on_thread_park() {}
 
 #[cfg(feature = "idle")]
 pub const fn watch() {}

@@ -110,14 +110,13 @@ impl Model {
     pub async fn find_by_login(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Self> {
         let Some(user) = known(Self::find_by_email(db, &params.email).await)? else {
             // As slow as a wrong password: the time would tell that the address is unknown.
-            hashed(&params.password)?;
+            hashed(&params.password).await?;
             return Err(ModelError::EntityNotFound);
         };
-        if user.verify_password(&params.password) {
-            Ok(user)
-        } else {
-            Err(ModelError::EntityNotFound)
-        }
+        let password = params.password.clone();
+        let verified = memory::compute(move || user.verify_password(&password).then_some(user));
+        let user = verified.await.map_err(|err| ModelError::Any(err.into()))?;
+        user.ok_or(ModelError::EntityNotFound)
     }
 
     /// Finds the user to whom this verification token was sent.
@@ -178,7 +177,7 @@ impl Model {
         find_one(db, users::Column::ApiKey.eq(api_key)).await
     }
 
-    /// Whether this is the user's password.
+    /// Whether this is the user's password. It takes tens of milliseconds: [`memory::compute`].
     #[must_use]
     pub fn verify_password(&self, password: &str) -> bool {
         hash::verify_password(password, &self.password)
@@ -197,7 +196,7 @@ impl Model {
     ) -> ModelResult<Self> {
         let user = ActiveModel {
             email: Set(params.email.clone()),
-            password: Set(hashed(&params.password)?),
+            password: Set(hashed(&params.password).await?),
             name: Set(params.name.clone()),
             ..Default::default()
         };
@@ -295,7 +294,7 @@ impl ActiveModel {
         password: &str,
     ) -> ModelResult<Model> {
         let token = self.reset_token.take().flatten();
-        self.password = Set(hashed(password)?);
+        self.password = Set(hashed(password).await?);
         self.reset_token = Set(None);
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
@@ -378,8 +377,9 @@ async fn use_up(
     })
 }
 
-/// It takes tens of milliseconds and 19 MiB. On the runtime's own threads, as here, no more
-/// passwords are hashed at once than there are cores.
-fn hashed(password: &str) -> ModelResult<String> {
-    hash::hash_password(password).map_err(|err| ModelError::Any(err.into()))
+/// It takes tens of milliseconds and 19 MiB.
+async fn hashed(password: &str) -> ModelResult<String> {
+    let password = password.to_string();
+    let hash = memory::compute(move || hash::hash_password(&password)).await;
+    hash.flatten().map_err(|err| ModelError::Any(err.into()))
 }

@@ -2,6 +2,7 @@
 //! for, what it counts, and what can be done to it.
 
 mod actions;
+mod arenas;
 mod decay;
 #[cfg(feature = "idle")]
 mod idle;
@@ -13,7 +14,7 @@ mod profiling;
 mod purge;
 mod stats;
 
-use std::{collections::BTreeMap, fmt, hint::black_box};
+use std::{cell::Cell, collections::BTreeMap, fmt, hint::black_box};
 
 use axum::Router;
 use loco_rs::prelude::*;
@@ -21,22 +22,39 @@ use serde::Deserialize;
 use serde_json::Value;
 use tikv_jemalloc_ctl::{
     stats_print::{stats_print, Options},
-    thread,
+    thread::{self, ThreadLocal},
 };
 
 use self::{options::Setting, stats::Stats};
 use crate::profile;
 
 #[cfg(feature = "idle")]
-pub use self::idle::{on_thread_park, watch};
-pub use self::{
-    actions::full_stats,
-    purge::{purge, Purged},
-};
+pub use self::idle::watch;
+pub use self::{actions::full_stats, arenas::bind_thread, purge::purge};
 pub use tikv_jemallocator::Jemalloc as Allocator;
 
 /// Whether unused pages can be returned on demand.
 pub const CAN_PURGE: bool = true;
+
+/// Bytes that this thread has allocated less those that it has freed, since its start. They may have
+/// been allocated or freed elsewhere, so that it can be negative.
+pub fn held_by_thread() -> i64 {
+    type Counters = (ThreadLocal<u64>, ThreadLocal<u64>);
+    thread_local! {
+        static COUNTERS: Cell<Option<Counters>> = const { Cell::new(None) };
+    }
+    let counters = COUNTERS.get().or_else(|| {
+        let counters = (
+            thread::allocatedp::read().ok()?,
+            thread::deallocatedp::read().ok()?,
+        );
+        COUNTERS.set(Some(counters));
+        Some(counters)
+    });
+    counters.map_or(0, |(allocated, freed)| {
+        allocated.get().wrapping_sub(freed.get()).cast_signed()
+    })
+}
 
 /// What can be done to jemalloc, for the memory listener.
 pub fn routes() -> Router {

@@ -35,7 +35,7 @@ pub fn purge() -> Result<Purged> {
     let rss = || Process::read().ok().map(|process| process.rss);
     let before = rss();
     let start = Instant::now();
-    call(PURGE_ALL_ARENAS)?;
+    return_pages()?;
     let took_ms = start.elapsed().as_millis();
     let after = rss();
     Ok(Purged {
@@ -46,6 +46,15 @@ pub fn purge() -> Result<Purged> {
         rss_after_bytes: after,
         took_ms,
     })
+}
+
+/// As [`purge`], without figures: they take longer than a small purge.
+///
+/// # Errors
+///
+/// When jemalloc refuses.
+pub fn return_pages() -> Result<()> {
+    Ok(call(PURGE_ALL_ARENAS)?)
 }
 
 /// Gives what this thread's cache holds back to the arenas.

@@ -1,11 +1,9 @@
 //! The requests of the public routes.
 
-use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use axum::{extract::Request, http::Method, response::Response, Router};
-use loco_rs::{controller::AppRoutes, Error, Result};
+use axum::http::{Method, StatusCode};
 use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge, SharedString};
-use tower::{service_fn, ServiceExt};
 
 pub const DURATION: &str = "http_request_duration_seconds";
 pub const DURATION_BUCKETS: [f64; 14] = [
@@ -21,59 +19,43 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests that wait for their answer.");
 }
 
-struct Counter {
+/// A request under way. It is counted as answered where [`Self::end`] is called: a client may go
+/// away before.
+pub struct Request {
+    start: Instant,
+    method: &'static str,
+    /// The route's template, such as `/posts/{id}`.
+    route: Arc<str>,
     in_flight: Gauge,
-    /// The templates of the routes, such as `/posts/{id}`: clients can invent any number of paths.
-    templates: matchit::Router<SharedString>,
 }
 
-/// Counts what the service answers.
-///
-/// # Errors
-///
-/// When two of the routes cannot be told apart.
-pub fn count(service: Router, routes: &AppRoutes) -> Result<Router> {
-    // A route is listed once for each of its methods.
-    let listed = routes.collect().into_iter();
-    let uris: HashSet<String> = listed.map(|route| route.uri).collect();
-    let mut templates = matchit::Router::new();
-    for uri in uris {
-        let template = SharedString::from_shared(uri.as_str().into());
-        templates.insert(uri, template).map_err(Error::wrap)?;
+impl Request {
+    pub fn start(method: &Method, route: &Arc<str>) -> Self {
+        let in_flight = gauge!(IN_FLIGHT);
+        in_flight.increment(1.0);
+        Self {
+            start: Instant::now(),
+            method: name_of(method),
+            route: Arc::clone(route),
+            in_flight,
+        }
     }
-    let counter = Arc::new(Counter {
-        in_flight: gauge!(IN_FLIGHT),
-        templates,
-    });
-    // Around the whole router: a layer around each route would clone it, and with it Loco's whole
-    // context, once more for each request.
-    Ok(Router::new().fallback_service(service_fn(move |request| {
-        count_one(Arc::clone(&counter), service.clone(), request)
-    })))
+
+    pub fn end(self, status: StatusCode) {
+        histogram!(
+            DURATION,
+            "method" => self.method,
+            "route" => SharedString::from_shared(Arc::clone(&self.route)),
+            "status" => status.as_u16().to_string(),
+        )
+        .record(self.start.elapsed());
+    }
 }
 
-async fn count_one(
-    counter: Arc<Counter>,
-    service: Router,
-    request: Request,
-) -> std::result::Result<Response, Infallible> {
-    let start = Instant::now();
-    let method = name_of(request.method());
-    let route = counter
-        .templates
-        .at(request.uri().path())
-        .map_or(SharedString::const_str("none"), |route| route.value.clone());
-    let in_flight = InFlight::start(&counter.in_flight);
-    let response = service.oneshot(request).await?;
-    drop(in_flight);
-    histogram!(
-        DURATION,
-        "method" => method,
-        "route" => route,
-        "status" => response.status().as_u16().to_string(),
-    )
-    .record(start.elapsed());
-    Ok(response)
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.in_flight.decrement(1.0);
+    }
 }
 
 /// Clients can invent any number of methods, too.
@@ -87,21 +69,5 @@ const fn name_of(method: &Method) -> &'static str {
         Method::HEAD => "HEAD",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    }
-}
-
-/// A request under way: it ends too when the client goes away before the answer.
-struct InFlight<'a>(&'a Gauge);
-
-impl<'a> InFlight<'a> {
-    fn start(in_flight: &'a Gauge) -> Self {
-        in_flight.increment(1.0);
-        Self(in_flight)
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
     }
 }

@@ -1,6 +1,7 @@
 //! Metrics in Prometheus' text format. What the allocator, the process and the system count is read
 //! when somebody asks for it; only requests are counted as they come.
 
+pub mod admission;
 mod cgroup;
 #[cfg(feature = "with-db")]
 mod database;
@@ -74,6 +75,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
         )
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(Error::msg)?;
+    admission::describe();
     allocator::metrics::describe();
     cgroup::describe();
     #[cfg(feature = "with-db")]
@@ -103,6 +105,7 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
         metrics.jobs.read(&metrics.ctx.config).await;
     }
     let of_the_system = Arc::clone(&metrics);
+    admission::read();
     spawn_blocking(move || {
         warn_without("allocator", allocator::metrics::read());
         warn_without("process", process::read());

@@ -1,21 +1,25 @@
-//! The application: a route that answers, one that waits, and this crate's four lines.
+//! The application: routes that answer, wait, hold memory and take bodies, and this crate's lines.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use axum::Router;
 use loco_rs::{
     app::{Hooks, Initializer},
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
-    controller::{middleware::MiddlewareLayer, AppRoutes},
+    controller::AppRoutes,
     environment::Environment,
     prelude::*,
     task::Tasks,
     tests_cfg::app::get_app_context,
 };
 use serde_json::Value;
+use tokio::sync::Barrier;
 
 use crate::{MemoryInitializer, MemoryTask};
+
+/// How many meet in `/meet`.
+pub const MEETING: usize = 40;
 
 pub struct App;
 
@@ -51,14 +55,13 @@ impl Hooks for App {
         Ok(vec![Box::new(MemoryInitializer)])
     }
 
-    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
-        crate::middlewares::<Self>(ctx)
-    }
-
     fn routes(_ctx: &AppContext) -> AppRoutes {
         AppRoutes::with_default_routes()
             .add_route(Routes::new().add("/posts/{id}", get(post_of)))
             .add_route(Routes::new().add("/wait", get(wait)))
+            .add_route(Routes::new().add("/meet", get(meet)))
+            .add_route(Routes::new().add("/large", get(large)))
+            .add_route(Routes::new().add("/length", post(length)))
     }
 
     async fn connect_workers(_ctx: &AppContext, _queue: &Queue) -> Result<()> {
@@ -87,6 +90,22 @@ async fn post_of(Path(id): Path<u64>) -> Result<Response> {
 async fn wait() -> Result<Response> {
     tokio::time::sleep(Duration::from_millis(200)).await;
     format::empty_json()
+}
+
+/// Answers once so many are here.
+async fn meet() -> Result<Response> {
+    static HERE: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(MEETING));
+    HERE.wait().await;
+    format::empty_json()
+}
+
+/// 4 MiB.
+async fn large() -> Result<Response> {
+    Ok(vec![b'x'; 4 << 20].into_response())
+}
+
+async fn length(body: String) -> Result<Response> {
+    format::json(body.len())
 }
 
 /// The application's context with these `settings`.

@@ -1,5 +1,6 @@
 //! This crate in a small Loco application.
 
+mod admission;
 mod application;
 mod http;
 mod listener;
@@ -8,7 +9,6 @@ mod metrics;
 #[cfg(all(feature = "heap-profiling", not(target_env = "msvc")))]
 mod profiling;
 mod report;
-mod request_limit;
 mod serve;
 
 #[global_allocator]

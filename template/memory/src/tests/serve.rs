@@ -62,7 +62,7 @@ impl Service {
     }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("it listens");
     let patience = Some(Duration::from_secs(10));
     stream.set_read_timeout(patience).expect("a timeout");

@@ -1,0 +1,256 @@
+//! Bodies whose bytes are counted for as long as the service holds them.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        Arc,
+    },
+    task::{ready, Context, Poll},
+    time::Duration,
+};
+
+use axum::body::{Body, Bytes, HttpBody};
+use bytes::BytesMut;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{sleep, Sleep};
+
+use super::budget::{Budget, Hold, Kind};
+use crate::server::{AwaitedBody, Connection, InFlight};
+
+/// Frames of fewer bytes are not counted: the connection's buffers are.
+const COUNTED: usize = 4 << 10;
+/// Small parts of a body are gathered up to so many bytes: each by itself would take far more memory
+/// than it has bytes.
+const GATHERED: usize = 16 << 10;
+
+/// How often a body looks whether there is room for it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Bytes with what is counted for them.
+struct Counted {
+    bytes: Bytes,
+    _hold: Hold,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Counts these bytes until the last part of them is dropped, wherever that is.
+pub fn counted(bytes: Bytes, hold: Hold) -> Bytes {
+    Bytes::from_owner(Counted { bytes, _hold: hold })
+}
+
+/// A body of an answer: counted until the client has taken it.
+pub struct Answer {
+    body: Body,
+    /// For what is still to come, as far as that is known.
+    hold: Hold,
+    /// The answer's end is the request's.
+    _request: InFlight,
+}
+
+impl Answer {
+    pub fn new(body: Body, budget: &Arc<Budget>, request: InFlight) -> Self {
+        let bytes = body.size_hint().exact().unwrap_or(0);
+        let bytes = if bytes < COUNTED as u64 { 0 } else { bytes };
+        Self {
+            body,
+            hold: budget.hold(Kind::Answers, bytes),
+            _request: request,
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        Poll::Ready(frame.map(|frame| frame.map(|frame| self.count(frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Answer {
+    fn count(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        frame.map_data(|data| {
+            if data.len() < COUNTED {
+                return data;
+            }
+            let bytes = data.len() as u64;
+            let mut hold = self.hold.split(bytes);
+            hold.set(bytes);
+            counted(data, hold)
+        })
+    }
+}
+
+/// A body of a request, on its way in.
+pub struct Upload {
+    body: Incoming,
+    budget: Arc<Budget>,
+    awaited: AwaitedBody,
+    gathered: BytesMut,
+    /// Bytes that have come.
+    read: u64,
+    held_up: Arc<AtomicUsize>,
+    /// Until it looks again whether there is room for more.
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Upload {
+    pub fn new(
+        body: Incoming,
+        budget: &Arc<Budget>,
+        connection: &Arc<Connection>,
+        held_up: &Arc<AtomicUsize>,
+    ) -> Self {
+        Self {
+            body,
+            budget: Arc::clone(budget),
+            awaited: AwaitedBody::new(connection),
+            gathered: BytesMut::new(),
+            read: 0,
+            held_up: Arc::clone(held_up),
+            pause: None,
+        }
+    }
+
+    /// The next part of it, which is not counted.
+    pub fn poll_part(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = if self.poll_room(context).is_ready() {
+            Pin::new(&mut self.body).poll_frame(context)
+        } else {
+            Poll::Pending
+        };
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.read += frame.data_ref().map_or(0, Bytes::len) as u64;
+        }
+        self.awaited.is(frame.is_pending());
+        frame
+    }
+
+    /// Waits while there is no room for more.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+            self.held_up.fetch_sub(1, Ordering::Relaxed);
+        }
+        while self.budget.is_full_for_body(self.read) {
+            let mut pause = Box::pin(sleep(PAUSE));
+            if pause.as_mut().poll(context).is_pending() {
+                self.pause = Some(pause);
+                self.held_up.fetch_add(1, Ordering::Relaxed);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.pause.is_some() {
+            self.held_up.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let data = loop {
+            if self.gathered.len() >= GATHERED {
+                break self.gathered.split().freeze();
+            }
+            match self.poll_part(context) {
+                Poll::Ready(Some(Ok(part))) => match part.into_data() {
+                    Ok(data) if data.len() < COUNTED => self.gathered.extend_from_slice(&data),
+                    Ok(data) if self.gathered.is_empty() => break data,
+                    Ok(data) => {
+                        self.gathered.extend_from_slice(&data);
+                        break self.gathered.split().freeze();
+                    }
+                    // Trailers, which nobody reads
+                    Err(_) => {}
+                },
+                Poll::Pending | Poll::Ready(None) if !self.gathered.is_empty() => {
+                    break self.gathered.split().freeze();
+                }
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Err(err))) => return Poll::Ready(Some(Err(err))),
+                Poll::Ready(None) => return Poll::Ready(None),
+            }
+        };
+        let hold = self.budget.hold(Kind::Bodies, data.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(counted(data, hold)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.gathered.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body of which the first part has been read.
+pub struct Begun {
+    first: Option<Bytes>,
+    rest: Upload,
+}
+
+impl Begun {
+    pub const fn new(first: Bytes, rest: Upload) -> Self {
+        Self {
+            first: Some(first),
+            rest,
+        }
+    }
+}
+
+impl HttpBody for Begun {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
+    }
+}

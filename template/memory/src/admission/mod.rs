@@ -1,0 +1,272 @@
+//! Which requests begin, which wait, and which are refused: as many are worked on at once as the
+//! cores and the memory allow. `docs/memory.md` of the service is the operator's view of it.
+
+mod body;
+pub mod budget;
+mod gate;
+mod refusals;
+mod routes;
+mod work;
+
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::IpAddr,
+    pin::pin,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        Arc,
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::Request,
+    http::{request::Parts, StatusCode},
+    response::{IntoResponse, Response},
+    Router,
+};
+use bytes::BytesMut;
+use hyper::body::Incoming;
+use loco_rs::{
+    app::{AppContext, Hooks},
+    controller::middleware::MiddlewareLayer,
+    Result,
+};
+use tokio::time::{timeout, timeout_at, Instant};
+use tower::ServiceExt;
+
+pub use self::{
+    body::Answer,
+    gate::network_of,
+    refusals::{Reason, Refusals},
+    routes::Route,
+};
+use self::{
+    body::{counted, Begun, Upload},
+    budget::{Budget, Kind},
+    gate::{Gate, Permit},
+    routes::Routes,
+    work::Work,
+};
+use crate::{
+    guard::{self, Pressure},
+    server::{Connection, InFlight},
+    settings::{Requests, Settings},
+};
+
+/// Bytes of a body that are read before its request begins. It is Loco's own limit of a payload.
+const READ_AHEAD: u64 = 2 << 20;
+/// Bytes of a body of unknown length that are read before its request begins, and for how long.
+const READ_AHEAD_UNKNOWN: u64 = 64 << 10;
+const READ_AHEAD_TIME: Duration = Duration::from_secs(1);
+
+/// Admits requests to the application.
+#[derive(Debug)]
+pub struct Admission {
+    requests: Requests,
+    budget: Arc<Budget>,
+    gate: Arc<Gate>,
+    routes: Routes,
+    refusals: Refusals,
+    /// The service stands behind a proxy that tells the client's address.
+    is_behind_proxy: bool,
+    /// Bodies that wait for room.
+    held_up: Arc<AtomicUsize>,
+}
+
+impl Admission {
+    /// # Errors
+    ///
+    /// When `settings.requests` names a route that does not exist.
+    pub fn new<H: Hooks>(ctx: &AppContext, settings: &Settings) -> Result<Arc<Self>> {
+        let requests = settings.requests.clone();
+        let budget = Budget::new(guard::budget(&settings.memory));
+        Ok(Arc::new(Self {
+            gate: Gate::new(&budget, requests.in_flight),
+            routes: Routes::new(&H::routes(ctx), &requests.exempt)?,
+            refusals: Refusals::new(ctx)?,
+            is_behind_proxy: ctx
+                .config
+                .server
+                .middlewares
+                .remote_ip
+                .as_ref()
+                .is_some_and(MiddlewareLayer::is_enabled),
+            held_up: Arc::default(),
+            budget,
+            requests,
+        }))
+    }
+
+    pub const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Whether a proxy passes all requests on.
+    pub const fn is_behind_proxy(&self) -> bool {
+        self.is_behind_proxy
+    }
+
+    pub const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    pub const fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// The route that a request asks for.
+    pub fn route<B>(&self, request: &Request<B>) -> &Arc<Route> {
+        self.routes.of(request.method(), request.uri().path())
+    }
+
+    /// Whether requests, or bodies of requests, wait for memory that others hold.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.held_up.load(Ordering::Relaxed) > 0 || self.gate.is_short_of_memory()
+    }
+
+    /// Lets the application answer a request as soon as it can be worked on, or refuses it.
+    pub async fn answer(
+        &self,
+        app: Router,
+        route: &Arc<Route>,
+        connection: &Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Answer> {
+        let in_flight = InFlight::new(connection);
+        let (parts, body) = request.into_parts();
+        let upload = Upload::new(body, &self.budget, connection, &self.held_up);
+        if !self.requests.enable || route.exempt {
+            let response = run(app, Request::from_parts(parts, Body::new(upload))).await;
+            return self.counted(response, connection, in_flight);
+        }
+        // A body that is slow to come is waited for before the permit, not with it.
+        let body = match self.read_ahead(upload).await {
+            Ok(body) => body,
+            Err(err) => {
+                tracing::debug!(%err, "a request's body ended early");
+                let response = StatusCode::BAD_REQUEST.into_response();
+                return self.counted(response, connection, in_flight);
+            }
+        };
+        let peer = self.peer(&parts, connection);
+        let permit = match self.permit(route, peer).await {
+            Ok(permit) => permit,
+            Err(reason) => {
+                drop(body);
+                let response = self.refusals.refuse(reason, parts).await;
+                return self.counted(response, connection, in_flight);
+            }
+        };
+        let work = run(app, Request::from_parts(parts, body));
+        let mut work = pin!(Work::new(work, permit, connection));
+        let response = work.as_mut().await;
+        // The answer is counted before its work is no longer.
+        self.counted(response, connection, in_flight)
+    }
+
+    /// An answer that is not the application's.
+    pub fn outside(
+        &self,
+        response: impl IntoResponse,
+        connection: &Arc<Connection>,
+    ) -> Response<Answer> {
+        let in_flight = InFlight::new(connection);
+        self.counted(response.into_response(), connection, in_flight)
+    }
+
+    fn counted(
+        &self,
+        response: Response,
+        connection: &Arc<Connection>,
+        in_flight: InFlight,
+    ) -> Response<Answer> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection.upgrade();
+        }
+        response.map(|body| Answer::new(body, &self.budget, in_flight))
+    }
+
+    /// Who sends a request: as the proxy says that has passed it on, or whoever has connected.
+    fn peer(&self, parts: &Parts, connection: &Connection) -> IpAddr {
+        let forwarded = || {
+            let addresses = parts
+                .headers
+                .get_all("x-forwarded-for")
+                .iter()
+                .next_back()?;
+            let last = addresses.to_str().ok()?.rsplit(',').next()?;
+            last.trim().parse().ok()
+        };
+        self.is_behind_proxy
+            .then(forwarded)
+            .flatten()
+            .unwrap_or_else(|| connection.peer().ip())
+    }
+
+    async fn permit(
+        &self,
+        route: &Arc<Route>,
+        peer: IpAddr,
+    ) -> std::result::Result<Permit, Reason> {
+        if let Some(permit) = self.gate.try_begin(route) {
+            return Ok(permit);
+        }
+        if guard::pressure() == Pressure::Shed {
+            return Err(Reason::Memory);
+        }
+        if self.gate.waiting() >= self.requests.waiting {
+            return Err(Reason::QueueFull);
+        }
+        let wait = Duration::from_millis(self.requests.wait_ms);
+        timeout(wait, self.gate.begin(route, peer))
+            .await
+            .map_err(|_| Reason::Waited)
+    }
+
+    /// Reads a body before its request begins: whole, if its length is known and moderate, or what
+    /// comes soon of it.
+    async fn read_ahead(&self, mut upload: Upload) -> std::result::Result<Body, hyper::Error> {
+        let length = upload.size_hint().exact();
+        if length == Some(0) {
+            return Ok(Body::empty());
+        }
+        if length.is_some_and(|length| length > READ_AHEAD) {
+            return Ok(Body::new(upload));
+        }
+        let most = length.unwrap_or(READ_AHEAD_UNKNOWN);
+        let deadline = length.is_none().then(|| Instant::now() + READ_AHEAD_TIME);
+        let mut hold = self.budget.hold(Kind::Bodies, 0);
+        let mut bytes = BytesMut::new();
+        while (bytes.len() as u64) < most {
+            let part = poll_fn(|context| upload.poll_part(context));
+            let part = match deadline {
+                Some(deadline) => match timeout_at(deadline, part).await {
+                    Ok(part) => part,
+                    Err(_) => break,
+                },
+                None => part.await,
+            };
+            let Some(part) = part.transpose()? else {
+                break;
+            };
+            if let Ok(data) = part.into_data() {
+                bytes.extend_from_slice(&data);
+                hold.set(bytes.capacity() as u64);
+            }
+        }
+        let first = counted(bytes.freeze(), hold);
+        Ok(if upload.is_end_stream() {
+            Body::from(first)
+        } else {
+            Body::new(Begun::new(first, upload))
+        })
+    }
+}
+
+async fn run(app: Router, request: Request) -> Response {
+    let response = app.oneshot(request).await;
+    response.unwrap_or_else(|err: Infallible| match err {})
+}

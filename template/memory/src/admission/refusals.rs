@@ -1,0 +1,131 @@
+//! Requests that are answered with 503 instead of being worked on.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Mutex, PoisonError,
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{header, request::Parts, StatusCode},
+    response::{IntoResponse, Response},
+    Json, Router,
+};
+use loco_rs::{
+    app::AppContext,
+    controller::{middleware::MiddlewareLayer, ErrorDetail},
+    Result,
+};
+use tower::ServiceExt;
+
+/// How often refusals are logged, in a line with their number.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// As many wait as `settings.requests.waiting` allows.
+    QueueFull,
+    /// It has waited for `settings.requests.wait_ms`.
+    Waited,
+    /// The process is about to reach its memory limit.
+    Memory,
+}
+
+impl Reason {
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::Waited, Self::Memory];
+
+    /// As metrics call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Waited => "waited",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Refusals {
+    answer: Router,
+    counts: [AtomicU64; Reason::ALL.len()],
+    told: Mutex<Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Option<Instant>,
+    counts: [u64; Reason::ALL.len()],
+}
+
+impl Refusals {
+    /// # Errors
+    ///
+    /// When the settings of CORS are not valid.
+    pub fn new(ctx: &AppContext) -> Result<Self> {
+        let answer = Router::new().fallback(|| async { overloaded() });
+        // A page of another origin may read why it has no answer, as it may read answers.
+        let answer = match &ctx.config.server.middlewares.cors {
+            Some(cors) if cors.is_enabled() => cors.apply(answer)?,
+            _ => answer,
+        };
+        Ok(Self {
+            answer: answer.with_state(ctx.clone()),
+            counts: Default::default(),
+            told: Mutex::new(Told {
+                at: None,
+                counts: Default::default(),
+            }),
+        })
+    }
+
+    pub fn count(&self, reason: Reason) -> u64 {
+        self.counts[reason as usize].load(Ordering::Relaxed)
+    }
+
+    /// Answers a request with 503.
+    pub async fn refuse(&self, reason: Reason, parts: Parts) -> Response {
+        self.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
+        let request = Request::from_parts(parts, Body::empty());
+        let answer = self.answer.clone().oneshot(request).await;
+        answer.unwrap_or_else(|err: Infallible| match err {})
+    }
+
+    /// Logs how many there were since it was last logged, if that is long enough ago.
+    pub fn tell(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = Reason::ALL.map(|reason| self.count(reason));
+        let is_due = told.at.is_none_or(|at| at.elapsed() >= INTERVAL);
+        if counts == told.counts || !is_due {
+            return;
+        }
+        let [queue_full, waited, memory] = std::array::from_fn(|i| counts[i] - told.counts[i]);
+        tracing::warn!(
+            queue_full,
+            waited,
+            memory,
+            "overloaded: requests refused with 503"
+        );
+        *told = Told {
+            at: Some(Instant::now()),
+            counts,
+        };
+    }
+}
+
+fn overloaded() -> Response {
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        [(header::RETRY_AFTER, "1")],
+        Json(ErrorDetail::new(
+            "service_unavailable",
+            "The service is overloaded: try again later",
+        )),
+    )
+        .into_response()
+}

@@ -1,0 +1,146 @@
+//! A request's work, watched at each of its polls: does it need the CPU, and what does it hold?
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        atomic::{AtomicU8, Ordering},
+        Arc, Mutex, PoisonError,
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use super::gate::{Gate, Permit};
+use crate::{
+    allocator::held_by_thread,
+    server::{Connection, Phase},
+};
+
+/// It waits to be woken.
+const RESTING: u8 = 0;
+const POLLED: u8 = 1;
+/// It was woken, and waits to be polled.
+const WOKEN: u8 = 2;
+const ENDED: u8 = 3;
+
+/// A future with the permit to run.
+pub struct Work<F> {
+    future: Pin<Box<F>>,
+    permit: Permit,
+    connection: Arc<Connection>,
+    watch: Arc<Watch>,
+    waker: Waker,
+    /// Bytes allocated less bytes freed, over all polls.
+    held: i64,
+}
+
+impl<F: Future> Work<F> {
+    pub fn new(future: F, permit: Permit, connection: &Arc<Connection>) -> Self {
+        let watch = Arc::new(Watch {
+            gate: Arc::clone(permit.gate()),
+            // With the permit it counts as one that needs the CPU.
+            state: AtomicU8::new(WOKEN),
+            task: Mutex::default(),
+        });
+        Self {
+            future: Box::pin(future),
+            permit,
+            connection: Arc::clone(connection),
+            waker: Waker::from(Arc::clone(&watch)),
+            watch,
+            held: 0,
+        }
+    }
+}
+
+impl<F: Future> Future for Work<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        this.watch.start(context.waker());
+        let before = held_by_thread();
+        let polled = this
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(&this.waker));
+        this.held += held_by_thread() - before;
+        let held = u64::try_from(this.held).unwrap_or(0);
+        this.permit.holds(held);
+        if polled.is_pending() {
+            if this.connection.phase() == Phase::Body {
+                this.permit.gives_back(held);
+            }
+            this.watch.pause();
+        }
+        polled
+    }
+}
+
+impl<F> Drop for Work<F> {
+    fn drop(&mut self) {
+        self.watch.end();
+    }
+}
+
+/// Stands between the future and its task.
+struct Watch {
+    gate: Arc<Gate>,
+    state: AtomicU8,
+    task: Mutex<Option<Waker>>,
+}
+
+impl Watch {
+    fn start(&self, task: &Waker) {
+        {
+            let mut known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+            match &mut *known {
+                Some(known) => known.clone_from(task),
+                None => *known = Some(task.clone()),
+            }
+        }
+        // Its task may have been woken by something else.
+        if self.state.swap(POLLED, Ordering::AcqRel) == RESTING {
+            self.gate.resume();
+        }
+    }
+
+    fn pause(&self) {
+        let paused =
+            self.state
+                .compare_exchange(POLLED, RESTING, Ordering::AcqRel, Ordering::Acquire);
+        if paused.is_ok() {
+            self.gate.rest();
+        }
+    }
+
+    fn end(&self) {
+        // The permit counts as one that needs the CPU.
+        if self.state.swap(ENDED, Ordering::AcqRel) == RESTING {
+            self.gate.resume();
+        }
+    }
+}
+
+impl Wake for Watch {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let before = self
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
+                (state == RESTING || state == POLLED).then_some(WOKEN)
+            });
+        if before == Ok(RESTING) {
+            self.gate.resume();
+        }
+        if before.is_ok() {
+            let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(task) = &*task {
+                task.wake_by_ref();
+            }
+        }
+    }
+}

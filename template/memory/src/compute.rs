@@ -1,0 +1,64 @@
+//! Work that needs the CPU for long.
+
+use std::{num::NonZeroUsize, sync::LazyLock, thread};
+
+use loco_rs::{Error, Result};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+/// As many at once as there are cores: more would only take memory.
+static PERMITS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)));
+
+/// Does work that needs the CPU for long, apart from the threads that answer requests.
+///
+/// That is work of more than some milliseconds, such as hashing a password. One piece of work for
+/// each core is done at a time, the others wait, first come, first served.
+///
+/// # Errors
+///
+/// When the work panics.
+pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let permit = PERMITS.acquire().await.map_err(Error::wrap)?;
+    let done = spawn_blocking(move || {
+        // A caller that goes away does not end the work.
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(Error::wrap)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        atomic::{AtomicUsize, Ordering},
+        Arc,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_is_done_at_once_than_there_are_cores() {
+        let cores = PERMITS.available_permits();
+        let at_once = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let all: Vec<_> = (0..4 * cores)
+            .map(|_| {
+                let (at_once, most) = (at_once.clone(), most.clone());
+                tokio::spawn(compute(move || {
+                    most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::sleep(std::time::Duration::from_millis(20));
+                    at_once.fetch_sub(1, Ordering::SeqCst);
+                }))
+            })
+            .collect();
+        for one in all {
+            one.await.expect("no panic").expect("it is done");
+        }
+
+        assert_eq!(most.load(Ordering::SeqCst), cores);
+        assert!(compute(|| panic!("as it happens"))
+            .await
+            .map(|(): ()| ())
+            .is_err());
+    }
+}

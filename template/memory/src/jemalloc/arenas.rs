@@ -1,0 +1,86 @@
+//! Which arenas the runtime's threads allocate from: `unsafe`, since
+//! [mallctl](https://jemalloc.net/jemalloc.3.html#thread.arena) takes its values as pointers without
+//! a type.
+
+use std::{
+    ffi::CStr,
+    mem,
+    num::NonZeroUsize,
+    ptr,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use tikv_jemalloc_ctl::arenas;
+use tikv_jemalloc_sys::mallctl;
+
+const ARENA_OF_THREAD: &CStr = c"thread.arena";
+/// As jemalloc reckons, of all the machine's CPUs that the process may run on.
+const PER_CPU: u32 = 4;
+
+/// Gives this thread one of as many arenas as the CPUs that the process may use call for, a
+/// container's quota included: jemalloc does not know of quotas, and on a large machine spreads what
+/// is unused over hundreds.
+pub fn bind_thread() {
+    let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let wanted = u32::try_from(cpus)
+        .unwrap_or(u32::MAX)
+        .saturating_mul(PER_CPU);
+    if arenas::narenas::read().is_ok_and(|arenas| arenas > wanted) {
+        bind_to_one_of(wanted);
+    }
+}
+
+fn bind_to_one_of(arenas: u32) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut arena = NEXT.fetch_add(1, Ordering::Relaxed) % arenas;
+    // SAFETY: the name ends with a null byte; the value is an `unsigned`, which jemalloc only reads.
+    // It refuses where `percpu_arena` has bound the thread: that is as good.
+    unsafe {
+        mallctl(
+            ARENA_OF_THREAD.as_ptr(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            (&raw mut arena).cast(),
+            mem::size_of::<u32>(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arena_of_thread() -> u32 {
+        let mut arena = 0_u32;
+        let mut size = mem::size_of::<u32>();
+        // SAFETY: the value is an `unsigned`, for which there is room.
+        let code = unsafe {
+            mallctl(
+                ARENA_OF_THREAD.as_ptr(),
+                (&raw mut arena).cast(),
+                &raw mut size,
+                ptr::null_mut(),
+                0,
+            )
+        };
+        assert_eq!(code, 0);
+        arena
+    }
+
+    #[test]
+    fn threads_share_a_few_arenas() {
+        let threads = (0..6).map(|_| {
+            thread::spawn(|| {
+                bind_to_one_of(2);
+                arena_of_thread()
+            })
+        });
+        let arenas: Vec<u32> = threads
+            .map(|thread| thread.join().expect("no panic"))
+            .collect();
+
+        assert!(arenas.iter().all(|arena| *arena < 2), "{arenas:?}");
+        assert!(arenas.contains(&0) && arenas.contains(&1), "{arenas:?}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Requests that are worked on and that wait, what they hold, and the connections they come on.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use super::set;
+use crate::{
+    admission::{budget::Kind, Admission, Reason},
+    server::{Closed, Connections, Phase},
+};
+
+const BUDGET: &str = "memory_budget_bytes";
+const HELD: &str = "memory_budget_held_bytes";
+const REQUESTS: &str = "http_requests_admitted";
+const REFUSED: &str = "http_requests_refused_total";
+const CONNECTIONS: &str = "http_connections";
+const CONNECTIONS_MAX: &str = "http_connections_max";
+const CLOSED: &str = "http_connections_closed_total";
+
+/// What is shown: that of the service in this process, once it serves.
+static SHOWN: Mutex<Option<(Weak<Admission>, Weak<Connections>)>> = Mutex::new(None);
+
+pub fn show(admission: &Arc<Admission>, connections: &Arc<Connections>) {
+    let shown = (Arc::downgrade(admission), Arc::downgrade(connections));
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+}
+
+pub fn describe() {
+    describe_gauge!(BUDGET, "Memory that requests may make the service hold.");
+    describe_gauge!(HELD, "Memory that requests make the service hold, by kind.");
+    describe_gauge!(
+        REQUESTS,
+        "Requests that wait to begin (waiting), are worked on (begun), and of these need the CPU (busy)."
+    );
+    describe_counter!(REFUSED, "Requests answered with 503, by reason.");
+    describe_gauge!(CONNECTIONS, "Open connections, by what they do.");
+    describe_gauge!(CONNECTIONS_MAX, "Connections that may be open.");
+    describe_counter!(
+        CLOSED,
+        "Connections that the service has closed, by reason."
+    );
+}
+
+pub fn read() {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some((admission, connections)) = shown
+        .and_then(|(admission, connections)| Some((admission.upgrade()?, connections.upgrade()?)))
+    else {
+        return;
+    };
+    set(BUDGET, admission.budget().limit());
+    for kind in Kind::ALL {
+        let held = admission.budget().held(kind);
+        #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
+        gauge!(HELD, "kind" => kind.name()).set(held as f64);
+    }
+    let gate = admission.gate();
+    for (state, count) in [
+        ("waiting", gate.waiting()),
+        ("begun", gate.begun()),
+        ("busy", gate.busy()),
+    ] {
+        #[allow(clippy::cast_precision_loss)] // few
+        gauge!(REQUESTS, "state" => state).set(count as f64);
+    }
+    for reason in Reason::ALL {
+        let refused = admission.refusals().count(reason);
+        counter!(REFUSED, "reason" => reason.name()).absolute(refused);
+    }
+    for (phase, count) in Phase::ALL.into_iter().zip(connections.by_phase()) {
+        #[allow(clippy::cast_precision_loss)] // few
+        gauge!(CONNECTIONS, "state" => phase.name()).set(count as f64);
+    }
+    set(CONNECTIONS_MAX, connections.most() as u64);
+    for why in Closed::ALL {
+        counter!(CLOSED, "reason" => why.name()).absolute(connections.closed(why));
+    }
+}

@@ -1,0 +1,153 @@
+//! The connections of the service: how many there may be, how long a client may take, and which are
+//! closed when memory is short.
+
+mod connection;
+mod connections;
+mod limits;
+
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use axum::extract::Request as HttpRequest;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::sleep,
+};
+
+use self::{
+    connection::Stream,
+    limits::{bound_buffers, lengthen_backlog},
+};
+pub use self::{
+    connection::{AwaitedBody, Connection, InFlight, Phase},
+    connections::{Closed, Connections},
+};
+use crate::{guard, serve::Service, settings};
+
+/// How long to wait for what accepting lacks: file descriptors, or memory.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections and serves them until `stop` changes; then those that are open end as their
+/// last answers are sent.
+pub async fn serve(
+    listener: TcpListener,
+    service: Arc<Service>,
+    connections: Arc<Connections>,
+    mut stop: watch::Receiver<()>,
+) {
+    lengthen_backlog(&listener);
+    let mut failures = Failures::default();
+    loop {
+        tokio::select! {
+            accepted = accept(&listener, &connections) => match accepted {
+                Ok((stream, connection)) => {
+                    let service = Arc::clone(&service);
+                    let connections = Arc::clone(&connections);
+                    let stop = stop.clone();
+                    tokio::spawn(async move {
+                        serve_one(stream, &connection, service, connections.settings(), stop).await;
+                        connections.remove(&connection);
+                    });
+                }
+                Err(err) if is_of_the_connection(&err) => {}
+                Err(err) => {
+                    failures.tell(&err);
+                    connections.close_idle();
+                    sleep(PAUSE).await;
+                }
+            },
+            _ = stop.changed() => break,
+        }
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+) -> io::Result<(TcpStream, Arc<Connection>)> {
+    loop {
+        while guard::pressure() == guard::Pressure::Shed {
+            sleep(PAUSE).await;
+        }
+        connections.room().await;
+        let (stream, address) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        if let Some(connection) = connections.add(address) {
+            bound_buffers(&stream);
+            return Ok((stream, connection));
+        }
+    }
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    connection: &Arc<Connection>,
+    service: Arc<Service>,
+    settings: &settings::Connections,
+    mut stop: watch::Receiver<()>,
+) {
+    // On the heap, since hyper keeps room for it as long as the connection is open.
+    let answer = |request: HttpRequest<Incoming>| {
+        Box::pin(Arc::clone(&service).answer(Arc::clone(connection), request))
+    };
+    let stream = TokioIo::new(Stream::new(stream, connection));
+    let mut http = pin!(http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Time-outs are those of `Connections`, which knows idle connections from slow heads.
+        .header_read_timeout(None)
+        .max_header_size(settings.head_bytes)
+        .max_buf_size(settings.head_bytes.max(MOST_BUFFERED))
+        .serve_connection(stream, service_fn(answer))
+        .with_upgrades());
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            ended = http.as_mut() => {
+                if let Err(err) = ended {
+                    tracing::debug!(%err, peer = %connection.peer(), "connection");
+                }
+                break;
+            }
+            () = connection.closed() => break,
+            _ = stop.changed(), if !is_stopping => {
+                is_stopping = true;
+                http.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Bytes that hyper reads ahead, and takes of an answer before the client does.
+const MOST_BUFFERED: usize = 64 << 10;
+
+/// Whether accepting has failed for this connection only.
+fn is_of_the_connection(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotConnected
+    )
+}
+
+/// Failures to accept, of which one is logged each 10 s.
+#[derive(Default)]
+struct Failures {
+    told: Option<std::time::Instant>,
+}
+
+impl Failures {
+    const INTERVAL: Duration = Duration::from_secs(10);
+
+    fn tell(&mut self, err: &io::Error) {
+        if self.told.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
+            self.told = Some(std::time::Instant::now());
+            tracing::error!(%err, "no connection is accepted: idle ones are closed, and it tries again");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The end of the process where nothing else can bring it about.
+
+use std::time::Duration;
+
+/// From the first SIGTERM or Ctrl-C on, the process has so long to end, and ends at once on a second:
+/// threads that are blocked do not hear of either.
+#[cfg(unix)]
+pub fn end_after(time: Duration) {
+    use std::{
+        process::exit,
+        sync::{atomic::AtomicBool, Arc, Once},
+        thread,
+    };
+
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM},
+        flag,
+        iterator::Signals,
+    };
+
+    /// For what ends after the last requests: jobs, connections to databases.
+    const AND_MORE: Duration = Duration::from_secs(2);
+
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        let watch = || -> std::io::Result<Signals> {
+            let is_ending = Arc::new(AtomicBool::new(false));
+            for signal in [SIGINT, SIGTERM] {
+                // In this order: the first signal finds the flag unset.
+                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&is_ending))?;
+                flag::register(signal, Arc::clone(&is_ending))?;
+            }
+            Signals::new([SIGINT, SIGTERM])
+        };
+        match watch() {
+            Ok(mut signals) => drop(thread::spawn(move || {
+                if signals.forever().next().is_some() {
+                    thread::sleep(time + AND_MORE);
+                    tracing::error!("the process has not ended in time: it is cut off");
+                    exit(1);
+                }
+            })),
+            Err(err) => tracing::warn!(%err, "a second signal will not end the process at once"),
+        }
+    });
+}
+
+#[cfg(not(unix))]
+pub const fn end_after(_time: Duration) {}

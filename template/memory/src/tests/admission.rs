@@ -1,0 +1,239 @@
+//! Requests that wait, that are refused, and clients that are slow, over real connections.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use serde_json::{json, Value};
+use serial_test::serial;
+
+use super::{
+    application::MEETING,
+    http::{ask, Answer},
+    serve::{connect, Service},
+};
+
+fn in_background(address: SocketAddr, path: &'static str) -> JoinHandle<Answer> {
+    thread::spawn(move || ask(address, "GET", path, "", ""))
+}
+
+fn get(address: SocketAddr, path: &str) -> Answer {
+    ask(address, "GET", path, "", "")
+}
+
+/// What two requests that come together get.
+async fn two_at_once(settings: Value) -> Vec<u16> {
+    let service = Service::start(json!({ "requests": settings })).await;
+    let both = [(); 2].map(|()| in_background(service.address, "/wait"));
+    let mut statuses = both.map(|one| one.join().expect("an answer").status);
+    statuses.sort_unstable();
+    statuses.to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn more_requests_than_may_wait_are_refused() {
+    let statuses = two_at_once(json!({ "in_flight": 1, "waiting": 0 })).await;
+
+    assert_eq!(statuses, [200, 503]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_request_that_may_wait_is_answered() {
+    let statuses = two_at_once(json!({ "in_flight": 1, "waiting": 1 })).await;
+
+    assert_eq!(statuses, [200, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_request_that_has_waited_for_too_long_is_refused() {
+    let statuses = two_at_once(json!({ "in_flight": 1, "wait_ms": 20 })).await;
+
+    assert_eq!(statuses, [200, 503]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_route_of_the_application_can_be_exempt() {
+    let settings = json!({ "in_flight": 1, "waiting": 0, "exempt": ["/wait"] });
+
+    assert_eq!(two_at_once(settings).await, [200, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn who_is_refused_learns_when_to_come_again_and_health_is_told_meanwhile() {
+    let service = Service::start(json!({ "requests": { "in_flight": 1, "waiting": 0 } })).await;
+    let _held = in_background(service.address, "/wait");
+    thread::sleep(Duration::from_millis(100));
+
+    let refused = get(service.address, "/posts/1");
+
+    assert_eq!(refused.status, 503);
+    assert!(refused.head.contains("retry-after: 1"), "{refused:?}");
+    assert_eq!(refused.json()["error"], "service_unavailable");
+    for health in ["/_ping", "/_health", "/_readiness"] {
+        assert_eq!(get(service.address, health).status, 200, "{health}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn requests_that_wait_for_something_keep_nobody_waiting() {
+    let service = Service::start(json!({})).await;
+
+    // Each waits for all others, far more than there are cores.
+    let meeting: Vec<_> = (0..MEETING)
+        .map(|_| in_background(service.address, "/meet"))
+        .collect();
+
+    for one in meeting {
+        assert_eq!(one.join().expect("an answer").status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_body_that_is_slow_to_come_keeps_nobody_waiting() {
+    let service = Service::start(json!({ "requests": { "in_flight": 1, "waiting": 0 } })).await;
+    let mut slow = connect(service.address);
+    slow.write_all(
+        b"POST /length HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 8\r\n\r\nhalf",
+    )
+    .expect("half a body");
+    thread::sleep(Duration::from_millis(100));
+
+    assert_eq!(get(service.address, "/posts/1").status, 200);
+
+    slow.write_all(b"half").expect("the other half");
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).expect("an answer");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with('8'),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn bodies_arrive_whole_whatever_their_length() {
+    let service = Service::start(json!({})).await;
+
+    for length in [0, 1, 70_000, 2_000_000] {
+        let answer = ask(service.address, "POST", "/length", "", &"x".repeat(length));
+        assert_eq!(answer.json(), length, "{:?}", answer.head);
+    }
+    let chunks = format!("2710\r\n{}\r\n", "x".repeat(10_000)).repeat(10);
+    let mut stream = connect(service.address);
+    write!(
+        stream,
+        "POST /length HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
+    )
+    .expect("a body in chunks");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.ends_with("100000"), "{answer}");
+    // Loco's own limit of a payload holds as before.
+    let refused = ask(
+        service.address,
+        "POST",
+        "/length",
+        "",
+        &"x".repeat(2_000_001),
+    );
+    assert_eq!(refused.status, 413);
+}
+
+/// Whether the service closes the connection before the client gives up.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).map_or_else(
+        |err| err.kind() == std::io::ErrorKind::ConnectionReset,
+        |_| true,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_head_or_a_body_that_does_not_come_is_cut_off() {
+    let service = Service::start(json!({ "connections": { "head_timeout": 1 } })).await;
+    let mut head = connect(service.address);
+    head.write_all(b"GET / HTTP/1.1\r\n").expect("half a head");
+    let mut body = connect(service.address);
+    body.write_all(b"POST /length HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\nhalf")
+        .expect("half a body");
+    let waiting = in_background(service.address, "/_ping");
+
+    assert!(is_closed(&head));
+    assert!(is_closed(&body));
+    assert_eq!(waiting.join().expect("an answer").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_head_that_is_too_large_is_refused() {
+    let service = Service::start(json!({ "connections": { "head_bytes": 8192 } })).await;
+
+    let cookie = format!("cookie: {}\r\n", "x".repeat(10_000));
+    let answer = ask(service.address, "GET", "/_ping", &cookie, "");
+
+    assert_eq!(answer.status, 431);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn beyond_the_most_connections_the_longest_idle_makes_room() {
+    let service = Service::start(json!({ "connections": { "max": 2 } })).await;
+    let first = connect(service.address);
+    thread::sleep(Duration::from_millis(600));
+    let second = connect(service.address);
+    thread::sleep(Duration::from_millis(600));
+
+    assert_eq!(get(service.address, "/_ping").status, 200);
+
+    assert!(is_closed(&first));
+    drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn who_does_not_take_the_answer_makes_room_for_others() {
+    let folder = std::env::temp_dir().join(format!("slow-readers-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a directory");
+    for (file, text) in [
+        ("memory.current", "0\n"),
+        ("memory.max", "50000000\n"),
+        ("memory.stat", ""),
+    ] {
+        fs::write(folder.join(file), text).expect("a file");
+    }
+    let service = Service::start(json!({ "memory": { "cgroup": folder } })).await;
+
+    // 22 MB hold four of them.
+    let slow: Vec<TcpStream> = (0..12)
+        .map(|_| {
+            let mut stream = connect(service.address);
+            stream
+                .write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .expect("a request");
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+
+    assert_eq!(
+        get(service.address, "/posts/1").status,
+        200,
+        "a small one fits"
+    );
+    let large = get(service.address, "/large");
+    assert_eq!(large.body.len(), 4 << 20);
+    drop(slow);
+}

@@ -1,0 +1,266 @@
+//! What a service is attacked with.
+
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout_at},
+};
+
+use super::client::{ask, connect_from, get, post, repeat, Served};
+
+/// A row of the siege.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attack {
+    /// Nothing: how the honest clients fare by themselves.
+    None,
+    Burst,
+    Waiting,
+    WaitingAndHolding,
+    SlowReaders,
+    SlowSenders,
+    EndlessBodies,
+    EndlessHeads,
+    SlowHeads,
+    Idle,
+    JsonBombs,
+    TinyChunks,
+    Pipelines,
+    GoneAtOnce,
+    ConnectFlood,
+}
+
+impl Attack {
+    pub const ALL: [Self; 15] = [
+        Self::None,
+        Self::Burst,
+        Self::Waiting,
+        Self::WaitingAndHolding,
+        Self::SlowReaders,
+        Self::SlowSenders,
+        Self::EndlessBodies,
+        Self::EndlessHeads,
+        Self::SlowHeads,
+        Self::Idle,
+        Self::JsonBombs,
+        Self::TinyChunks,
+        Self::Pipelines,
+        Self::GoneAtOnce,
+        Self::ConnectFlood,
+    ];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "no attack",
+            Self::Burst => "1600 clients, 500 KB each held 10 ms",
+            Self::Waiting => "1600 clients, each answer waits 1 s",
+            Self::WaitingAndHolding => "the same, holding 500 KB meanwhile",
+            Self::SlowReaders => "300 clients read 6 MB slowly",
+            Self::SlowSenders => "1000 clients send a byte a second",
+            Self::EndlessBodies => "200 bodies of 1.9 MB that never end",
+            Self::EndlessHeads => "900 heads of 380 KB that never end",
+            Self::SlowHeads => "1000 heads, a line a second",
+            Self::Idle => "10 000 idle connections",
+            Self::JsonBombs => "100 clients send 1.9 MB of JSON numbers",
+            Self::TinyChunks => "100 bodies in chunks of a byte",
+            Self::Pipelines => "200 clients ask 1000 times and read nothing",
+            Self::GoneAtOnce => "400 clients ask for 500 KB and go",
+            Self::ConnectFlood => "200 clients connect and go",
+        }
+    }
+
+    /// Attacks until then. What the attackers themselves were served.
+    pub async fn run(self, address: SocketAddr, until: Instant) -> Served {
+        match self {
+            Self::None => {
+                sleep(until.saturating_duration_since(Instant::now())).await;
+                Served::default()
+            }
+            Self::Burst => load(address, until, "/load/posts?wait_ms=10").await,
+            Self::Waiting => load(address, until, "/load/wait?wait_ms=1000").await,
+            Self::WaitingAndHolding => load(address, until, "/load/posts?wait_ms=1000").await,
+            Self::SlowReaders => many(300, until, move || slow_reader(address)).await,
+            Self::SlowSenders => many(1000, until, move || slow_sender(address)).await,
+            Self::EndlessBodies => many(200, until, move || endless_body(address)).await,
+            Self::EndlessHeads => many(900, until, move || endless_head(address)).await,
+            Self::SlowHeads => many(1000, until, move || slow_head(address)).await,
+            Self::Idle => many(10_000, until, move || idle(address)).await,
+            Self::JsonBombs => {
+                let bomb = post("/load/json", &format!("[{}0]", "0,".repeat(950_000)));
+                many(100, until, move || send(address, bomb.clone())).await
+            }
+            Self::TinyChunks => many(100, until, move || tiny_chunks(address)).await,
+            Self::Pipelines => many(200, until, move || pipeline(address)).await,
+            Self::GoneAtOnce => many(400, until, move || gone_at_once(address)).await,
+            Self::ConnectFlood => many(200, until, move || connect_only(address)).await,
+        }
+    }
+}
+
+/// Where attackers come from: not from where the honest do.
+const ATTACKERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    connect_from(ATTACKERS, address).await
+}
+
+async fn load(address: SocketAddr, until: Instant, path: &str) -> Served {
+    let mut clients = JoinSet::new();
+    for _ in 0..1600 {
+        clients.spawn(repeat(
+            ATTACKERS,
+            address,
+            vec![get(path)],
+            Duration::ZERO,
+            until,
+        ));
+    }
+    let mut served = Served::default();
+    while let Some(client) = clients.join_next().await {
+        served.merge(client.unwrap_or_default());
+    }
+    served
+}
+
+/// Lets so many attackers do this again and again.
+async fn many<F>(
+    count: usize,
+    until: Instant,
+    attack: impl Fn() -> F + Clone + Send + 'static,
+) -> Served
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    let mut attackers = JoinSet::new();
+    for _ in 0..count {
+        let attack = attack.clone();
+        attackers.spawn(async move {
+            while Instant::now() < until {
+                // Whatever the service does to it, it comes again.
+                drop(timeout_at(until.into(), attack()).await);
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    attackers.join_all().await;
+    Served::default()
+}
+
+async fn slow_reader(address: SocketAddr) -> Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((ATTACKERS, 0).into())?;
+    socket.set_recv_buffer_size(4096)?;
+    let mut stream = socket.connect(address).await?;
+    stream.write_all(&get("/load/large")).await?;
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await? > 0 {
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+async fn slow_sender(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    stream
+        .write_all(b"POST /load/take HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n")
+        .await?;
+    loop {
+        stream.write_all(b"x").await?;
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Reads until the service closes the connection.
+async fn until_closed(stream: &mut TcpStream) -> Result<()> {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await? > 0 {}
+    Ok(())
+}
+
+async fn endless_body(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    stream
+        .write_all(
+            b"POST /load/take HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1900000\r\n\r\n",
+        )
+        .await?;
+    stream.write_all(&vec![b'x'; 1_899_000]).await?;
+    until_closed(&mut stream).await
+}
+
+async fn endless_head(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    let line = format!("x-filler: {}\r\n", "x".repeat(990));
+    stream
+        .write_all(format!("GET / HTTP/1.1\r\nhost: localhost\r\n{}", line.repeat(380)).as_bytes())
+        .await?;
+    until_closed(&mut stream).await
+}
+
+async fn slow_head(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
+        .await?;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        stream.write_all(b"x-filler: x\r\n").await?;
+    }
+}
+
+async fn idle(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    ask(&mut stream, &get("/load/small")).await?;
+    until_closed(&mut stream).await
+}
+
+async fn send(address: SocketAddr, request: Vec<u8>) -> Result<()> {
+    let mut stream = connect(address).await?;
+    ask(&mut stream, &request).await?;
+    Ok(())
+}
+
+async fn tiny_chunks(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    stream
+        .write_all(
+            b"POST /load/take HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n",
+        )
+        .await?;
+    let chunks = "1\r\nx\r\n".repeat(1000);
+    loop {
+        stream.write_all(chunks.as_bytes()).await?;
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn pipeline(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    stream.write_all(&get("/load/posts").repeat(1000)).await?;
+    sleep(Duration::from_secs(3600)).await;
+    Ok(())
+}
+
+async fn gone_at_once(address: SocketAddr) -> Result<()> {
+    let mut stream = connect(address).await?;
+    stream.write_all(&get("/load/posts?wait_ms=10")).await?;
+    sleep(Duration::from_millis(5)).await;
+    // Data that is left unread makes it a reset.
+    Ok(())
+}
+
+async fn connect_only(address: SocketAddr) -> Result<()> {
+    for _ in 0..20 {
+        drop(connect(address).await?);
+    }
+    Ok(())
+}
