@@ -1,7 +1,7 @@
 //! What requests make the service hold, in bytes, beside what they may.
 
 use std::sync::{
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
     Arc, OnceLock,
 };
 
@@ -45,7 +45,9 @@ pub struct Budget {
     limit: u64,
     total: AtomicU64,
     held: [AtomicU64; Kind::ALL.len()],
-    /// Called when less is held.
+    /// Requests that wait for memory or for a core.
+    waiting: AtomicUsize,
+    /// Called when less is held while some wait.
     released: OnceLock<Box<dyn Released>>,
 }
 
@@ -60,6 +62,7 @@ impl Budget {
             limit,
             total: AtomicU64::new(0),
             held: Default::default(),
+            waiting: AtomicUsize::new(0),
             released: OnceLock::new(),
         })
     }
@@ -67,6 +70,10 @@ impl Budget {
     /// Who is told when memory is released: once for each budget.
     pub fn tell(&self, released: Box<dyn Released>) {
         drop(self.released.set(released));
+    }
+
+    pub const fn waiting(&self) -> &AtomicUsize {
+        &self.waiting
     }
 
     pub const fn limit(&self) -> u64 {
@@ -150,8 +157,10 @@ impl Hold {
             held.fetch_sub(less, Ordering::Relaxed);
             self.budget.total.fetch_sub(less, Ordering::Relaxed);
             self.bytes = bytes;
-            if let Some(released) = self.budget.released.get() {
-                released.released();
+            if self.budget.waiting.load(Ordering::Relaxed) > 0 {
+                if let Some(released) = self.budget.released.get() {
+                    released.released();
+                }
             }
         }
     }

@@ -1,9 +1,9 @@
 //! When a request begins.
 //!
 //! A request that has begun and is running, or could run if a core were free, needs the CPU; one
-//! that waits for a timer, a database or another service needs none. A new request begins while
-//! only few need the CPU, and if what its route is known to hold fits the budget. So what has begun
-//! is finished before more begins, and waiting costs nothing.
+//! that waits for a timer, a database or another service needs none. A new request begins if what
+//! its route is known to hold fits the budget, and, unless that is little, while only few need the
+//! CPU. So what has begun and holds much is finished before more begins, and waiting costs nothing.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,19 +27,22 @@ use crate::guard::{self, Pressure};
 /// Begun requests that need the CPU, for each core, up to which another begins: a core is never
 /// without work while a request is polled that waits in the end.
 const BUSY_PER_CORE: usize = 2;
+/// The same for a request that holds so few bytes that it may as well wait begun as not.
+const BUSY_PER_CORE_IF_SMALL: usize = 128;
+const SMALL: u64 = 64 << 10;
 
 /// Lets requests begin.
 #[derive(Debug)]
 pub struct Gate {
     budget: Arc<Budget>,
     most_busy: usize,
+    most_busy_if_small: usize,
     /// `settings.requests.in_flight`
     most_begun: Option<usize>,
     /// Begun requests that need the CPU.
     busy: AtomicUsize,
     begun: AtomicUsize,
-    waiting: AtomicUsize,
-    /// Some of `waiting` wait for memory.
+    /// Some of those that wait do so for memory.
     short_of_memory: AtomicBool,
     queue: Mutex<Queue>,
 }
@@ -71,10 +74,10 @@ impl Gate {
         let gate = Arc::new(Self {
             budget: Arc::clone(budget),
             most_busy: BUSY_PER_CORE * cores,
+            most_busy_if_small: BUSY_PER_CORE_IF_SMALL * cores,
             most_begun: in_flight.map(NonZeroUsize::get),
             busy: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
             short_of_memory: AtomicBool::new(false),
             queue: Mutex::default(),
         });
@@ -94,7 +97,7 @@ impl Gate {
 
     /// Requests that have not begun.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.budget.waiting().load(Ordering::Relaxed)
     }
 
     /// Whether requests wait for memory that others hold.
@@ -104,10 +107,7 @@ impl Gate {
 
     /// A permit, if the request can begin at once.
     pub fn try_begin(self: &Arc<Self>, route: &Arc<Route>) -> Option<Permit> {
-        if self.waiting() > 0 {
-            return None;
-        }
-        self.has_room().then(|| self.permit(route)).flatten()
+        (self.waiting() == 0).then(|| self.permit(route)).flatten()
     }
 
     /// Waits until the request can begin. Whoever stops waiting loses nothing: a permit that was
@@ -127,14 +127,22 @@ impl Gate {
             .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"))
     }
 
-    fn has_room(&self) -> bool {
-        self.busy() < self.most_busy
+    fn has_room(&self, expected: u64) -> bool {
+        let most_busy = if expected <= SMALL {
+            self.most_busy_if_small
+        } else {
+            self.most_busy
+        };
+        self.busy() < most_busy
             && self.most_begun.is_none_or(|most| self.begun() < most)
             && (guard::pressure() == Pressure::None || self.begun() == 0)
     }
 
     fn permit(self: &Arc<Self>, route: &Arc<Route>) -> Option<Permit> {
         let expected = route.expected();
+        if !self.has_room(expected) {
+            return None;
+        }
         let memory = match self.budget.try_hold(Kind::Work, expected) {
             Some(memory) => memory,
             // Where no other will release any, waiting would not help.
@@ -155,7 +163,7 @@ impl Gate {
 
     /// Lets as many waiting requests begin as can.
     fn admit(self: &Arc<Self>) {
-        while self.waiting() > 0 && self.has_room() {
+        while self.waiting() > 0 && self.has_room(0) {
             let Some((waiter, permit)) = self.lock().next(self) else {
                 return;
             };
@@ -251,9 +259,9 @@ impl Line {
                 continue;
             };
             let Some(permit) = gate.permit(&waiter.route) else {
+                *is_short |= gate.has_room(waiter.route.expected());
                 waiters.push_front(waiter);
                 self.turns.push_front(peer);
-                *is_short = true;
                 return None;
             };
             if waiters.is_empty() {
@@ -283,14 +291,14 @@ struct Waiting<'a>(&'a Gate);
 
 impl<'a> Waiting<'a> {
     fn new(gate: &'a Gate) -> Self {
-        gate.waiting.fetch_add(1, Ordering::Relaxed);
+        gate.budget.waiting().fetch_add(1, Ordering::Relaxed);
         Self(gate)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.budget.waiting().fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -371,6 +379,7 @@ mod tests {
     async fn a_request_begins_when_another_rests_or_ends() {
         let gate = gate(1000);
         let route = route();
+        route.raise(1 << 20);
         let mut permits = Vec::new();
         while let Some(permit) = gate.try_begin(&route) {
             permits.push(permit);
@@ -442,7 +451,9 @@ mod tests {
         let budget = Budget::new(1 << 20);
         let gate = Gate::new(&budget, None);
         let small = route();
-        small.learn(0);
+        for _ in 0..40 {
+            small.learn(0);
+        }
         let large = Arc::new(Route::new("/large", false));
         large.raise(600 << 10);
         let first = gate.try_begin(&large).expect("it is free");

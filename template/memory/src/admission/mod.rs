@@ -160,9 +160,9 @@ impl Admission {
                 return self.counted(response, connection, in_flight);
             }
         };
-        let work = run(app, Request::from_parts(parts, body));
-        let mut work = pin!(Work::new(work, permit, connection));
-        let response = work.as_mut().await;
+        let work = pin!(run(app, Request::from_parts(parts, body)));
+        let mut work = Work::new(work, permit, connection);
+        let response = (&mut work).await;
         // The answer is counted before its work is no longer.
         self.counted(response, connection, in_flight)
     }

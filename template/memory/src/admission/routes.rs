@@ -14,7 +14,7 @@ use loco_rs::{controller::AppRoutes, Error, Result};
 /// Loco's own routes that must answer under any load.
 const HEALTH: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
 /// Bytes that a request of a route is expected to hold before the first has told.
-const UNKNOWN: u64 = 32 << 10;
+const UNKNOWN: u64 = 256 << 10;
 
 /// A route's template and method, such as `GET /posts/{id}`.
 #[derive(Debug)]

@@ -24,8 +24,8 @@ const WOKEN: u8 = 2;
 const ENDED: u8 = 3;
 
 /// A future with the permit to run.
-pub struct Work<F> {
-    future: Pin<Box<F>>,
+pub struct Work<'a, F> {
+    future: Pin<&'a mut F>,
     permit: Permit,
     connection: Arc<Connection>,
     watch: Arc<Watch>,
@@ -34,8 +34,8 @@ pub struct Work<F> {
     held: i64,
 }
 
-impl<F: Future> Work<F> {
-    pub fn new(future: F, permit: Permit, connection: &Arc<Connection>) -> Self {
+impl<'a, F: Future> Work<'a, F> {
+    pub fn new(future: Pin<&'a mut F>, permit: Permit, connection: &Arc<Connection>) -> Self {
         let watch = Arc::new(Watch {
             gate: Arc::clone(permit.gate()),
             // With the permit it counts as one that needs the CPU.
@@ -43,7 +43,7 @@ impl<F: Future> Work<F> {
             task: Mutex::default(),
         });
         Self {
-            future: Box::pin(future),
+            future,
             permit,
             connection: Arc::clone(connection),
             waker: Waker::from(Arc::clone(&watch)),
@@ -53,7 +53,7 @@ impl<F: Future> Work<F> {
     }
 }
 
-impl<F: Future> Future for Work<F> {
+impl<F: Future> Future for Work<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
@@ -77,7 +77,7 @@ impl<F: Future> Future for Work<F> {
     }
 }
 
-impl<F> Drop for Work<F> {
+impl<F> Drop for Work<'_, F> {
     fn drop(&mut self) {
         self.watch.end();
     }
