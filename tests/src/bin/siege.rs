@@ -1,4 +1,5 @@
-//! The siege, as a table: `--service NAME=DIRECTORY` for each, with its release binary inside.
+//! The siege, as a table: each service in a memory cgroup of its own, attacked in turn. It takes root,
+//! and `ulimit -n 20000`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,8 +9,8 @@ use template_tests::siege::{attack, Attack};
 
 #[derive(Parser)]
 struct Args {
-    /// `NAME=BINARY`; the service starts in the binary's service folder, which is `NAME`'s value up to
-    /// a second `=`.
+    /// `NAME=BINARY=DIRECTORY`: a release binary with the routes of `tests/fixtures/load.rs`, and where
+    /// it starts.
     #[arg(long, required = true)]
     service: Vec<String>,
     /// Of the cgroup, in MiB.
