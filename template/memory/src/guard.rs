@@ -84,6 +84,11 @@ struct Guard {
 
 /// Watches the cgroup, where there is one with a limit and the settings ask for it.
 pub fn start(settings: &Memory) {
+    #[cfg(feature = "metrics")]
+    {
+        metrics::describe_counter!(PURGES, "Purges because the cgroup came near its limit.");
+        metrics::counter!(PURGES).absolute(0);
+    }
     let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
         return;
     };
@@ -94,12 +99,6 @@ pub fn start(settings: &Memory) {
         return;
     }
     warn_if_it_cannot_fit(settings, limit);
-    #[cfg(feature = "metrics")]
-    {
-        metrics::describe_counter!(PURGES, "Purges because the cgroup came near its limit.");
-        metrics::counter!(PURGES).absolute(0);
-    }
-
     let mut guard = Guard {
         cgroup,
         percent: settings.guard_percent,

@@ -1,11 +1,12 @@
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use tokio::runtime::Builder;
 
 use crate::{allocator, profile, wiring};
 
 /// How long a thread for blocking work waits for more: what its cache holds is returned as it ends.
-const KEEP_ALIVE: Duration = Duration::from_secs(1);
+#[cfg(feature = "idle")]
+const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Runs the application on tokio's multi-thread runtime, as `#[tokio::main]` does, with threads that
 /// keep little memory of their own.
@@ -22,10 +23,9 @@ pub fn block_on<T, E: From<std::io::Error>>(
     for problem in wiring::problems() {
         eprintln!("warning: {problem}");
     }
-    Builder::new_multi_thread()
-        .enable_all()
-        .on_thread_start(allocator::bind_thread)
-        .thread_keep_alive(KEEP_ALIVE)
-        .build()?
-        .block_on(application)
+    let mut runtime = Builder::new_multi_thread();
+    runtime.enable_all().on_thread_start(allocator::bind_thread);
+    #[cfg(feature = "idle")]
+    runtime.thread_keep_alive(KEEP_ALIVE);
+    runtime.build()?.block_on(application)
 }
