@@ -2,7 +2,7 @@
 //! directory, `tests/target/services`.
 
 use std::{
-    fs,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -89,20 +89,21 @@ fn a_rest_api_on_sqlite_is_clean_tested_and_serves_users() {
 
 /// Each password takes 19 MiB (Argon2's default), which the service does not need afterwards.
 fn assert_memory_is_returned(service: &mut Running) {
+    let status = format!("/proc/{}/status", service.pid());
+    let kibibytes = |field: &str| -> u64 {
+        let status = fs::read_to_string(&status).expect("the process's status");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let figure = line.expect("a figure").trim().trim_end_matches(" kB");
+        figure.parse().expect("a number")
+    };
     let started = Instant::now();
-    let mut log = String::new();
     while started.elapsed() < Duration::from_secs(20) {
-        log = service.log();
-        let returned = log
-            .lines()
-            .filter_map(|line| line.split_once("idle: unused memory is returned"))
-            .filter_map(|(_, fields)| fields.split_once("returned_bytes="))
-            .filter_map(|(_, bytes)| bytes.split_whitespace().next()?.parse::<u64>().ok());
-        if returned.max() > Some(15 << 20) {
+        if kibibytes("VmHWM:") - kibibytes("VmRSS:") > 15 << 10 {
             return;
         }
+        thread::sleep(Duration::from_millis(100));
     }
-    panic!("the idle service keeps its memory:\n{log}");
+    panic!("the idle service keeps its memory:\n{}", service.log());
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl Kind {
     pub const ALL: [Self; 4] = [Self::Connections, Self::Bodies, Self::Work, Self::Answers];
 
     /// As metrics call it.
+    #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connections => "connections",

@@ -109,6 +109,7 @@ impl Admission {
         self.is_behind_proxy
     }
 
+    #[cfg(feature = "metrics")]
     pub const fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }

@@ -41,6 +41,7 @@ impl Reason {
     pub const ALL: [Self; 3] = [Self::QueueFull, Self::Waited, Self::Memory];
 
     /// As metrics call it.
+    #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",

@@ -38,6 +38,7 @@ pub enum Phase {
 }
 
 impl Phase {
+    #[cfg(feature = "metrics")]
     pub const ALL: [Self; 6] = [
         Self::Idle,
         Self::Head,
@@ -48,6 +49,7 @@ impl Phase {
     ];
 
     /// As metrics call it.
+    #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",

@@ -66,6 +66,7 @@ impl Closed {
     ];
 
     /// As metrics call it.
+    #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -135,11 +136,13 @@ impl Connections {
     }
 
     /// How many were closed for this reason.
+    #[cfg(feature = "metrics")]
     pub fn closed(&self, why: Closed) -> u64 {
         self.closed[why as usize].load(Ordering::Relaxed)
     }
 
     /// How many are in each phase, in the order of [`Phase::ALL`].
+    #[cfg(feature = "metrics")]
     pub fn by_phase(&self) -> [usize; Phase::ALL.len()] {
         let mut counts = [0; Phase::ALL.len()];
         for connection in self.lock().connections.values() {

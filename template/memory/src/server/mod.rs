@@ -16,13 +16,15 @@ use tokio::{
     time::sleep,
 };
 
+#[cfg(feature = "metrics")]
+pub use self::connections::Closed;
 use self::{
     connection::Stream,
     limits::{bound_buffers, lengthen_backlog},
 };
 pub use self::{
     connection::{AwaitedBody, Connection, InFlight, Phase},
-    connections::{Closed, Connections},
+    connections::Connections,
 };
 use crate::{guard, serve::Service, settings};
 

@@ -60,6 +60,7 @@ impl Hooks for App {
             .add_route(Routes::new().add("/posts/{id}", get(post_of)))
             .add_route(Routes::new().add("/wait", get(wait)))
             .add_route(Routes::new().add("/meet", get(meet)))
+            .add_route(Routes::new().add("/hold", get(hold)))
             .add_route(Routes::new().add("/large", get(large)))
             .add_route(Routes::new().add("/length", post(length)))
     }
@@ -97,6 +98,10 @@ async fn meet() -> Result<Response> {
     static HERE: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(MEETING));
     HERE.wait().await;
     format::empty_json()
+}
+
+async fn hold() -> Result<Response> {
+    std::future::pending().await
 }
 
 /// 4 MiB.
