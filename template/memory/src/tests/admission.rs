@@ -12,7 +12,7 @@ use serde_json::{json, Value};
 use serial_test::serial;
 
 use super::{
-    application::MEETING,
+    application::{HOLDING, MEETING},
     http::{ask, Answer},
     serve::{connect, Service},
 };
@@ -40,13 +40,8 @@ async fn while_one_is_held(settings: Value) -> Answer {
     let mut held = connect(service.address);
     held.write_all(b"GET /hold HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .expect("a request");
-    // It begins a moment later.
-    loop {
-        let answer = get(service.address, "/posts/1");
-        if answer.status != 200 {
-            return answer;
-        }
-    }
+    HOLDING.notified().await;
+    get(service.address, "/posts/1")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +85,7 @@ async fn health_is_told_while_no_request_may_begin() {
     let mut held = connect(service.address);
     held.write_all(b"GET /hold HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .expect("a request");
-    while get(service.address, "/posts/1").status == 200 {}
+    HOLDING.notified().await;
 
     for health in ["/_ping", "/_health", "/_readiness"] {
         assert_eq!(get(service.address, health).status, 200, "{health}");

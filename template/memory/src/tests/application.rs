@@ -14,7 +14,7 @@ use loco_rs::{
     tests_cfg::app::get_app_context,
 };
 use serde_json::Value;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 use crate::{MemoryInitializer, MemoryTask};
 
@@ -100,7 +100,11 @@ async fn meet() -> Result<Response> {
     format::empty_json()
 }
 
+/// A request for `/hold` has begun.
+pub static HOLDING: Notify = Notify::const_new();
+
 async fn hold() -> Result<Response> {
+    HOLDING.notify_one();
     std::future::pending().await
 }
 
