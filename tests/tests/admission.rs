@@ -1,7 +1,12 @@
 //! Slow tier: which requests a running service admits.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
+use http::StatusCode;
 use serde_json::Value;
 use template_tests::{Answers, Rendered, Running};
 
@@ -40,6 +45,14 @@ fn get(service: &Running, path: &str) -> ureq::http::Response<ureq::Body> {
         .expect("an answer")
 }
 
+/// A request that has begun, and takes a while.
+fn hold(service: &Running) -> JoinHandle<StatusCode> {
+    let url = service.url("/load/posts?posts=1&wait_ms=3000");
+    let held = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
+    thread::sleep(Duration::from_millis(500));
+    held
+}
+
 #[test]
 fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     let service = service();
@@ -51,9 +64,7 @@ fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     let running = service
         .start(&binary, &[("REQUESTS_IN_FLIGHT", "1")])
         .expect("it starts");
-    let url = running.url("/load/posts?posts=1&wait_ms=3000");
-    let held = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
-    thread::sleep(Duration::from_millis(500));
+    let held = hold(&running);
 
     let mut refused = get(&running, "/load/small");
     assert_eq!(refused.status(), 503);
@@ -82,9 +93,7 @@ fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     let running = service
         .start(&binary, &[("REQUESTS_IN_FLIGHT", "1")])
         .expect("it starts");
-    let url = running.url("/load/posts?posts=1&wait_ms=3000");
-    let held = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
-    thread::sleep(Duration::from_millis(500));
+    let held = hold(&running);
     assert_eq!(get(&running, "/load/small").status(), 200);
     assert!(!held.is_finished(), "the held request was not held");
     assert_eq!(held.join().expect("the held request"), 200);

@@ -1,13 +1,14 @@
 //! Work that needs the CPU for long.
 
-use std::{num::NonZeroUsize, sync::LazyLock, thread};
+use std::sync::LazyLock;
 
 use loco_rs::{Error, Result};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
+use crate::cores;
+
 /// As many at once as there are cores: more would only take memory.
-static PERMITS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)));
+static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(cores()));
 
 /// Does work that needs the CPU for long, apart from the threads that answer requests.
 ///
@@ -46,7 +47,7 @@ mod tests {
                 let (at_once, most) = (at_once.clone(), most.clone());
                 tokio::spawn(compute(move || {
                     most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    thread::sleep(std::time::Duration::from_millis(20));
+                    std::thread::sleep(std::time::Duration::from_millis(20));
                     at_once.fetch_sub(1, Ordering::SeqCst);
                 }))
             })

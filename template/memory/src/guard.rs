@@ -28,7 +28,7 @@ const QUIET: Duration = Duration::from_mins(1);
 const UNKNOWN: u64 = 2 << 30;
 
 /// How near the limit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pressure {
     None,
     /// From `settings.memory.guard_percent` on: no request begins while another is at work.

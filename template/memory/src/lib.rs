@@ -55,6 +55,11 @@ pub use task::MemoryTask;
 // So that an application's `serve` needs no imports of its own.
 pub use loco_rs::boot::ServeParams;
 
+/// Cores that the process may use, a container's quota included.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
 /// Bytes as a person reads them: mebibytes with one decimal.
 #[allow(clippy::cast_precision_loss)] // a decimal is plenty
 fn mebibytes(bytes: u64) -> String {

@@ -33,6 +33,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+#[cfg(feature = "metrics")]
+use crate::metrics::http::Counter;
 use crate::{
     admission::{Admission, Answer},
     server::{self, Connection, Connections},
@@ -89,7 +91,7 @@ pub async fn serve_until<H: Hooks>(
         admission,
         is_draining: AtomicBool::new(false),
         #[cfg(feature = "metrics")]
-        is_counting: settings.memory.address().is_some(),
+        counter: settings.memory.address().map(|_| Counter::new()),
     });
     let (stop, stopped) = watch::channel(());
     let server = tokio::spawn(server::serve(
@@ -132,7 +134,7 @@ pub struct Service {
     admission: Arc<Admission>,
     is_draining: AtomicBool,
     #[cfg(feature = "metrics")]
-    is_counting: bool,
+    counter: Option<Counter>,
 }
 
 impl Service {
@@ -153,8 +155,9 @@ impl Service {
         let route = self.admission.route(&request);
         #[cfg(feature = "metrics")]
         let counted = self
-            .is_counting
-            .then(|| crate::metrics::http::Request::start(request.method(), &route.template));
+            .counter
+            .as_ref()
+            .map(|counter| counter.start(request.method(), &route.template));
         let app = self.app.clone();
         let answer = self.admission.answer(app, route, &connection, request);
         let mut response = answer.await;

@@ -25,7 +25,6 @@ const COUNTED: usize = 4 << 10;
 /// Small parts of a body are gathered up to so many bytes: each by itself would take far more memory
 /// than it has bytes.
 const GATHERED: usize = 16 << 10;
-
 /// How often a body looks whether there is room for it.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -105,6 +104,8 @@ impl Answer {
 /// A body of a request, on its way in.
 pub struct Upload {
     body: Incoming,
+    /// What was read of it ahead.
+    first: Option<Bytes>,
     budget: Arc<Budget>,
     awaited: AwaitedBody,
     gathered: BytesMut,
@@ -124,6 +125,7 @@ impl Upload {
     ) -> Self {
         Self {
             body,
+            first: None,
             budget: Arc::clone(budget),
             awaited: AwaitedBody::new(connection),
             gathered: BytesMut::new(),
@@ -131,6 +133,12 @@ impl Upload {
             held_up: Arc::clone(held_up),
             pause: None,
         }
+    }
+
+    /// The same body, of which this was read already, and counted.
+    pub fn beginning_with(mut self, first: Bytes) -> Self {
+        self.first = Some(first);
+        self
     }
 
     /// The next part of it, which is not counted.
@@ -185,6 +193,9 @@ impl HttpBody for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
         let data = loop {
             if self.gathered.len() >= GATHERED {
                 break self.gathered.split().freeze();
@@ -213,44 +224,16 @@ impl HttpBody for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.gathered.is_empty() && self.body.is_end_stream()
+        self.first.is_none() && self.gathered.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A body of which the first part has been read.
-pub struct Begun {
-    first: Option<Bytes>,
-    rest: Upload,
-}
-
-impl Begun {
-    pub const fn new(first: Bytes, rest: Upload) -> Self {
-        Self {
-            first: Some(first),
-            rest,
+        let read = self.first.as_ref().map_or(0, Bytes::len) + self.gathered.len();
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + read as u64);
         }
-    }
-}
-
-impl HttpBody for Begun {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_end_stream()
+        hint.set_lower(hint.lower() + read as u64);
+        hint
     }
 }

@@ -13,7 +13,6 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         Arc, Mutex, PoisonError, Weak,
     },
-    thread,
 };
 
 use tokio::sync::oneshot;
@@ -22,7 +21,10 @@ use super::{
     budget::{Budget, Hold, Kind, Released},
     routes::Route,
 };
-use crate::guard::{self, Pressure};
+use crate::{
+    cores,
+    guard::{self, Pressure},
+};
 
 /// Begun requests that need the CPU, for each core, up to which another begins: a core is never
 /// without work while a request is polled that waits in the end.
@@ -70,7 +72,7 @@ struct Waiter {
 
 impl Gate {
     pub fn new(budget: &Arc<Budget>, in_flight: Option<NonZeroUsize>) -> Arc<Self> {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let cores = cores();
         let gate = Arc::new(Self {
             budget: Arc::clone(budget),
             most_busy: BUSY_PER_CORE * cores,

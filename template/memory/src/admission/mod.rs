@@ -44,7 +44,7 @@ pub use self::{
     routes::Route,
 };
 use self::{
-    body::{counted, Begun, Upload},
+    body::{counted, Upload},
     budget::{Budget, Kind},
     gate::{Gate, Permit},
     routes::Routes,
@@ -262,7 +262,7 @@ impl Admission {
         Ok(if upload.is_end_stream() {
             Body::from(first)
         } else {
-            Body::new(Begun::new(first, upload))
+            Body::new(upload.beginning_with(first))
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Requests that are answered with 503 instead of being worked on.
 
 use std::{
-    convert::Infallible,
     sync::{
         atomic::{AtomicU64, Ordering},
         Mutex, PoisonError,
@@ -21,7 +20,8 @@ use loco_rs::{
     controller::{middleware::MiddlewareLayer, ErrorDetail},
     Result,
 };
-use tower::ServiceExt;
+
+use super::run;
 
 /// How often refusals are logged, in a line with their number.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -93,8 +93,7 @@ impl Refusals {
     pub async fn refuse(&self, reason: Reason, parts: Parts) -> Response {
         self.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
         let request = Request::from_parts(parts, Body::empty());
-        let answer = self.answer.clone().oneshot(request).await;
-        answer.unwrap_or_else(|err: Infallible| match err {})
+        run(self.answer.clone(), request).await
     }
 
     /// Logs how many there were since it was last logged, if that is long enough ago.

@@ -4,15 +4,14 @@
 
 use std::{
     ffi::CStr,
-    mem,
-    num::NonZeroUsize,
-    ptr,
+    mem, ptr,
     sync::atomic::{AtomicU32, Ordering},
-    thread,
 };
 
 use tikv_jemalloc_ctl::arenas;
 use tikv_jemalloc_sys::mallctl;
+
+use crate::cores;
 
 const ARENA_OF_THREAD: &CStr = c"thread.arena";
 /// As jemalloc reckons, of all the machine's CPUs that the process may run on.
@@ -22,8 +21,7 @@ const PER_CPU: u32 = 4;
 /// container's quota included: jemalloc does not know of quotas, and on a large machine spreads what
 /// is unused over hundreds.
 pub fn bind_thread() {
-    let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let wanted = u32::try_from(cpus)
+    let wanted = u32::try_from(cores())
         .unwrap_or(u32::MAX)
         .saturating_mul(PER_CPU);
     if arenas::narenas::read().is_ok_and(|arenas| arenas > wanted) {
@@ -49,6 +47,8 @@ fn bind_to_one_of(arenas: u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     fn arena_of_thread() -> u32 {

@@ -9,7 +9,6 @@
 //! can empty its cache: each worker does so when it is asked to.
 
 use std::{
-    num::NonZeroUsize,
     sync::{Arc, Condvar, Mutex, Once, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -19,6 +18,7 @@ use rustix::time::{clock_gettime, ClockId};
 use tokio::runtime::Handle;
 
 use super::purge::{flush_thread_cache, return_pages};
+use crate::cores;
 
 /// How often the process's CPU time is looked at while it works, and while it does not.
 const LOOK: Duration = Duration::from_millis(50);
@@ -40,8 +40,7 @@ pub fn watch() {
 
 fn watch_with(runtime: Handle) {
     thread::spawn(move || {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let mut watch = Watch::new(cores);
+        let mut watch = Watch::new(cores());
         let mut looked = Instant::now();
         loop {
             thread::sleep(watch.next_look());

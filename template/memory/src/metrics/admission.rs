@@ -51,9 +51,7 @@ pub fn read() {
     };
     set(BUDGET, admission.budget().limit());
     for kind in Kind::ALL {
-        let held = admission.budget().held(kind);
-        #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
-        gauge!(HELD, "kind" => kind.name()).set(held as f64);
+        set_one(HELD, "kind", kind.name(), admission.budget().held(kind));
     }
     let gate = admission.gate();
     for (state, count) in [
@@ -61,19 +59,23 @@ pub fn read() {
         ("begun", gate.begun()),
         ("busy", gate.busy()),
     ] {
-        #[allow(clippy::cast_precision_loss)] // few
-        gauge!(REQUESTS, "state" => state).set(count as f64);
+        set_one(REQUESTS, "state", state, count as u64);
     }
     for reason in Reason::ALL {
         let refused = admission.refusals().count(reason);
         counter!(REFUSED, "reason" => reason.name()).absolute(refused);
     }
     for (phase, count) in Phase::ALL.into_iter().zip(connections.by_phase()) {
-        #[allow(clippy::cast_precision_loss)] // few
-        gauge!(CONNECTIONS, "state" => phase.name()).set(count as f64);
+        set_one(CONNECTIONS, "state", phase.name(), count as u64);
     }
     set(CONNECTIONS_MAX, connections.most() as u64);
     for why in Closed::ALL {
         counter!(CLOSED, "reason" => why.name()).absolute(connections.closed(why));
     }
+}
+
+/// Sets one of several gauges of a name, which a label tells apart.
+#[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
+fn set_one(gauge: &'static str, label: &'static str, is: &'static str, value: u64) {
+    gauge!(gauge, label => is).set(value as f64);
 }

@@ -19,6 +19,29 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests that wait for their answer.");
 }
 
+/// Counts the requests.
+pub struct Counter {
+    in_flight: Gauge,
+}
+
+impl Counter {
+    pub fn new() -> Self {
+        Self {
+            in_flight: gauge!(IN_FLIGHT),
+        }
+    }
+
+    pub fn start(&self, method: &Method, route: &Arc<str>) -> Request {
+        self.in_flight.increment(1.0);
+        Request {
+            start: Instant::now(),
+            method: name_of(method),
+            route: Arc::clone(route),
+            in_flight: self.in_flight.clone(),
+        }
+    }
+}
+
 /// A request under way. It is counted as answered where [`Self::end`] is called: a client may go
 /// away before.
 pub struct Request {
@@ -30,17 +53,6 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn start(method: &Method, route: &Arc<str>) -> Self {
-        let in_flight = gauge!(IN_FLIGHT);
-        in_flight.increment(1.0);
-        Self {
-            start: Instant::now(),
-            method: name_of(method),
-            route: Arc::clone(route),
-            in_flight,
-        }
-    }
-
     pub fn end(self, status: StatusCode) {
         histogram!(
             DURATION,

@@ -5,7 +5,12 @@ mod connection;
 mod connections;
 mod limits;
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::extract::Request as HttpRequest;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -30,6 +35,8 @@ use crate::{guard, serve::Service, settings};
 
 /// How long to wait for what accepting lacks: file descriptors, or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that hyper reads ahead, and takes of an answer before the client does.
+const MOST_BUFFERED: usize = 64 << 10;
 
 /// Accepts connections and serves them until `stop` changes; then those that are open end as their
 /// last answers are sent.
@@ -122,9 +129,6 @@ async fn serve_one(
     }
 }
 
-/// Bytes that hyper reads ahead, and takes of an answer before the client does.
-const MOST_BUFFERED: usize = 64 << 10;
-
 /// Whether accepting has failed for this connection only.
 fn is_of_the_connection(err: &io::Error) -> bool {
     matches!(
@@ -140,7 +144,7 @@ fn is_of_the_connection(err: &io::Error) -> bool {
 /// Failures to accept, of which one is logged each 10 s.
 #[derive(Default)]
 struct Failures {
-    told: Option<std::time::Instant>,
+    told: Option<Instant>,
 }
 
 impl Failures {
@@ -148,7 +152,7 @@ impl Failures {
 
     fn tell(&mut self, err: &io::Error) {
         if self.told.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
-            self.told = Some(std::time::Instant::now());
+            self.told = Some(Instant::now());
             tracing::error!(%err, "no connection is accepted: idle ones are closed, and it tries again");
         }
     }
