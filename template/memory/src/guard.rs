@@ -11,7 +11,7 @@ use std::{
 use loco_rs::prelude::*;
 
 use crate::{
-    allocator::{purge, CAN_PURGE},
+    allocator::{return_pages, CAN_PURGE},
     cgroup::{Cgroup, Usage},
     settings::Memory,
 };
@@ -155,7 +155,7 @@ impl Guard {
         }
         self.last_purge = Some(Instant::now());
         if CAN_PURGE {
-            purge()?;
+            return_pages()?;
             #[cfg(feature = "metrics")]
             metrics::counter!(PURGES).increment(1);
         }

@@ -27,9 +27,9 @@ impl Initializer for MemoryInitializer {
             }
             Err(err) => tracing::warn!(%err, "cannot read the allocator's state"),
         }
-        #[cfg(feature = "idle")]
+        #[cfg(all(feature = "idle", unix))]
         if settings.idle.purge {
-            crate::allocator::watch();
+            crate::idle::watch();
         }
         // The guard counts its purges where the listener collects metrics.
         listener::start(&settings.memory, ctx).await?;

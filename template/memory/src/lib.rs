@@ -20,12 +20,15 @@ mod admission;
 mod cgroup;
 mod compute;
 mod guard;
+#[cfg(all(feature = "idle", unix))]
+mod idle;
 mod initializer;
 mod listener;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod process;
 mod profile;
+mod purge;
 mod runtime;
 mod serve;
 mod server;

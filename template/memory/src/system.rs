@@ -10,7 +10,7 @@ use crate::profile;
 pub use std::alloc::System as Allocator;
 
 /// Whether unused pages can be returned on demand.
-pub const CAN_PURGE: bool = false;
+pub const CAN_PURGE: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 
 /// The platform's malloc shares its arenas out by itself.
 pub const fn bind_thread() {}
@@ -55,19 +55,32 @@ impl fmt::Display for Report {
     }
 }
 
-/// What a purge has returned to the system.
-#[derive(Debug, Clone, Copy)]
-pub struct Purged {
-    /// How much less is resident than before. `None` where the system does not tell.
-    pub returned_bytes: Option<u64>,
+/// Returns every unused page of glibc's malloc: `malloc_trim(3)`.
+///
+/// # Errors
+///
+/// None.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(clippy::unnecessary_wraps)] // others can fail
+pub fn return_pages() -> Result<()> {
+    // SAFETY: it takes the locks that it needs.
+    unsafe { libc::malloc_trim(0) };
+    Ok(())
 }
 
 /// # Errors
 ///
-/// Always: the platform's malloc returns memory as it sees fit.
-pub fn purge() -> Result<Purged> {
-    Err(Error::string("only jemalloc returns memory on demand"))
+/// Always: other platforms' malloc returns memory as it sees fit.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn return_pages() -> Result<()> {
+    Err(Error::string(
+        "this platform's malloc does not return memory on demand",
+    ))
 }
+
+/// glibc empties a thread's cache only as the thread ends.
+#[cfg(all(feature = "idle", unix))]
+pub const FLUSH_THREAD_CACHE: Option<fn()> = None;
 
 /// # Errors
 ///
@@ -75,9 +88,6 @@ pub fn purge() -> Result<Purged> {
 pub fn full_stats(_json_format: bool) -> Result<Vec<u8>> {
     Err(Error::string("only jemalloc counts what it holds"))
 }
-
-#[cfg(feature = "idle")]
-pub const fn watch() {}
 
 #[cfg(feature = "metrics")]
 pub mod metrics {
@@ -91,5 +101,26 @@ pub mod metrics {
     #[allow(clippy::unnecessary_wraps)] // jemalloc's can fail
     pub const fn read() -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+    use crate::Process;
+
+    #[test]
+    fn what_is_unused_below_something_in_use_is_returned() {
+        let rss = || Process::read().expect("figures").rss;
+        // Below the size from which malloc takes each piece from the system by itself.
+        let mut pieces: Vec<Vec<u8>> = (0..2000).map(|_| vec![1; 64 << 10]).collect();
+        let last = pieces.pop();
+        drop(pieces);
+        let before = rss();
+
+        return_pages().expect("glibc does");
+
+        assert!(before - rss() > 100 << 20, "{} of {before} are left", rss());
+        drop(last);
     }
 }

@@ -1,9 +1,6 @@
 use loco_rs::prelude::*;
 
-use crate::{
-    allocator::{full_stats, purge},
-    mebibytes, wiring, Process, Report,
-};
+use crate::{allocator::full_stats, mebibytes, purge::purge, wiring, Process, Report};
 
 /// Prints what the allocator tells of itself, and the memory of the process.
 ///

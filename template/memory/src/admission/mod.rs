@@ -222,9 +222,12 @@ impl Admission {
             return Err(Reason::QueueFull);
         }
         let wait = Duration::from_millis(self.requests.wait_ms);
-        timeout(wait, self.gate.begin(route, peer))
-            .await
-            .map_err(|_| Reason::Waited)
+        #[cfg(feature = "metrics")]
+        let start = Instant::now();
+        let permit = timeout(wait, self.gate.begin(route, peer)).await;
+        #[cfg(feature = "metrics")]
+        crate::metrics::admission::waited(start.elapsed());
+        permit.map_err(|_| Reason::Waited)
     }
 
     /// Reads a body before its request begins: whole, if its length is known and moderate, or what

@@ -11,8 +11,8 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{header, request::Parts, StatusCode},
-    response::{IntoResponse, Response},
+    http::{header, request::Parts, HeaderMap, HeaderValue, StatusCode},
+    response::{Html, IntoResponse, Response},
     Json, Router,
 };
 use loco_rs::{
@@ -69,7 +69,8 @@ impl Refusals {
     ///
     /// When the settings of CORS are not valid.
     pub fn new(ctx: &AppContext) -> Result<Self> {
-        let answer = Router::new().fallback(|| async { overloaded() });
+        let answer =
+            Router::new().fallback(|headers: HeaderMap| async move { overloaded(&headers) });
         // A page of another origin may read why it has no answer, as it may read answers.
         let answer = match &ctx.config.server.middlewares.cors {
             Some(cors) if cors.is_enabled() => cors.apply(answer)?,
@@ -118,14 +119,20 @@ impl Refusals {
     }
 }
 
-fn overloaded() -> Response {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(header::RETRY_AFTER, "1")],
-        Json(ErrorDetail::new(
-            "service_unavailable",
-            "The service is overloaded: try again later",
-        )),
-    )
-        .into_response()
+/// For a browser that asks for a page.
+const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+    <title>Service Unavailable</title><h1>Service Unavailable</h1>\
+    <p>The service is overloaded. Please try again in a moment.</p></html>";
+
+fn overloaded(headers: &HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    let wants_page = accepts.is_some_and(|accepts| accepts.starts_with(b"text/html"));
+    let body = if wants_page {
+        Html(PAGE).into_response()
+    } else {
+        let description = "The service is overloaded: try again later";
+        Json(ErrorDetail::new("service_unavailable", description)).into_response()
+    };
+    let retry_after = [(header::RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, retry_after, body).into_response()
 }

@@ -16,11 +16,11 @@ use serde::Deserialize;
 use tikv_jemalloc_ctl::stats_print::{stats_print, Options};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use super::{
-    decay::{Decay, NewDecay},
+use super::decay::{Decay, NewDecay};
+use crate::{
+    listener::{AdminError, AdminResult},
     purge::{purge, Purged},
 };
-use crate::listener::{AdminError, AdminResult};
 
 /// One of them at a time: each holds locks of the allocator and takes CPU time from the requests.
 #[derive(Clone)]

@@ -4,8 +4,6 @@
 mod actions;
 mod arenas;
 mod decay;
-#[cfg(feature = "idle")]
-mod idle;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod options;
@@ -28,9 +26,9 @@ use tikv_jemalloc_ctl::{
 use self::{options::Setting, stats::Stats};
 use crate::profile;
 
-#[cfg(feature = "idle")]
-pub use self::idle::watch;
-pub use self::{actions::full_stats, arenas::bind_thread, purge::purge};
+#[cfg(all(feature = "idle", unix))]
+pub use self::purge::FLUSH_THREAD_CACHE;
+pub use self::{actions::full_stats, arenas::bind_thread, purge::return_pages};
 pub use tikv_jemallocator::Jemalloc as Allocator;
 
 /// Whether unused pages can be returned on demand.

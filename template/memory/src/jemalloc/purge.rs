@@ -2,53 +2,17 @@
 //! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace): `unsafe`, since that takes
 //! its values as pointers without a type.
 
-use std::{ffi::CStr, io, ptr, time::Instant};
+use std::{ffi::CStr, io, ptr};
 
-use loco_rs::prelude::*;
-use serde::Serialize;
+use loco_rs::Result;
 use tikv_jemalloc_sys::mallctl;
-
-use crate::Process;
 
 /// `MALLCTL_ARENAS_ALL` of `jemalloc.h`, 4096, stands for all arenas at once.
 const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
-#[cfg(feature = "idle")]
-const FLUSH_THREAD_CACHE: &CStr = c"thread.tcache.flush";
+#[cfg(all(feature = "idle", unix))]
+const FLUSH: &CStr = c"thread.tcache.flush";
 
-/// What a purge has returned to the system.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Purged {
-    /// How much less is resident than before. `None` where the system does not tell.
-    pub returned_bytes: Option<u64>,
-    pub rss_before_bytes: Option<u64>,
-    pub rss_after_bytes: Option<u64>,
-    pub took_ms: u128,
-}
-
-/// Returns every unused page, dirty and muzzy, of all arenas. It takes as long as the system takes
-/// for the pages: not a thing for an async thread.
-///
-/// # Errors
-///
-/// When jemalloc refuses.
-pub fn purge() -> Result<Purged> {
-    let rss = || Process::read().ok().map(|process| process.rss);
-    let before = rss();
-    let start = Instant::now();
-    return_pages()?;
-    let took_ms = start.elapsed().as_millis();
-    let after = rss();
-    Ok(Purged {
-        returned_bytes: before
-            .zip(after)
-            .map(|(before, after)| before.saturating_sub(after)),
-        rss_before_bytes: before,
-        rss_after_bytes: after,
-        took_ms,
-    })
-}
-
-/// As [`purge`], without figures: they take longer than a small purge.
+/// Returns every unused page, dirty and muzzy, of all arenas.
 ///
 /// # Errors
 ///
@@ -58,11 +22,11 @@ pub fn return_pages() -> Result<()> {
 }
 
 /// Gives what this thread's cache holds back to the arenas.
-#[cfg(feature = "idle")]
-pub fn flush_thread_cache() {
+#[cfg(all(feature = "idle", unix))]
+pub const FLUSH_THREAD_CACHE: Option<fn()> = Some(|| {
     // Refused where there is none (`tcache:false`).
-    drop(call(FLUSH_THREAD_CACHE));
-}
+    drop(call(FLUSH));
+});
 
 /// Calls a name that neither takes nor gives a value.
 fn call(name: &CStr) -> io::Result<()> {

@@ -1,8 +1,11 @@
 //! Requests that are worked on and that wait, what they hold, and the connections they come on.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use super::set;
 use crate::{
@@ -13,6 +16,7 @@ use crate::{
 const BUDGET: &str = "memory_budget_bytes";
 const HELD: &str = "memory_budget_held_bytes";
 const REQUESTS: &str = "http_requests_admitted";
+const WAIT: &str = "http_request_wait_seconds";
 const REFUSED: &str = "http_requests_refused_total";
 const CONNECTIONS: &str = "http_connections";
 const CONNECTIONS_MAX: &str = "http_connections_max";
@@ -33,6 +37,10 @@ pub fn describe() {
         REQUESTS,
         "Requests that wait to begin (waiting), are worked on (begun), and of these need the CPU (busy)."
     );
+    describe_histogram!(
+        WAIT,
+        "How long the requests waited that did not begin at once."
+    );
     describe_counter!(REFUSED, "Requests answered with 503, by reason.");
     describe_gauge!(CONNECTIONS, "Open connections, by what they do.");
     describe_gauge!(CONNECTIONS_MAX, "Connections that may be open.");
@@ -40,6 +48,11 @@ pub fn describe() {
         CLOSED,
         "Connections that the service has closed, by reason."
     );
+}
+
+/// A request has waited for so long, and begins or is refused.
+pub fn waited(time: Duration) {
+    histogram!(WAIT).record(time);
 }
 
 pub fn read() {

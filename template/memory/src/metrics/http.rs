@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Instant};
 use axum::http::{Method, StatusCode};
 use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge, SharedString};
 
-pub const DURATION: &str = "http_request_duration_seconds";
-pub const DURATION_BUCKETS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const DURATION: &str = "http_request_duration_seconds";
 const IN_FLIGHT: &str = "http_requests_in_flight";
 
 pub fn describe() {

@@ -26,6 +26,10 @@ use tokio::{
 
 use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
 
+/// Buckets of every histogram whose name says that it counts seconds.
+const SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 /// How often the samples of histograms are put into their buckets, whether anybody asks or not: they
 /// would pile up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -69,10 +73,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
         return Ok(recorder);
     }
     let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(
-            Matcher::Full(http::DURATION.to_string()),
-            &http::DURATION_BUCKETS,
-        )
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_string()), &SECONDS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(Error::msg)?;
     admission::describe();

@@ -34,20 +34,22 @@ async fn two_at_once(settings: Value) -> Vec<u16> {
     statuses.to_vec()
 }
 
-/// What a request gets while another is worked on, and does not end.
-async fn while_one_is_held(settings: Value) -> Answer {
+/// What a request with these further lines of its head gets while another is worked on, and does not
+/// end.
+async fn while_one_is_held(settings: Value, lines: &str) -> Answer {
     let service = Service::start(json!({ "requests": settings })).await;
     let mut held = connect(service.address);
     held.write_all(b"GET /hold HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .expect("a request");
     HOLDING.notified().await;
-    get(service.address, "/posts/1")
+    ask(service.address, "GET", "/posts/1", lines, "")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
 async fn more_requests_than_may_wait_are_refused_and_learn_when_to_come_again() {
-    let refused = while_one_is_held(json!({ "in_flight": 1, "waiting": 0 })).await;
+    let settings = json!({ "in_flight": 1, "waiting": 0 });
+    let refused = while_one_is_held(settings, "").await;
 
     assert_eq!(refused.status, 503);
     assert!(refused.head.contains("retry-after: 1"), "{refused:?}");
@@ -65,9 +67,21 @@ async fn a_request_that_may_wait_is_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
 async fn a_request_that_has_waited_for_too_long_is_refused() {
-    let refused = while_one_is_held(json!({ "in_flight": 1, "wait_ms": 20 })).await;
+    let refused = while_one_is_held(json!({ "in_flight": 1, "wait_ms": 20 }), "").await;
 
     assert_eq!(refused.status, 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_browser_that_is_refused_gets_a_page() {
+    let settings = json!({ "in_flight": 1, "waiting": 0 });
+    let accepts = "accept: text/html,application/xhtml+xml;q=0.9\r\n";
+    let refused = while_one_is_held(settings, accepts).await;
+
+    assert_eq!(refused.status, 503);
+    assert!(refused.head.contains("text/html"), "{refused:?}");
+    assert!(refused.text().contains("try again"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

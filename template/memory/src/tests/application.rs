@@ -1,8 +1,19 @@
 //! The application: routes that answer, wait, hold memory and take bodies, and this crate's lines.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{convert::Infallible, sync::LazyLock, time::Duration};
 
-use axum::Router;
+use axum::{
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Request},
+    http::{
+        header::{CONNECTION, UPGRADE},
+        StatusCode,
+    },
+    response::sse::{Event, Sse},
+    Router,
+};
+use futures_util::{stream, StreamExt};
+use hyper_util::rt::TokioIo;
 use loco_rs::{
     app::{Hooks, Initializer},
     boot::{create_app, BootResult, ServeParams, StartMode},
@@ -14,7 +25,11 @@ use loco_rs::{
     tests_cfg::app::get_app_context,
 };
 use serde_json::Value;
-use tokio::sync::{Barrier, Notify};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{Barrier, Notify},
+    time::sleep,
+};
 
 use crate::{MemoryInitializer, MemoryTask};
 
@@ -63,6 +78,10 @@ impl Hooks for App {
             .add_route(Routes::new().add("/hold", get(hold)))
             .add_route(Routes::new().add("/large", get(large)))
             .add_route(Routes::new().add("/length", post(length)))
+            .add_route(Routes::new().add("/events", get(events)))
+            .add_route(Routes::new().add("/poll", get(poll)))
+            .add_route(Routes::new().add("/echo", get(echo)))
+            .add_route(uploads())
     }
 
     async fn connect_workers(_ctx: &AppContext, _queue: &Queue) -> Result<()> {
@@ -89,7 +108,7 @@ async fn post_of(Path(id): Path<u64>) -> Result<Response> {
 }
 
 async fn wait() -> Result<Response> {
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    sleep(Duration::from_millis(200)).await;
     format::empty_json()
 }
 
@@ -115,6 +134,63 @@ async fn large() -> Result<Response> {
 
 async fn length(body: String) -> Result<Response> {
     format::json(body.len())
+}
+
+/// How long nothing comes on a stream.
+const SILENCE: Duration = Duration::from_millis(2500);
+
+async fn events() -> Response {
+    let events = stream::iter(0..3).then(|number| async move {
+        if number > 0 {
+            sleep(SILENCE).await;
+        }
+        Ok::<_, Infallible>(Event::default().data(number.to_string()))
+    });
+    Sse::new(events).into_response()
+}
+
+async fn poll() -> Result<Response> {
+    sleep(SILENCE).await;
+    format::json("news")
+}
+
+/// Hands the connection over, and sends back what comes.
+async fn echo(request: Request) -> Response {
+    tokio::spawn(async move {
+        let connection = hyper::upgrade::on(request).await.expect("an upgrade");
+        let mut connection = TokioIo::new(connection);
+        let mut buffer = [0; 4];
+        while connection.read_exact(&mut buffer).await.is_ok() {
+            connection.write_all(&buffer).await.expect("it is open");
+        }
+    });
+    let handed_over = [(CONNECTION, "upgrade"), (UPGRADE, "echo")];
+    (StatusCode::SWITCHING_PROTOCOLS, handed_over).into_response()
+}
+
+/// Take any length: as it comes, as a whole, and after a pause that is longer than what a slow client
+/// has.
+fn uploads() -> Routes {
+    async fn count(body: Body) -> Result<Response> {
+        let mut body = body.into_data_stream();
+        let mut length = 0;
+        while let Some(part) = body.next().await {
+            length += part.map_err(Error::wrap)?.len();
+        }
+        format::json(length)
+    }
+    async fn whole(body: Bytes) -> Result<Response> {
+        format::json(body.len())
+    }
+    async fn late(body: Body) -> Result<Response> {
+        sleep(Duration::from_secs(6)).await;
+        count(body).await
+    }
+    Routes::new()
+        .prefix("/upload")
+        .add("/", post(count))
+        .add("/whole", post(whole).layer(DefaultBodyLimit::disable()))
+        .add("/late", post(late))
 }
 
 /// The application's context with these `settings`.

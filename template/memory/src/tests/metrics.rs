@@ -97,3 +97,34 @@ async fn requests_are_counted_by_the_template_of_their_route() {
     assert!(!metrics.contains("nowhere"));
     assert!(value(metrics, "http_requests_in_flight ") < 1.0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn how_long_requests_wait_to_begin_is_told() {
+    let listener = Listener::start("").await;
+    let settings = json!({
+        "memory": { "bind": "127.0.0.1:0" },
+        "requests": { "in_flight": 1 },
+    });
+    let service = Service::start(settings).await;
+    let waited = |metrics: &str| {
+        metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("http_request_wait_seconds_count "))
+            .map_or(0.0, |count| count.parse::<f64>().expect("a count"))
+    };
+    let before = waited(listener.get("/metrics").text());
+
+    let both = [(); 2].map(|()| {
+        let address = service.address;
+        std::thread::spawn(move || http::ask(address, "GET", "/wait", "", ""))
+    });
+    for one in both {
+        one.join().expect("an answer");
+    }
+
+    let answer = listener.get("/metrics");
+    assert!(waited(answer.text()) > before, "{}", answer.text());
+    let bucket = r#"http_request_wait_seconds_bucket{le="1"}"#;
+    assert!(answer.text().contains(bucket), "{}", answer.text());
+}

@@ -10,6 +10,7 @@ mod metrics;
 mod profiling;
 mod report;
 mod serve;
+mod streams;
 
 #[global_allocator]
 static ALLOCATOR: crate::Allocator = crate::Allocator;

@@ -1,6 +1,6 @@
 //! Returns unused memory when the service falls idle.
 //!
-//! jemalloc knows only for how long a page has been unused. With a short decay time, a service under
+//! jemalloc knows only for how long a page has been unused, and glibc's malloc not even that. With a short decay time, a service under
 //! load pays for pages that it returns in one moment and faults in again in the next; with a long
 //! one, an idle service keeps its memory. So the profile's decay time is long, and what is unused is
 //! returned as soon as the process needs hardly any CPU time.
@@ -17,8 +17,10 @@ use std::{
 use rustix::time::{clock_gettime, ClockId};
 use tokio::runtime::Handle;
 
-use super::purge::{flush_thread_cache, return_pages};
-use crate::cores;
+use crate::{
+    allocator::{return_pages, CAN_PURGE, FLUSH_THREAD_CACHE},
+    cores,
+};
 
 /// How often the process's CPU time is looked at while it works, and while it does not.
 const LOOK: Duration = Duration::from_millis(50);
@@ -35,7 +37,9 @@ const MEETING: Duration = Duration::from_millis(50);
 /// application starts in a process.
 pub fn watch() {
     static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| watch_with(Handle::current()));
+    if CAN_PURGE {
+        WATCHED.call_once(|| watch_with(Handle::current()));
+    }
 }
 
 fn watch_with(runtime: Handle) {
@@ -64,7 +68,9 @@ fn cpu_time(of: ClockId) -> Duration {
 fn release(runtime: &Handle) -> Duration {
     let process = cpu_time(ClockId::ProcessCPUTime);
     let own = cpu_time(ClockId::ThreadCPUTime);
-    flush_workers(runtime);
+    if let Some(flush) = FLUSH_THREAD_CACHE {
+        on_all_workers(runtime, flush);
+    }
     match return_pages() {
         Ok(()) => tracing::debug!("idle: unused memory is returned"),
         Err(err) => tracing::warn!(%err, "unused memory cannot be returned"),
@@ -73,16 +79,15 @@ fn release(runtime: &Handle) -> Duration {
     process.saturating_sub(cpu_time(ClockId::ThreadCPUTime).saturating_sub(own))
 }
 
-/// Lets every worker of the runtime empty its cache. tokio wakes no second worker while one looks
-/// for work, so that one would do the tasks of many: each keeps its worker until all have come. How
-/// many have.
-pub fn flush_workers(runtime: &Handle) -> usize {
+/// Lets every worker of the runtime do this. tokio wakes no second worker while one looks for work,
+/// so that one would do the tasks of many: each keeps its worker until all have come. How many have.
+fn on_all_workers(runtime: &Handle, task: fn()) -> usize {
     let workers = runtime.metrics().num_workers();
     let meeting = Arc::new((Mutex::new(0), Condvar::new()));
     for _ in 0..workers {
         let meeting = Arc::clone(&meeting);
         runtime.spawn(async move {
-            flush_thread_cache();
+            task();
             let (here, has_come) = &*meeting;
             let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
             *here += 1;
@@ -252,13 +257,13 @@ mod tests {
             .build()
             .expect("a runtime");
         (0..100)
-            .map(|_| flush_workers(runtime.handle()))
+            .map(|_| on_all_workers(runtime.handle(), || ()))
             .find(|here| *here == workers)
             .unwrap_or_default()
     }
 
     #[test]
-    fn every_worker_empties_its_cache() {
+    fn every_worker_is_reached() {
         for workers in [1, 2, 16, 64] {
             assert_eq!(reached(workers), workers);
         }

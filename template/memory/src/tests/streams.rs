@@ -1,0 +1,112 @@
+//! What keeps a connection open for long without a fault of its client: none of the time-outs is for
+//! it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use serial_test::serial;
+
+use super::{
+    http::ask,
+    serve::{connect, Service},
+};
+
+/// All time-outs are shorter than the pauses of these streams.
+async fn impatient() -> Service {
+    Service::start(json!({
+        "connections": { "answer_timeout": 1, "head_timeout": 1, "keep_alive": 1 },
+    }))
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn events_come_as_they_happen() {
+    let service = impatient().await;
+    let mut stream = connect(service.address);
+    stream
+        .write_all(b"GET /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .expect("a request");
+
+    let mut events = Vec::new();
+    for line in BufReader::new(stream).lines() {
+        if line.expect("a line").starts_with("data:") {
+            events.push(Instant::now());
+        }
+    }
+
+    let [first, _, last] = events[..] else {
+        panic!("{} events", events.len());
+    };
+    assert!(last.duration_since(first) > Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_long_poll_is_answered() {
+    let service = impatient().await;
+
+    let answer = ask(service.address, "GET", "/poll", "", "");
+
+    assert_eq!(answer.json(), "news");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_connection_that_was_handed_over_may_be_silent() {
+    let service = impatient().await;
+    let mut stream = connect(service.address);
+    stream
+        .write_all(
+            b"GET /echo HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+        )
+        .expect("a request");
+    let mut head = BufReader::new(stream.try_clone().expect("a stream"));
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        head.read_line(&mut line).expect("a line");
+    }
+
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        stream.write_all(b"ping").expect("it is open");
+        let mut echo = [0; 4];
+        head.read_exact(&mut echo).expect("it is open");
+        assert_eq!(&echo, b"ping");
+    }
+}
+
+/// Sends so many megabytes to a route, in parts that a handler takes when it likes.
+fn upload(address: SocketAddr, path: &str, megabytes: usize) -> String {
+    let mut stream = connect(address);
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        megabytes * 1_000_000
+    )
+    .expect("a head");
+    let part = vec![b'x'; 1_000_000];
+    for _ in 0..megabytes {
+        stream.write_all(&part).expect("a part");
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_large_upload_arrives_where_the_route_allows_it() {
+    let service = Service::start(json!({})).await;
+
+    for path in ["/upload", "/upload/whole", "/upload/late"] {
+        let answer = upload(service.address, path, 50);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert!(answer.ends_with("50000000"), "{path}: {answer}");
+    }
+}
