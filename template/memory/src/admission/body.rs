@@ -29,19 +29,19 @@ const GATHERED: usize = 16 << 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Bytes with what is counted for them.
-struct Counted {
+struct Counted<H> {
     bytes: Bytes,
-    _hold: Hold,
+    _hold: H,
 }
 
-impl AsRef<[u8]> for Counted {
+impl<H> AsRef<[u8]> for Counted<H> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 /// Counts these bytes until the last part of them is dropped, wherever that is.
-pub fn counted(bytes: Bytes, hold: Hold) -> Bytes {
+pub fn counted(bytes: Bytes, hold: impl Send + 'static) -> Bytes {
     Bytes::from_owner(Counted { bytes, _hold: hold })
 }
 
@@ -109,8 +109,6 @@ pub struct Upload {
     budget: Arc<Budget>,
     awaited: AwaitedBody,
     gathered: BytesMut,
-    /// Bytes that have come.
-    read: u64,
     held_up: Arc<AtomicUsize>,
     /// Until it looks again whether there is room for more.
     pause: Option<Pin<Box<Sleep>>>,
@@ -129,7 +127,6 @@ impl Upload {
             budget: Arc::clone(budget),
             awaited: AwaitedBody::new(connection),
             gathered: BytesMut::new(),
-            read: 0,
             held_up: Arc::clone(held_up),
             pause: None,
         }
@@ -142,20 +139,27 @@ impl Upload {
     }
 
     /// The next part of it, which is not counted.
-    pub fn poll_part(
+    pub fn poll_next(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = if self.poll_room(context).is_ready() {
-            Pin::new(&mut self.body).poll_frame(context)
-        } else {
-            Poll::Pending
-        };
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            self.read += frame.data_ref().map_or(0, Bytes::len) as u64;
-        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
         self.awaited.is(frame.is_pending());
         frame
+    }
+
+    /// The same, once there is room for it. A body without room counts as one whose client is slow:
+    /// otherwise those that hold the room together could wait for each other for ever.
+    fn poll_part(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.poll_room(context).is_ready() {
+            self.poll_next(context)
+        } else {
+            self.awaited.is(true);
+            Poll::Pending
+        }
     }
 
     /// Waits while there is no room for more.
@@ -165,7 +169,7 @@ impl Upload {
             self.pause = None;
             self.held_up.fetch_sub(1, Ordering::Relaxed);
         }
-        while self.budget.is_full_for_body(self.read) {
+        while self.budget.is_full_for_bodies() {
             let mut pause = Box::pin(sleep(PAUSE));
             if pause.as_mut().poll(context).is_pending() {
                 self.pause = Some(pause);

@@ -9,9 +9,6 @@ use std::sync::{
 /// it to the others: few large answers must not keep all small ones waiting.
 const SMALL: u64 = 256;
 
-/// Bytes of a body for which there is room while larger ones wait.
-const SMALL_BODY: u64 = 16 << 10;
-
 /// What memory is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -85,15 +82,11 @@ impl Budget {
         self.held[kind as usize].load(Ordering::Relaxed)
     }
 
-    /// Whether a body of which so many bytes have come is to wait. Small ones go on for longer, and
-    /// none keeps others from being worked on.
-    pub fn is_full_for_body(&self, bytes: u64) -> bool {
-        let bodies = self.held(Kind::Bodies);
-        if bytes < SMALL_BODY {
-            bodies > self.limit / 2
-        } else {
-            bodies > self.limit / 4 || self.total.load(Ordering::Relaxed) > self.limit / 8 * 7
-        }
+    /// Whether bodies that are read as they come are to wait: they keep no others from being worked
+    /// on.
+    pub fn is_full_for_bodies(&self) -> bool {
+        self.held(Kind::Bodies) > self.limit / 2
+            || self.total.load(Ordering::Relaxed) > self.limit / 8 * 7
     }
 
     const fn share_for(&self, bytes: u64) -> u64 {
@@ -147,8 +140,11 @@ impl Hold {
 
     /// Holds so many bytes from now on.
     pub fn set(&mut self, bytes: u64) {
+        if bytes == self.bytes {
+            return;
+        }
         let held = &self.budget.held[self.kind as usize];
-        if bytes >= self.bytes {
+        if bytes > self.bytes {
             let more = bytes - self.bytes;
             held.fetch_add(more, Ordering::Relaxed);
             self.budget.total.fetch_add(more, Ordering::Relaxed);

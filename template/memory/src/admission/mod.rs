@@ -5,6 +5,7 @@ mod body;
 pub mod budget;
 mod gate;
 mod refusals;
+mod reservations;
 mod routes;
 mod work;
 
@@ -45,8 +46,9 @@ pub use self::{
 };
 use self::{
     body::{counted, Upload},
-    budget::{Budget, Kind},
+    budget::Budget,
     gate::{Gate, Permit},
+    reservations::Reservations,
     routes::Routes,
     work::Work,
 };
@@ -72,7 +74,8 @@ pub struct Admission {
     refusals: Refusals,
     /// The service stands behind a proxy that tells the client's address.
     is_behind_proxy: bool,
-    /// Bodies that wait for room.
+    reservations: Arc<Reservations>,
+    /// Bodies that are read as they come, and wait for room.
     held_up: Arc<AtomicUsize>,
 }
 
@@ -94,6 +97,7 @@ impl Admission {
                 .remote_ip
                 .as_ref()
                 .is_some_and(MiddlewareLayer::is_enabled),
+            reservations: Reservations::new(&budget),
             held_up: Arc::default(),
             budget,
             requests,
@@ -125,7 +129,9 @@ impl Admission {
 
     /// Whether requests, or bodies of requests, wait for memory that others hold.
     pub fn is_short_of_memory(&self) -> bool {
-        self.held_up.load(Ordering::Relaxed) > 0 || self.gate.is_short_of_memory()
+        self.reservations.waiting() > 0
+            || self.held_up.load(Ordering::Relaxed) > 0
+            || self.gate.is_short_of_memory()
     }
 
     /// Lets the application answer a request as soon as it can be worked on, or refuses it.
@@ -137,26 +143,25 @@ impl Admission {
         request: Request<Incoming>,
     ) -> Response<Answer> {
         let in_flight = InFlight::new(connection);
-        let (parts, body) = request.into_parts();
-        let upload = Upload::new(body, &self.budget, connection, &self.held_up);
         if !self.requests.enable || route.exempt {
-            let response = run(app, Request::from_parts(parts, Body::new(upload))).await;
+            let response = run(app, request.map(|body| self.body(body, connection))).await;
             return self.counted(response, connection, in_flight);
         }
+        let (parts, body) = request.into_parts();
+        let peer = self.peer(&parts, connection);
         // A body that is slow to come is waited for before the permit, not with it.
-        let body = match self.read_ahead(upload).await {
-            Ok(body) => body,
-            Err(err) => {
+        let begun = match self.read_ahead(body, connection, peer).await {
+            Ok(body) => self.permit(route, peer).await.map(|permit| (body, permit)),
+            Err(Unread::Refused(reason)) => Err(reason),
+            Err(Unread::Ended(err)) => {
                 tracing::debug!(%err, "a request's body ended early");
                 let response = StatusCode::BAD_REQUEST.into_response();
                 return self.counted(response, connection, in_flight);
             }
         };
-        let peer = self.peer(&parts, connection);
-        let permit = match self.permit(route, peer).await {
-            Ok(permit) => permit,
+        let (body, permit) = match begun {
+            Ok(begun) => begun,
             Err(reason) => {
-                drop(body);
                 let response = self.refusals.refuse(reason, parts).await;
                 return self.counted(response, connection, in_flight);
             }
@@ -230,22 +235,39 @@ impl Admission {
         permit.map_err(|_| Reason::Waited)
     }
 
+    /// A body that is read as it comes.
+    fn body(&self, body: Incoming, connection: &Arc<Connection>) -> Body {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(Upload::new(body, &self.budget, connection, &self.held_up))
+        }
+    }
+
     /// Reads a body before its request begins: whole, if its length is known and moderate, or what
     /// comes soon of it.
-    async fn read_ahead(&self, mut upload: Upload) -> std::result::Result<Body, hyper::Error> {
-        let length = upload.size_hint().exact();
-        if length == Some(0) {
-            return Ok(Body::empty());
+    async fn read_ahead(
+        &self,
+        body: Incoming,
+        connection: &Arc<Connection>,
+        peer: IpAddr,
+    ) -> std::result::Result<Body, Unread> {
+        let length = body.size_hint().exact();
+        if length.is_some_and(|length| length == 0 || length > READ_AHEAD) {
+            return Ok(self.body(body, connection));
         }
-        if length.is_some_and(|length| length > READ_AHEAD) {
-            return Ok(Body::new(upload));
-        }
+        let mut upload = Upload::new(body, &self.budget, connection, &self.held_up);
         let most = length.unwrap_or(READ_AHEAD_UNKNOWN);
+        let wait = Duration::from_millis(self.requests.wait_ms);
+        let reservation = self.reservations.reserve(network_of(peer), most);
+        let mut reservation = timeout(wait, reservation)
+            .await
+            .map_err(|_| Unread::Refused(Reason::Waited))?;
         let deadline = length.is_none().then(|| Instant::now() + READ_AHEAD_TIME);
-        let mut hold = self.budget.hold(Kind::Bodies, 0);
-        let mut bytes = BytesMut::new();
+        // Only what is filled takes memory.
+        let mut bytes = BytesMut::with_capacity(usize::try_from(most).unwrap_or_default());
         while (bytes.len() as u64) < most {
-            let part = poll_fn(|context| upload.poll_part(context));
+            let part = poll_fn(|context| upload.poll_next(context));
             let part = match deadline {
                 Some(deadline) => match timeout_at(deadline, part).await {
                     Ok(part) => part,
@@ -253,21 +275,27 @@ impl Admission {
                 },
                 None => part.await,
             };
-            let Some(part) = part.transpose()? else {
+            let Some(part) = part.transpose().map_err(Unread::Ended)? else {
                 break;
             };
             if let Ok(data) = part.into_data() {
                 bytes.extend_from_slice(&data);
-                hold.set(bytes.capacity() as u64);
             }
         }
-        let first = counted(bytes.freeze(), hold);
+        reservation.shrink(bytes.len() as u64);
+        let first = counted(bytes.freeze(), reservation);
         Ok(if upload.is_end_stream() {
             Body::from(first)
         } else {
             Body::new(upload.beginning_with(first))
         })
     }
+}
+
+/// Why a body was not read.
+enum Unread {
+    Refused(Reason),
+    Ended(hyper::Error),
 }
 
 async fn run(app: Router, request: Request) -> Response {

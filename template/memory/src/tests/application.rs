@@ -137,7 +137,7 @@ async fn length(body: String) -> Result<Response> {
 }
 
 /// How long nothing comes on a stream.
-const SILENCE: Duration = Duration::from_millis(2500);
+pub const SILENCE: Duration = Duration::from_millis(1500);
 
 async fn events() -> Response {
     let events = stream::iter(0..3).then(|number| async move {
