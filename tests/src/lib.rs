@@ -4,6 +4,8 @@
 pub mod benchmark;
 mod browser;
 pub mod dockerfile;
+pub mod loaded;
+pub mod machine;
 pub mod needs;
 pub mod options;
 pub mod profiles;

@@ -27,6 +27,17 @@ pub fn file(path: &str) -> bool {
     is_there(Path::new(path).exists(), path)
 }
 
+/// Whether the tests run as root.
+///
+/// # Panics
+///
+/// When they do not, in CI.
+#[must_use]
+pub fn root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    is_there(id.is_ok_and(|id| id.stdout == b"0\n"), "root")
+}
+
 /// The address of a database of PostgreSQL.
 ///
 /// # Panics

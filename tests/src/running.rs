@@ -132,6 +132,11 @@ impl Running {
         self.port
     }
 
+    /// Whether the service has ended, by itself or not.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Sends a signal, such as `TERM`.
     ///
     /// # Errors

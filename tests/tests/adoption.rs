@@ -18,7 +18,7 @@ struct Existing {
 impl Existing {
     fn new(starter: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        copy_template(&directory.path().join("template"));
+        drop(copy_template(&directory.path().join("template")));
         let service = stock::generate(starter, "svc", directory.path()).expect("a stock service");
         let service = Rendered::at(service);
         let before = names(&service);

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+#[cfg(unix)]
+use template_tests::siege::{self, Attack, Siege};
 use template_tests::{
     benchmark::{plot, Results, HELD},
     profiles, repository,
@@ -20,12 +22,7 @@ fn results() -> Results {
 fn the_tables_of_the_readme_are_those_that_were_measured() {
     let readme = readme();
     let results = results();
-    for table in [
-        results.table(),
-        results.large_table(),
-        results.cpu_table(),
-        results.switches_table(),
-    ] {
+    for table in results.tables() {
         assert!(readme.contains(&table), "README.md does not have\n{table}");
     }
     let origin = results.origin();
@@ -66,6 +63,50 @@ fn every_profile_was_measured_and_no_answer_failed() {
                 .any(|cpu| cpu.name == profile.name && cpu.route == HELD && cpu.failed == 0),
             "{}",
             profile.name
+        );
+    }
+}
+
+#[cfg(unix)]
+fn siege() -> Siege {
+    let json = fs::read_to_string(repository().join("tests/siege.json")).expect("the siege");
+    serde_json::from_str(&json).expect("the siege's JSON")
+}
+
+#[cfg(unix)]
+#[test]
+fn the_siege_of_the_readme_is_the_one_that_was_measured() {
+    let (readme, siege) = (readme(), siege());
+    for text in [siege.origin(), siege.table()] {
+        assert!(readme.contains(&text), "README.md does not have\n{text}");
+    }
+    for (theme, file) in siege::plot::FILES {
+        assert!(readme.contains(file), "README.md does not show {file}");
+        let committed = fs::read_to_string(repository().join(file)).expect("a picture");
+        let drawn = siege::plot::draw(&siege, theme).expect("a picture");
+        assert!(committed == drawn, "{file}: run siege with --draw");
+    }
+}
+
+/// What README.md says in a sentence of the siege.
+#[cfg(unix)]
+#[test]
+fn no_attack_has_killed_the_service_or_kept_it_from_answering() {
+    let siege = siege();
+    for attack in Attack::ALL {
+        for service in ["loco new", "this template"] {
+            assert!(
+                siege.row(service, attack).rounds() > 0,
+                "{service}: {}",
+                attack.name()
+            );
+        }
+        let row = siege.row("this template", attack);
+        assert_eq!(
+            (row.killed(), row.unanswered()),
+            (0, 0),
+            "{}",
+            attack.name()
         );
     }
 }

@@ -21,6 +21,12 @@ pub struct Results {
     pub memory: Vec<Memory>,
     /// The same with a payload that takes about 3 GB at the peak.
     pub large: Vec<Memory>,
+    /// Requests a second of the load at a fixed rate.
+    #[serde(default)]
+    pub rate: u32,
+    /// One server at a time, at that rate.
+    #[serde(default)]
+    pub at_a_rate: Vec<AtARate>,
     /// Pairs of servers at the same time, each with its own load.
     pub cpu: Vec<Cpu>,
     /// The same for what a switch adds, as a ratio to the service without it.
@@ -68,6 +74,16 @@ pub struct After {
     pub rss_mb: Spread,
     /// Resident set size without what the kernel may take at any time (`LazyFree`).
     pub without_lazy_free_mb: Spread,
+}
+
+/// A fixed rate of requests. The time of each counts from when it was due.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AtARate {
+    pub name: String,
+    pub p50_ms: Spread,
+    pub p99_ms: Spread,
+    pub peak_mb: Spread,
+    pub failed: u64,
 }
 
 /// CPU time for each request, as a ratio to that of another service in the same seconds.
@@ -139,20 +155,38 @@ impl Results {
     #[must_use]
     pub fn origin(&self) -> String {
         format!(
-            "Measured on {} ({}), `wrk -t{} -c{} -d{}s`, medians of {} rounds; `{}`.",
+            "Measured on {} ({}), `wrk -t{} -c{} -d{}s`; `{}`. Medians of {} rounds, in parentheses \
+             from the lowest to the highest: the true median is between them with a probability of \
+             {:.0} %.",
             self.date,
             self.machine,
             self.load.threads,
             self.load.connections,
             self.load.seconds,
+            self.command,
             self.load.rounds,
-            self.command
+            // All rounds lie on one side of it with a probability of 1 / 2^rounds each.
+            100.0 * (1.0 - 2.0 * 0.5_f64.powf(f64::from(self.load.rounds)))
         )
     }
 
-    /// The main table: memory, speed and CPU time of every row.
+    /// All tables of what was measured.
     #[must_use]
-    pub fn table(&self) -> String {
+    pub fn tables(&self) -> Vec<String> {
+        let mut tables = vec![
+            self.table(),
+            self.large_table(),
+            self.cpu_table(),
+            self.switches_table(),
+        ];
+        if !self.at_a_rate.is_empty() {
+            tables.push(self.rate_table());
+        }
+        tables
+    }
+
+    /// The main table: memory, speed and CPU time of every row.
+    fn table(&self) -> String {
         let mut table = String::from(
             "| | idle | peak | after 0.5 s | 1 s | 5 s | 30 s | requests/s | p50, p99 | CPU per \
              request |\n|---|---|---|---|---|---|---|---|---|---|\n",
@@ -160,7 +194,7 @@ impl Results {
         for row in &self.memory {
             let after = |seconds| {
                 row.after(seconds)
-                    .map_or_else(String::new, |after| after.rss_mb.text(0))
+                    .map_or_else(String::new, |after| after.rss_mb.with_range(0))
             };
             let failed = match row.failed {
                 0 => String::new(),
@@ -171,12 +205,12 @@ impl Results {
                 "| {} | {} | {} | {} | {} | {} | {} | {}{failed} | {:.1} s, {:.1} s | {} |",
                 row.name,
                 row.idle_mb.text(0),
-                row.peak_mb.text(0),
+                row.peak_mb.with_range(0),
                 after(0.5),
                 after(1.0),
                 after(5.0),
                 after(30.0),
-                row.requests_per_second.text(0),
+                row.requests_per_second.with_range(0),
                 row.p50_ms.median / 1000.0,
                 row.p99_ms.median / 1000.0,
                 ratio(&self.cpu, &row.name, HELD),
@@ -187,8 +221,7 @@ impl Results {
     }
 
     /// The table at about 3 GB.
-    #[must_use]
-    pub fn large_table(&self) -> String {
+    fn large_table(&self) -> String {
         let mut table = String::from(
             "| | idle | peak | after 1 s | still held after 1 s | requests/s | p50, p99 \
              |\n|---|---|---|---|---|---|---|\n",
@@ -199,9 +232,9 @@ impl Results {
                 "| {} | {} | {} | {} | {:.1} % | {} | {:.1} s, {:.1} s |",
                 row.name,
                 row.idle_mb.text(0),
-                row.peak_mb.text(0),
+                row.peak_mb.with_range(0),
                 row.after(1.0)
-                    .map_or_else(String::new, |after| after.rss_mb.text(0)),
+                    .map_or_else(String::new, |after| after.rss_mb.with_range(0)),
                 row.held_percent(1.0).unwrap_or(f64::NAN),
                 row.requests_per_second.with_range(0),
                 row.p50_ms.median / 1000.0,
@@ -212,15 +245,37 @@ impl Results {
         table
     }
 
+    /// The table at a fixed rate of requests.
+    fn rate_table(&self) -> String {
+        let mut table = format!(
+            "| {} requests/s | p50 (ms) | p99 (ms) | peak |\n|---|---|---|---|\n",
+            self.rate
+        );
+        for row in &self.at_a_rate {
+            let failed = match row.failed {
+                0 => String::new(),
+                failed => format!(" ({failed} failed)"),
+            };
+            writeln!(
+                table,
+                "| {} | {}{failed} | {} | {} |",
+                row.name,
+                row.p50_ms.with_range(1),
+                row.p99_ms.with_range(1),
+                row.peak_mb.with_range(0),
+            )
+            .expect("a text");
+        }
+        table
+    }
+
     /// The table of CPU time for each request on every route.
-    #[must_use]
-    pub fn cpu_table(&self) -> String {
+    fn cpu_table(&self) -> String {
         table_of(&self.cpu)
     }
 
     /// The table of what the switches cost.
-    #[must_use]
-    pub fn switches_table(&self) -> String {
+    fn switches_table(&self) -> String {
         table_of(&self.switches)
     }
 }

@@ -24,10 +24,10 @@ const SIZE: (u32, u32) = (880, 460);
 const LABELS: u32 = 190;
 /// Seconds after the load that are shown: all that happens, happens in these.
 const SHOWN: f64 = 8.0;
-const FONT: &str = "sans-serif";
+pub(crate) const FONT: &str = "sans-serif";
 
 impl Theme {
-    fn text(self) -> RGBColor {
+    pub(crate) fn text(self) -> RGBColor {
         match self {
             Self::Light => RGBColor(0x1f, 0x23, 0x28),
             Self::Dark => RGBColor(0xe6, 0xed, 0xf3),
@@ -42,7 +42,7 @@ impl Theme {
     }
 
     /// Colours that people with a colour vision deficiency can tell apart, too (Okabe and Ito).
-    fn line(self, index: usize) -> RGBColor {
+    pub(crate) fn line(self, index: usize) -> RGBColor {
         let colours = match self {
             Self::Light => [
                 (0xd5, 0x5e, 0x00),

@@ -1,75 +1,111 @@
-//! The siege, as a table: each service in a memory cgroup of its own, attacked in turn. It takes root,
-//! and `ulimit -n 20000`.
+//! The siege behind README.md: what `loco new` makes and what this template makes, each in a memory
+//! cgroup of its own, attacked in turn. It takes root, and `ulimit -n 20000`.
+//!
+//! `cargo run --manifest-path tests/Cargo.toml --bin siege` writes `tests/siege.json` and the pictures,
+//! and prints the table.
 
-use std::{path::PathBuf, time::Duration};
+#[cfg(unix)]
+mod siege {
+    use std::{fs, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result};
-use clap::Parser;
-use template_tests::siege::{attack, Attack};
+    use anyhow::{anyhow, Result};
+    use clap::Parser;
+    use template_tests::{
+        machine, repository,
+        siege::{attack, plot, Attack, Service, Siege},
+    };
 
-#[derive(Parser)]
-struct Args {
-    /// `NAME=BINARY=DIRECTORY`: a release binary with the routes of `tests/fixtures/load.rs`, and where
-    /// it starts.
-    #[arg(long, required = true)]
-    service: Vec<String>,
-    /// Of the cgroup, in MiB.
-    #[arg(long, default_value_t = 256)]
-    limit: u64,
-    #[arg(long, default_value_t = 30)]
-    seconds: u64,
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// Only attacks whose name contains this.
-    #[arg(long, default_value = "")]
-    only: String,
-    /// `NAME=VALUE`, for the services.
-    #[arg(long)]
-    env: Vec<String>,
-    /// Where the outcomes are written as JSON, a line each.
-    #[arg(long)]
-    json: Option<PathBuf>,
-}
+    #[derive(Parser)]
+    struct Options {
+        /// Of the cgroup, in MiB
+        #[arg(long, default_value_t = 256)]
+        limit: u64,
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Only attacks whose name contains this
+        #[arg(long, default_value = "")]
+        only: String,
+        /// Only this service
+        #[arg(long)]
+        service: Option<String>,
+        /// Take the services that an earlier run has built
+        #[arg(long)]
+        built: bool,
+        /// Draw and print an earlier run's results again
+        #[arg(long)]
+        draw: bool,
+        /// Where the results go
+        #[arg(long)]
+        json: Option<PathBuf>,
+    }
 
-fn main() -> Result<()> {
-    let args = Args::parse();
-    let mut lines = Vec::new();
-    for round in 0..args.rounds {
-        for row in Attack::ALL {
-            if !row.name().contains(&args.only) {
-                continue;
-            }
-            for service in &args.service {
-                let mut parts = service.split('=');
-                let mut part = || parts.next().context("NAME=BINARY=DIRECTORY");
-                let (name, binary, directory) = (part()?, part()?, part()?);
-                let mut env = vec![
-                    ("BINDING", "127.0.0.1"),
-                    ("LOG_LEVEL", "warn"),
-                    ("DATABASE_URL", "sqlite://siege.sqlite?mode=rwc"),
-                ];
-                env.extend(args.env.iter().filter_map(|pair| pair.split_once('=')));
-                let outcome = attack(
-                    name,
-                    binary.as_ref(),
-                    directory.as_ref(),
-                    &env,
-                    row,
-                    args.limit << 20,
-                    Duration::from_secs(args.seconds),
-                )?;
-                println!(
-                    "{round} {:<10} {:<42} kills {} peak {:>5.0} honest {:>5} 503 {:>4} failed {:>3} p50 {:>6.1} p99 {:>7.1} worst {:>7.1} load/s {:>6.0} {}",
-                    outcome.service, outcome.attack, outcome.kills, outcome.peak_mib, outcome.answered,
-                    outcome.refused, outcome.failed, outcome.p50_ms, outcome.p99_ms, outcome.worst_ms,
-                    outcome.load_per_second, outcome.last_failure.as_deref().unwrap_or("")
-                );
-                lines.push(serde_json::to_string(&outcome)?);
+    pub fn main() -> Result<()> {
+        let options = Options::parse();
+        let json = options
+            .json
+            .clone()
+            .unwrap_or_else(|| repository().join("tests/siege.json"));
+        let siege: Siege = if options.draw {
+            serde_json::from_str(&fs::read_to_string(&json)?)?
+        } else {
+            let siege = run(&options)?;
+            fs::write(&json, serde_json::to_string_pretty(&siege)? + "\n")?;
+            siege
+        };
+        println!("\n{}\n\n{}", siege.origin(), siege.table());
+        if options.json.is_none() {
+            for (theme, file) in plot::FILES {
+                let svg = plot::draw(&siege, theme).map_err(|err| anyhow!("{file}: {err}"))?;
+                fs::write(repository().join(file), svg)?;
             }
         }
+        Ok(())
     }
-    if let Some(path) = args.json {
-        std::fs::write(path, lines.join("\n") + "\n")?;
+
+    fn run(options: &Options) -> Result<Siege> {
+        let work = repository().join("tests/target/siege");
+        fs::create_dir_all(&work)?;
+        let services = [
+            Service::stock(&work, options.built)?,
+            Service::generated(&work, options.built)?,
+        ];
+        let mut outcomes = Vec::new();
+        for round in 1..=options.rounds {
+            for row in Attack::ALL {
+                for service in &services {
+                    let is_left_out = options
+                        .service
+                        .as_ref()
+                        .is_some_and(|name| *name != service.name);
+                    if is_left_out || !row.name().contains(&options.only) {
+                        continue;
+                    }
+                    let time = Duration::from_secs(options.seconds);
+                    let outcome = attack(service, row, options.limit << 20, time)?;
+                    println!("round {round}: {}", serde_json::to_string(&outcome)?);
+                    outcomes.push(outcome);
+                }
+            }
+        }
+        Ok(Siege {
+            date: machine::today()?,
+            machine: machine::describe()?,
+            limit_mib: options.limit,
+            seconds: options.seconds,
+            rounds: options.rounds,
+            outcomes,
+        })
     }
-    Ok(())
+}
+
+#[cfg(unix)]
+fn main() -> anyhow::Result<()> {
+    siege::main()
+}
+
+#[cfg(not(unix))]
+fn main() {
+    eprintln!("the siege needs memory cgroups: it runs on Linux only");
 }

@@ -36,10 +36,13 @@ pub enum Attack {
     Pipelines,
     GoneAtOnce,
     ConnectFlood,
+    LoginFlood,
+    /// Half of the clients ask for what waits, half for what holds much.
+    Mixed,
 }
 
 impl Attack {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::None,
         Self::Burst,
         Self::Waiting,
@@ -55,6 +58,8 @@ impl Attack {
         Self::Pipelines,
         Self::GoneAtOnce,
         Self::ConnectFlood,
+        Self::LoginFlood,
+        Self::Mixed,
     ];
 
     #[must_use]
@@ -75,6 +80,8 @@ impl Attack {
             Self::Pipelines => "200 clients ask 1000 times and read nothing",
             Self::GoneAtOnce => "400 clients ask for 500 KB and go",
             Self::ConnectFlood => "200 clients connect and go",
+            Self::LoginFlood => "200 clients log in all the time",
+            Self::Mixed => "800 clients wait 1 s, 800 ask for 500 KB",
         }
     }
 
@@ -85,9 +92,11 @@ impl Attack {
                 sleep(until.saturating_duration_since(Instant::now())).await;
                 Served::default()
             }
-            Self::Burst => load(address, until, "/load/posts?wait_ms=10").await,
-            Self::Waiting => load(address, until, "/load/wait?wait_ms=1000").await,
-            Self::WaitingAndHolding => load(address, until, "/load/posts?wait_ms=1000").await,
+            Self::Burst => load(1600, address, until, get(BURST)).await,
+            Self::Waiting => load(1600, address, until, get(WAITING)).await,
+            Self::WaitingAndHolding => {
+                load(1600, address, until, get("/load/posts?wait_ms=1000")).await
+            }
             Self::SlowReaders => many(300, until, move || slow_reader(address)).await,
             Self::SlowSenders => many(1000, until, move || slow_sender(address)).await,
             Self::EndlessBodies => many(200, until, move || endless_body(address)).await,
@@ -102,6 +111,20 @@ impl Attack {
             Self::Pipelines => many(200, until, move || pipeline(address)).await,
             Self::GoneAtOnce => many(400, until, move || gone_at_once(address)).await,
             Self::ConnectFlood => many(200, until, move || connect_only(address)).await,
+            Self::LoginFlood => {
+                let ann = r#""email":"ann@example.com","password":"correct horse battery""#;
+                let register = format!("{{{ann},\"name\":\"Ann\"}}");
+                drop(send(address, post("/api/auth/register", &register)).await);
+                let login = post("/api/auth/login", &format!("{{{ann}}}"));
+                load(200, address, until, login).await
+            }
+            Self::Mixed => {
+                let waiting = load(800, address, until, get(WAITING));
+                let burst = load(800, address, until, get(BURST));
+                let (mut served, others) = tokio::join!(waiting, burst);
+                served.merge(others);
+                served
+            }
         }
     }
 }
@@ -113,13 +136,17 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     connect_from(ATTACKERS, address).await
 }
 
-async fn load(address: SocketAddr, until: Instant, path: &str) -> Served {
+const BURST: &str = "/load/posts?wait_ms=10";
+const WAITING: &str = "/load/wait?wait_ms=1000";
+
+async fn load(clients: usize, address: SocketAddr, until: Instant, request: Vec<u8>) -> Served {
+    let count = clients;
     let mut clients = JoinSet::new();
-    for _ in 0..1600 {
+    for _ in 0..count {
         clients.spawn(repeat(
             ATTACKERS,
             address,
-            vec![get(path)],
+            vec![request.clone()],
             Duration::ZERO,
             until,
         ));

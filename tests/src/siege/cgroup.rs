@@ -106,3 +106,15 @@ impl Drop for Cgroup {
         drop(fs::remove_dir(&self.directory));
     }
 }
+
+/// Mebibytes in the buffers of all TCP sockets of the machine, 0 where the system does not tell.
+#[must_use]
+pub fn sockets_mib() -> f64 {
+    // `TCP: inuse 5 orphan 0 tw 0 alloc 8 mem 2`, in pages
+    let pages = || {
+        let sockets = fs::read_to_string("/proc/net/sockstat").ok()?;
+        let tcp = sockets.lines().find_map(|line| line.strip_prefix("TCP:"))?;
+        tcp.rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    pages().unwrap_or(0.0) * 4096.0 / f64::from(1 << 20)
+}

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Answer {
     pub status: u16,
     pub length: usize,
+    /// The service closes the connection after it.
+    pub is_last: bool,
 }
 
 #[must_use]
@@ -73,7 +75,11 @@ pub async fn ask(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
         }
         left = left.saturating_sub(length);
     }
-    Ok(Answer { status, length })
+    Ok(Answer {
+        status,
+        length,
+        is_last: head.contains("\r\nconnection: close"),
+    })
 }
 
 /// What a client got.
@@ -107,7 +113,8 @@ impl Served {
         times.get(index).copied().unwrap_or(f64::NAN)
     }
 
-    fn count(&mut self, start: Instant, answer: Result<Answer>) {
+    /// Counts an answer to what was first asked at `start`.
+    pub fn count(&mut self, start: Instant, answer: Result<Answer>) {
         match answer {
             Ok(answer) if answer.status < 400 => {
                 self.times_ms.push(start.elapsed().as_secs_f64() * 1000.0);
@@ -160,6 +167,44 @@ pub async fn repeat(
     served
 }
 
+/// Asks until an answer says that it is the last on its connection, as a load balancer does that
+/// sends its requests elsewhere from then on. How many were lost before: not refused, but never
+/// answered.
+pub async fn until_sent_away(
+    address: SocketAddr,
+    requests: Vec<Vec<u8>>,
+    pause: Duration,
+    patience: Duration,
+) -> u64 {
+    let mut lost = 0;
+    let mut open = None;
+    let until = Instant::now() + patience;
+    for request in requests.iter().cycle() {
+        if Instant::now() >= until {
+            break;
+        }
+        match timeout(
+            PATIENCE,
+            once(Ipv4Addr::LOCALHOST, address, &mut open, request),
+        )
+        .await
+        {
+            Ok(Ok(answer)) if answer.is_last => break,
+            Ok(Ok(_)) => {}
+            // It listens no more: nothing was sent.
+            Ok(Err(err)) if is_refused(&err) => break,
+            Ok(Err(_)) | Err(_) => lost += 1,
+        }
+        sleep(pause).await;
+    }
+    lost
+}
+
+fn is_refused(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<io::Error>()
+        .is_some_and(|err| err.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 async fn once(
     from: Ipv4Addr,
     address: SocketAddr,
@@ -168,13 +213,13 @@ async fn once(
 ) -> Result<Answer> {
     if let Some(mut stream) = open.take() {
         if let Ok(answer) = ask(&mut stream, request).await {
-            *open = Some(stream);
+            *open = (!answer.is_last).then_some(stream);
             return Ok(answer);
         }
     }
     let mut stream = connect_from(from, address).await?;
     let answer = ask(&mut stream, request).await?;
-    *open = Some(stream);
+    *open = (!answer.is_last).then_some(stream);
     Ok(answer)
 }
 

@@ -14,13 +14,31 @@ done = function(summary, latency)
 end
 "#;
 
+/// A column of the tables: a route of `fixtures/load.rs`, and how it is asked.
+pub struct Route {
+    pub name: &'static str,
+    pub path: &'static str,
+    pub load: Load,
+}
+
+/// How requests are sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Load {
+    /// Each client sends its next request once it has its answer: as fast as the service answers.
+    Closed,
+    /// The same, with pauses in which nobody asks.
+    Bursts,
+    /// So many requests a second, however fast the service answers.
+    Open { rate: u32 },
+}
+
 pub struct Wrk {
     script: PathBuf,
     pub threads: u32,
     pub connections: u32,
 }
 
-/// What one run of `wrk` has seen.
+/// What one run of a load has seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Answers {
     pub requests: f64,

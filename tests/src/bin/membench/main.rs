@@ -5,8 +5,8 @@
 //! `tests/membench.json`, `.github/memory.svg` and `.github/memory-dark.svg`, and prints the tables.
 
 mod load;
-mod machine;
 mod measure;
+mod open;
 mod process;
 mod service;
 
@@ -15,12 +15,12 @@ use std::{fs, path::PathBuf, thread::JoinHandle};
 use anyhow::{anyhow, Context, Result};
 use clap::Parser;
 use template_tests::{
-    benchmark::{plot, After, Cpu, Load, Memory, Results, Spread, HELD},
-    repository,
+    benchmark::{plot, After, AtARate, Cpu, Load, Memory, Results, Spread, HELD},
+    machine, repository,
 };
 
 use crate::{
-    load::Wrk,
+    load::{Load as Kind, Route, Wrk},
     measure::{Round, AFTER},
     service::{Making, Service},
 };
@@ -35,7 +35,7 @@ struct Options {
     #[arg(long, conflicts_with = "short")]
     full: bool,
     /// How often everything is measured
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// Only these rows
     #[arg(long, value_delimiter = ',')]
@@ -52,12 +52,42 @@ struct Options {
 }
 
 /// The routes of `fixtures/load.rs` under the names of the tables.
-const ROUTES: [(&str, &str); 4] = [
-    (HELD, "/load/posts?wait_ms=10"),
-    ("500 KB", "/load/posts"),
-    ("500 KB from the database", "/load/stored"),
-    ("a few bytes", "/load/small"),
+const ROUTES: [Route; 6] = [
+    Route {
+        name: HELD,
+        path: HELD_PATH,
+        load: Kind::Closed,
+    },
+    Route {
+        name: "the same in bursts",
+        path: HELD_PATH,
+        load: Kind::Bursts,
+    },
+    Route {
+        name: "the same at a fixed rate",
+        path: HELD_PATH,
+        load: Kind::Open { rate: RATE },
+    },
+    Route {
+        name: "500 KB",
+        path: "/load/posts",
+        load: Kind::Closed,
+    },
+    Route {
+        name: "500 KB from the database",
+        path: "/load/stored",
+        load: Kind::Closed,
+    },
+    Route {
+        name: "a few bytes",
+        path: "/load/small",
+        load: Kind::Closed,
+    },
 ];
+const HELD_PATH: &str = "/load/posts?wait_ms=10";
+/// Requests a second of the load at a fixed rate: well below what two cores can answer for two
+/// services at a time.
+const RATE: u32 = 200;
 
 /// About four times as much for each request: 3 GB at the peak, with 1600 connections.
 const LARGE: &str = "/load/posts?posts=4000&wait_ms=10";
@@ -76,13 +106,7 @@ fn main() -> Result<()> {
         results
     };
     println!("\n{}\n", results.origin());
-    println!(
-        "{}\n{}\n{}\n{}",
-        results.table(),
-        results.large_table(),
-        results.cpu_table(),
-        results.switches_table()
-    );
+    println!("{}", results.tables().join("\n"));
     for (theme, file) in plot::FILES {
         let svg = plot::draw(&results, theme).map_err(|err| anyhow!("{file}: {err}"))?;
         fs::write(repository().join(file), svg)?;
@@ -95,7 +119,7 @@ fn run(options: &Options) -> Result<Results> {
     let load = Load {
         threads: if short { 2 } else { 12 },
         connections: 1600,
-        seconds: if short { 8 } else { 30 },
+        seconds: if short { 6 } else { 30 },
         rounds: options.rounds,
     };
     let pair_seconds = load.seconds / 2;
@@ -129,8 +153,10 @@ fn run(options: &Options) -> Result<Results> {
             load.rounds
         ),
         machine: machine::describe()?,
-        memory: memory(&services, ROUTES[0].1, &wrk, &load)?,
+        memory: memory(&services, HELD_PATH, &wrk, &load)?,
         large: memory(&profiles, LARGE, &wrk, &load)?,
+        rate: RATE,
+        at_a_rate: at_a_rate(&services, &load)?,
         cpu: cpu(&services, &half, pair_seconds, load.rounds)?,
         switches: [
             ratios(
@@ -156,7 +182,8 @@ fn run(options: &Options) -> Result<Results> {
 fn memory(services: &[Service], path: &str, wrk: &Wrk, load: &Load) -> Result<Vec<Memory>> {
     let mut watched: Vec<(usize, JoinHandle<Result<Round>>)> = Vec::new();
     for round in 1..=load.rounds {
-        for (index, service) in services.iter().enumerate() {
+        for index in rotated(services.len(), round) {
+            let service = &services[index];
             println!("round {round}: {} {path}", service.name);
             watched.push((index, measure::memory(service, path, wrk, load.seconds)?));
         }
@@ -170,6 +197,38 @@ fn memory(services: &[Service], path: &str, wrk: &Wrk, load: &Load) -> Result<Ve
         .zip(rounds)
         .map(|(service, rounds)| summary(service, rounds))
         .collect())
+}
+
+/// Each round begins with another: what comes first or after what is to make no difference.
+fn rotated(count: usize, round: u32) -> impl Iterator<Item = usize> {
+    (0..count).map(move |index| (index + round as usize) % count)
+}
+
+fn at_a_rate(services: &[Service], load: &Load) -> Result<Vec<AtARate>> {
+    let mut rounds = vec![Vec::new(); services.len()];
+    for round in 1..=load.rounds {
+        for index in rotated(services.len(), round) {
+            println!("round {round}: {} at a fixed rate", services[index].name);
+            let seconds = load.seconds;
+            rounds[index].push(measure::at_a_rate(
+                &services[index],
+                HELD_PATH,
+                RATE,
+                seconds,
+            )?);
+        }
+    }
+    let rows = services
+        .iter()
+        .zip(rounds)
+        .map(|(service, rounds)| AtARate {
+            name: service.name.clone(),
+            p50_ms: Spread::of(rounds.iter().map(|(answers, _)| answers.p50_ms)),
+            p99_ms: Spread::of(rounds.iter().map(|(answers, _)| answers.p99_ms)),
+            peak_mb: Spread::of(rounds.iter().map(|(_, peak_mb)| *peak_mb)),
+            failed: rounds.iter().map(|(answers, _)| answers.failed).sum(),
+        });
+    Ok(rows.collect())
 }
 
 fn summary(service: &Service, mut rounds: Vec<Round>) -> Memory {
@@ -225,11 +284,12 @@ fn ratios(
 ) -> Result<Vec<Cpu>> {
     let mut ratios = vec![vec![(Vec::new(), 0); ROUTES.len()]; pairs.len()];
     for round in 1..=rounds {
-        for ([service, reference], ratios) in pairs.iter().zip(&mut ratios) {
+        for index in rotated(pairs.len(), round) {
+            let [service, reference] = &pairs[index];
             println!("round {round}: {} beside {}", service.name, reference.name);
             let pair = start(service, reference)?;
-            for ((_, path), (ratios, failures)) in ROUTES.iter().zip(ratios) {
-                let (ratio, failed) = pair.cpu_ratio(path, wrk, seconds)?;
+            for (route, (ratios, failures)) in ROUTES.iter().zip(&mut ratios[index]) {
+                let (ratio, failed) = pair.cpu_ratio(route, wrk, seconds)?;
                 ratios.push(ratio);
                 *failures += failed;
             }
@@ -239,9 +299,9 @@ fn ratios(
         ROUTES
             .iter()
             .zip(ratios)
-            .map(|((route, _), (ratios, failed))| Cpu {
+            .map(|(route, (ratios, failed))| Cpu {
                 name: service.name.clone(),
-                route: (*route).to_string(),
+                route: route.name.to_string(),
                 ratio: Spread::of(ratios),
                 failed,
             })

@@ -11,17 +11,22 @@ use anyhow::{anyhow, Result};
 use template_tests::Running;
 
 use crate::{
-    load::{Answers, Wrk},
-    process,
+    load::{Answers, Load, Route, Wrk},
+    open, process,
     service::Service,
 };
 
 /// Seconds after the load at which memory is read.
 pub const AFTER: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// From here on a server only rests, and the next may start.
+/// From here on a server only rests, and the next may start. CPU time counts until then: what is done
+/// about memory once the load has ended is paid for.
 const RESTING: Duration = Duration::from_secs(5);
+/// Bursts of the load in a row of bursts, each of a second, with pauses of a second.
+const BURSTS: u32 = 4;
 
+/// The same after a load of a pair.
+const REST: Duration = Duration::from_millis(2500);
 const BEFORE: Duration = Duration::from_millis(1500);
 const TICK: Duration = Duration::from_millis(50);
 
@@ -67,7 +72,6 @@ pub fn memory(
         Ok::<_, anyhow::Error>((answers, series))
     })?;
     let ended = Instant::now();
-    let cpu = process::cpu_seconds(id)? - cpu_before;
 
     let resting = Instant::now() + RESTING;
     let watch = thread::spawn(move || {
@@ -88,6 +92,7 @@ pub fn memory(
             series.push((started.elapsed().as_secs_f64(), rss));
             after_mb.push((rss, lazy_free));
         }
+        let cpu = process::cpu_seconds(id)? - cpu_before;
         let round = Round {
             idle_mb,
             peak_mb: process::peak_mb(id)?,
@@ -104,6 +109,18 @@ pub fn memory(
     });
     thread::sleep(resting.saturating_duration_since(Instant::now()));
     Ok(watch)
+}
+
+/// One server at a fixed rate of requests.
+///
+/// # Errors
+///
+/// When the service or the load fails.
+pub fn at_a_rate(service: &Service, path: &str, rate: u32, seconds: u32) -> Result<(Answers, f64)> {
+    let server = service.start()?;
+    thread::sleep(BEFORE);
+    let answers = open::run(server.port(), path, rate, seconds)?;
+    Ok((answers, process::peak_mb(server.pid())?))
 }
 
 /// Two servers that are loaded in the same seconds: what else the machine does hits both alike.
@@ -149,7 +166,7 @@ impl Pair {
     /// # Errors
     ///
     /// When a service or the load fails.
-    pub fn cpu_ratio(&self, path: &str, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
+    pub fn cpu_ratio(&self, route: &Route, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
         let done = &AtomicBool::new(false);
         let [one, two] = thread::scope(|scope| {
             if let Some(metrics) = &self.metrics {
@@ -162,8 +179,8 @@ impl Pair {
                 });
             }
             let loads = self.servers.each_ref().map(|server| {
-                let (id, url) = (server.pid(), server.url(path));
-                scope.spawn(move || cpu_per_request(id, &url, wrk, seconds))
+                let (id, port) = (server.pid(), server.port());
+                scope.spawn(move || cpu_per_request(id, port, route, wrk, seconds))
             });
             let ends = loads.map(|load| {
                 load.join()
@@ -177,9 +194,36 @@ impl Pair {
     }
 }
 
-fn cpu_per_request(id: u32, url: &str, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
+/// CPU time for each request, to the end of a rest after the load.
+fn cpu_per_request(
+    id: u32,
+    port: u16,
+    route: &Route,
+    wrk: &Wrk,
+    seconds: u32,
+) -> Result<(f64, u64)> {
+    let url = format!("http://localhost:{port}{}", route.path);
     let before = process::cpu_seconds(id)?;
-    let answers = wrk.run(url, seconds)?;
+    let (requests, failed) = match route.load {
+        Load::Closed => {
+            let answers = wrk.run(&url, seconds)?;
+            (answers.requests, answers.failed)
+        }
+        Load::Bursts => {
+            let mut sum = (0.0, 0);
+            for _ in 0..BURSTS {
+                let answers = wrk.run(&url, 1)?;
+                sum = (sum.0 + answers.requests, sum.1 + answers.failed);
+                thread::sleep(Duration::from_secs(1));
+            }
+            sum
+        }
+        Load::Open { rate } => {
+            let answers = open::run(port, route.path, rate, seconds)?;
+            (answers.requests, answers.failed)
+        }
+    };
+    thread::sleep(REST);
     let cpu = process::cpu_seconds(id)? - before;
-    Ok((cpu / answers.requests, answers.failed))
+    Ok((cpu / requests, failed))
 }

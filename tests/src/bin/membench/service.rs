@@ -2,16 +2,15 @@
 //! builds.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{ensure, Context, Result};
-use template_tests::{profiles, repository, stock, Answers, Rendered, Running};
-use walkdir::WalkDir;
-
-const LOAD_ROUTES: &str = include_str!("../../../fixtures/load.rs");
+use template_tests::{
+    loaded::{self, binary},
+    profiles, Running,
+};
 
 /// A row of the table: a built service, and how it is started.
 #[derive(Debug, Clone)]
@@ -78,10 +77,8 @@ impl Service {
     }
 }
 
-fn binary(directory: &Path) -> PathBuf {
-    directory.join("service")
-}
-
+/// The default service with all its defaults: the memory budget is what the other rows do without.
+const AS_GENERATED: &str = "as generated";
 /// The profile that sets no options.
 const PLAIN: &str = "jemalloc";
 
@@ -104,11 +101,11 @@ pub struct Making<'a> {
 ///
 /// When it cannot be made or built.
 pub fn default(making: &Making<'_>) -> Result<Service> {
-    generated(making.work, &profiles::all()[0].name, &[], making.built)
+    let name = &profiles::all()[0].name;
+    generated(making.work, name, &[], &[], making.built)
 }
 
-/// Every row: the profiles without the bound on requests in flight, the peers, and the default
-/// service.
+/// Every row: the profiles without admission of requests, the peers, and the default service.
 ///
 /// # Errors
 ///
@@ -118,7 +115,7 @@ pub fn all(making: &Making<'_>, default: &Service) -> Result<Vec<Service>> {
         work, built, only, ..
     } = *making;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|row| row == name);
-    let plain = generated(work, PLAIN, &[], built)?;
+    let plain = generated(work, PLAIN, &[], &[], built)?;
     let mut services = Vec::new();
     for profile in profiles::all() {
         if profile.name == "custom" || !wanted(&profile.name) {
@@ -130,10 +127,12 @@ pub fn all(making: &Making<'_>, default: &Service) -> Result<Vec<Service>> {
             Some(options) if making.one_build => {
                 plain.named(&profile.name).with_options(options)?
             }
-            _ => generated(work, &profile.name, &[], built)?,
+            _ => generated(work, &profile.name, &[], &[], built)?,
         };
         services.push(service.clone().unbounded());
         if profile.name == "system" {
+            let idle = generated(work, &profile.name, &[], &["idle"], built)?;
+            services.push(idle.unbounded());
             let mut arenas = service.named("system + 2 arenas");
             arenas.peer = true;
             services.push(arenas.unbounded().with("MALLOC_ARENA_MAX", "2"));
@@ -144,7 +143,7 @@ pub fn all(making: &Making<'_>, default: &Service) -> Result<Vec<Service>> {
             services.push(stock(work, name, built)?);
         }
     }
-    services.push(default.named(&format!("{} + bound", default.name)));
+    services.push(default.named(AS_GENERATED));
     services.retain(|service| wanted(&service.name));
     Ok(services)
 }
@@ -158,7 +157,8 @@ pub fn all(making: &Making<'_>, default: &Service) -> Result<Vec<Service>> {
 /// When a service cannot be made or built.
 pub fn switches(making: &Making<'_>, default: &Service) -> Result<[[Service; 2]; 2]> {
     let Making { work, built, .. } = *making;
-    let profiling = generated(work, &default.name, &[("heap_profiling", "true")], built)?;
+    let answers = [("heap_profiling", "true")];
+    let profiling = generated(work, &default.name, &answers, &[], built)?;
     Ok([
         [
             default.named("memory_metrics"),
@@ -168,151 +168,41 @@ pub fn switches(making: &Making<'_>, default: &Service) -> Result<[[Service; 2];
     ])
 }
 
-fn generated(work: &Path, profile: &str, answers: &[(&str, &str)], built: bool) -> Result<Service> {
-    let name = answers
-        .iter()
-        .fold(profile.to_string(), |name, (question, answer)| {
-            format!("{name}-{question}-{answer}")
-        });
-    let service = Service {
-        directory: work.join(&name),
+fn generated(
+    work: &Path,
+    profile: &str,
+    answers: &[(&str, &str)],
+    features: &[&str],
+    built: bool,
+) -> Result<Service> {
+    let answered = answers.iter().map(|(question, _)| *question);
+    let name = answered
+        .chain(features.iter().copied())
+        .fold(profile.to_string(), |name, more| format!("{name} + {more}"));
+    let directory = work.join(name.replace(" + ", "-"));
+    let answers = [&[("memory_profile", profile)], answers].concat();
+    loaded::generated(&directory, &answers, features, built)?;
+    loaded::configure(&directory, "unbounded", |config| {
+        config.replace(
+            "requests:\n    enable: true",
+            "requests:\n    enable: false",
+        )
+    })?;
+    Ok(Service {
+        directory,
         name,
         peer: false,
         env: Vec::new(),
-    };
-    if built && binary(&service.directory).exists() {
-        return Ok(service);
-    }
-    println!("building {}", service.name);
-    // Elsewhere first: below tests/ it would become a member of the tests' workspace.
-    let rendered = answers
-        .iter()
-        .fold(
-            Answers::new("svc").with("memory_profile", profile),
-            |all, (question, answer)| all.with(question, answer),
-        )
-        .render()?;
-    copy(rendered.root(), &service.directory)?;
-    if profile == "system" {
-        share_dependencies(&service.directory)?;
-    }
-    add_load_routes(&service.directory)?;
-
-    let config = fs::read_to_string(service.directory.join("config/development.yaml"))?;
-    let unbounded = config.replace(
-        "requests:\n    enable: true",
-        "requests:\n    enable: false",
-    );
-    ensure!(unbounded != config, "the bound cannot be switched off");
-    let folder = service.directory.join("config-unbounded");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("development.yaml"), unbounded)?;
-
-    build(&service.directory, "svc-cli")?;
-    Ok(service)
+    })
 }
 
 fn stock(work: &Path, name: &str, built: bool) -> Result<Service> {
-    let service = Service {
+    let directory = work.join(name.replace(" + ", "-").replace(' ', "-"));
+    loaded::stock(&directory, name.contains("mimalloc"), built)?;
+    Ok(Service {
         name: name.to_string(),
         peer: true,
-        directory: work.join(name.replace(" + ", "-").replace(' ', "-")),
+        directory,
         env: Vec::new(),
-    };
-    if built && binary(&service.directory).exists() {
-        return Ok(service);
-    }
-    println!("building {name}");
-    let elsewhere = tempfile::tempdir()?;
-    let made = stock::generate("rest-api", "stock", elsewhere.path())?;
-    copy(&made, &service.directory)?;
-    share_dependencies(&service.directory)?;
-    add_load_routes(&service.directory)?;
-    // The same versions, built in the same way: the allocator is to make the difference.
-    fs::copy(
-        repository().join("template/Cargo.lock"),
-        service.directory.join("Cargo.lock"),
-    )?;
-    change(&service.directory.join("Cargo.toml"), |text| {
-        format!(
-            "{text}\n[profile.release]\ncodegen-units = 1\nlto = \"thin\"\nstrip = \"symbols\"\n"
-        )
-    })?;
-    if name.contains("mimalloc") {
-        change(&service.directory.join("Cargo.toml"), |text| {
-            text.replacen("[dependencies]", "[dependencies]\nmimalloc = \"0.1\"", 1)
-        })?;
-        change(&service.directory.join("src/bin/main.rs"), |text| {
-            text.replacen(
-                "#[tokio::main]",
-                "#[global_allocator]\nstatic ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;\n\n\
-                 #[tokio::main]",
-                1,
-            )
-        })?;
-    }
-    build(&service.directory, "stock-cli")?;
-    Ok(service)
-}
-
-/// jemalloc's crates switch on a feature of libc. With it here too, the other dependencies need
-/// not be compiled a second time.
-fn share_dependencies(directory: &Path) -> Result<()> {
-    change(&directory.join("Cargo.toml"), |text| {
-        text.replacen(
-            "[dependencies]",
-            "[dependencies]\nlibc = { version = \"0.2\", features = [\"use_std\"] }",
-            1,
-        )
     })
-}
-
-fn add_load_routes(directory: &Path) -> Result<()> {
-    let controllers = directory.join("src/controllers");
-    fs::write(controllers.join("load.rs"), LOAD_ROUTES)?;
-    change(&controllers.join("mod.rs"), |text| {
-        format!("{text}\npub mod load;\n")
-    })?;
-    change(&directory.join("src/app.rs"), |text| {
-        text.replacen(
-            ".add_route(",
-            ".add_route(controllers::load::routes())\n            .add_route(",
-            1,
-        )
-    })
-}
-
-/// Changes a file, which must have what is changed.
-fn change(path: &Path, by: impl Fn(&str) -> String) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let changed = by(&text);
-    ensure!(changed != text, "{} is not as expected", path.display());
-    Ok(fs::write(path, changed)?)
-}
-
-fn build(directory: &Path, name: &str) -> Result<()> {
-    let service = Rendered::at(directory.to_path_buf());
-    let status = service.cargo(&["build", "--release"]).status()?;
-    ensure!(status.success(), "{} does not build", directory.display());
-    fs::copy(
-        template_tests::target_dir().join("release").join(name),
-        binary(directory),
-    )?;
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if to.exists() {
-        fs::remove_dir_all(to)?;
-    }
-    for entry in WalkDir::new(from) {
-        let entry = entry?;
-        let path = to.join(entry.path().strip_prefix(from)?);
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(path)?;
-        } else {
-            fs::copy(entry.path(), path)?;
-        }
-    }
-    Ok(())
 }
