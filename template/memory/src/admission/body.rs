@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    http::{header, HeaderMap},
+};
 use bytes::BytesMut;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -25,6 +28,14 @@ const COUNTED: usize = 4 << 10;
 /// Small parts of a body are gathered up to so many bytes: each by itself would take far more memory
 /// than it has bytes.
 const GATHERED: usize = 16 << 10;
+/// Bytes that compressing an answer takes until its end, by `Content-Encoding`, as Loco's middleware
+/// (tower-http 0.6) does it.
+const ENCODERS: [(&str, u64); 4] = [
+    ("br", 9 << 20),
+    ("zstd", 4 << 20),
+    ("gzip", 320 << 10),
+    ("deflate", 320 << 10),
+];
 /// How often a body looks whether there is room for it.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -50,20 +61,35 @@ pub struct Answer {
     body: Body,
     /// For what is still to come, as far as that is known.
     hold: Hold,
+    /// For what compresses it, until its end.
+    _encoder: Hold,
     /// The answer's end is the request's.
     _request: InFlight,
 }
 
 impl Answer {
-    pub fn new(body: Body, budget: &Arc<Budget>, request: InFlight) -> Self {
-        let bytes = body.size_hint().exact().unwrap_or(0);
-        let bytes = if bytes < COUNTED as u64 { 0 } else { bytes };
+    pub fn new(body: Body, headers: &HeaderMap, budget: &Arc<Budget>, request: InFlight) -> Self {
+        let (bytes, encoder) = match body.size_hint().exact() {
+            Some(bytes) if bytes < COUNTED as u64 => (0, 0),
+            Some(bytes) => (bytes, 0),
+            None => (0, encoder_of(headers)),
+        };
         Self {
             body,
             hold: budget.hold(Kind::Answers, bytes),
+            _encoder: budget.hold(Kind::Answers, encoder),
             _request: request,
         }
     }
+}
+
+/// Bytes of what compresses an answer with these headers.
+fn encoder_of(headers: &HeaderMap) -> u64 {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    ENCODERS
+        .iter()
+        .find(|(name, _)| encoding.is_some_and(|encoding| encoding == name))
+        .map_or(0, |(_, bytes)| *bytes)
 }
 
 impl HttpBody for Answer {
@@ -239,5 +265,40 @@ impl HttpBody for Upload {
         }
         hint.set_lower(hint.lower() + read as u64);
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::HeaderValue;
+    use futures_util::stream;
+
+    use super::*;
+
+    /// What an answer of unknown length is counted for that is encoded so.
+    fn held(encoding: &'static str) -> u64 {
+        let budget = Budget::new(1 << 30);
+        let peer = ([192, 0, 2, 1], 1).into();
+        let connection = Connection::new(peer, budget.hold(Kind::Connections, 0));
+        let request = InFlight::new(&Arc::new(connection));
+        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let encoding = HeaderValue::from_static(encoding);
+        let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding)]);
+
+        let answer = Answer::new(body, &headers, &budget, request);
+
+        let held = budget.held(Kind::Answers);
+        drop(answer);
+        assert_eq!(budget.held(Kind::Answers), 0);
+        held
+    }
+
+    #[test]
+    fn what_compresses_an_answer_is_counted_until_its_end() {
+        assert_eq!(held("br"), 9 << 20);
+        assert_eq!(held("gzip"), 320 << 10);
+        assert_eq!(held("identity"), 0);
     }
 }

@@ -192,7 +192,9 @@ impl Admission {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             connection.upgrade();
         }
-        response.map(|body| Answer::new(body, &self.budget, in_flight))
+        let (parts, body) = response.into_parts();
+        let answer = Answer::new(body, &parts.headers, &self.budget, in_flight);
+        Response::from_parts(parts, answer)
     }
 
     /// Who sends a request: as the proxy says that has passed it on, or whoever has connected.
