@@ -94,14 +94,14 @@ fn the_siege_of_the_readme_is_the_one_that_was_measured() {
 fn no_attack_has_killed_the_service_or_kept_it_from_answering() {
     let siege = siege();
     for attack in Attack::ALL {
-        for service in ["loco new", "this template"] {
+        for service in ["loco new", siege::OURS] {
             assert!(
                 siege.row(service, attack).rounds() > 0,
                 "{service}: {}",
                 attack.name()
             );
         }
-        let row = siege.row("this template", attack);
+        let row = siege.row(siege::OURS, attack);
         assert_eq!(
             (row.killed(), row.unanswered()),
             (0, 0),

@@ -26,6 +26,7 @@ pub enum Attack {
     Waiting,
     WaitingAndHolding,
     SlowReaders,
+    SlowReadersOfCompressed,
     SlowSenders,
     EndlessBodies,
     EndlessHeads,
@@ -42,12 +43,13 @@ pub enum Attack {
 }
 
 impl Attack {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::None,
         Self::Burst,
         Self::Waiting,
         Self::WaitingAndHolding,
         Self::SlowReaders,
+        Self::SlowReadersOfCompressed,
         Self::SlowSenders,
         Self::EndlessBodies,
         Self::EndlessHeads,
@@ -70,6 +72,7 @@ impl Attack {
             Self::Waiting => "1600 clients, each answer waits 1 s",
             Self::WaitingAndHolding => "the same, holding 500 KB meanwhile",
             Self::SlowReaders => "300 clients read 6 MB slowly",
+            Self::SlowReadersOfCompressed => "the same, compressed",
             Self::SlowSenders => "1000 clients send a byte a second",
             Self::EndlessBodies => "200 bodies of 1.9 MB that never end",
             Self::EndlessHeads => "900 heads of 380 KB that never end",
@@ -97,7 +100,16 @@ impl Attack {
             Self::WaitingAndHolding => {
                 load(1600, address, until, get("/load/posts?wait_ms=1000")).await
             }
-            Self::SlowReaders => many(300, until, move || slow_reader(address)).await,
+            Self::SlowReaders => {
+                let request = get("/load/large");
+                many(300, until, move || slow_reader(address, request.clone())).await
+            }
+            Self::SlowReadersOfCompressed => {
+                let accept =
+                    b"GET /load/noise HTTP/1.1\r\nhost: localhost\r\naccept-encoding: br\r\n\r\n";
+                let request = accept.to_vec();
+                many(300, until, move || slow_reader(address, request.clone())).await
+            }
             Self::SlowSenders => many(1000, until, move || slow_sender(address)).await,
             Self::EndlessBodies => many(200, until, move || endless_body(address)).await,
             Self::EndlessHeads => many(900, until, move || endless_head(address)).await,
@@ -182,12 +194,12 @@ where
     Served::default()
 }
 
-async fn slow_reader(address: SocketAddr) -> Result<()> {
+async fn slow_reader(address: SocketAddr, request: Vec<u8>) -> Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((ATTACKERS, 0).into())?;
     socket.set_recv_buffer_size(4096)?;
     let mut stream = socket.connect(address).await?;
-    stream.write_all(&get("/load/large")).await?;
+    stream.write_all(&request).await?;
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {
         sleep(Duration::from_millis(100)).await;

@@ -344,9 +344,15 @@ impl Permit {
         }
     }
 
-    /// The request waits for its client: what it is expected to take is free for others meanwhile.
+    /// The request holds no more than so many bytes: what it is expected to take besides is free for
+    /// others.
     pub fn gives_back(&mut self, bytes: u64) {
         self.memory.set(bytes);
+    }
+
+    /// So many bytes, at most all that it holds, to be held for longer than the permit.
+    pub fn split(&mut self, bytes: u64) -> Hold {
+        self.memory.split(bytes)
     }
 }
 

@@ -43,6 +43,7 @@ pub use self::{
     gate::network_of,
     refusals::{Reason, Refusals},
     routes::Route,
+    work::Watch,
 };
 use self::{
     body::{counted, Upload},
@@ -50,7 +51,7 @@ use self::{
     gate::{Gate, Permit},
     reservations::Reservations,
     routes::Routes,
-    work::Work,
+    work::{Begun, Work},
 };
 use crate::{
     guard::{self, Pressure},
@@ -145,7 +146,7 @@ impl Admission {
         let in_flight = InFlight::new(connection);
         if !self.requests.enable || route.exempt {
             let response = run(app, request.map(|body| self.body(body, connection))).await;
-            return self.counted(response, connection, in_flight);
+            return self.counted(response, None, in_flight);
         }
         let (parts, body) = request.into_parts();
         let peer = self.peer(&parts, connection);
@@ -156,21 +157,20 @@ impl Admission {
             Err(Unread::Ended(err)) => {
                 tracing::debug!(%err, "a request's body ended early");
                 let response = StatusCode::BAD_REQUEST.into_response();
-                return self.counted(response, connection, in_flight);
+                return self.counted(response, None, in_flight);
             }
         };
         let (body, permit) = match begun {
             Ok(begun) => begun,
             Err(reason) => {
                 let response = self.refusals.refuse(reason, parts).await;
-                return self.counted(response, connection, in_flight);
+                return self.counted(response, None, in_flight);
             }
         };
         let work = pin!(run(app, Request::from_parts(parts, body)));
         let mut work = Work::new(work, permit, connection);
         let response = (&mut work).await;
-        // The answer is counted before its work is no longer.
-        self.counted(response, connection, in_flight)
+        self.counted(response, Some(work.end()), in_flight)
     }
 
     /// An answer that is not the application's.
@@ -180,20 +180,20 @@ impl Admission {
         connection: &Arc<Connection>,
     ) -> Response<Answer> {
         let in_flight = InFlight::new(connection);
-        self.counted(response.into_response(), connection, in_flight)
+        self.counted(response.into_response(), None, in_flight)
     }
 
     fn counted(
         &self,
         response: Response,
-        connection: &Arc<Connection>,
+        begun: Option<(Begun, u64)>,
         in_flight: InFlight,
     ) -> Response<Answer> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            connection.upgrade();
+            in_flight.connection().upgrade();
         }
         let (parts, body) = response.into_parts();
-        let answer = Answer::new(body, &parts.headers, &self.budget, in_flight);
+        let answer = Answer::new(body, &parts.headers, begun, &self.budget, in_flight);
         Response::from_parts(parts, answer)
     }
 

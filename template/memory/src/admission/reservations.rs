@@ -23,15 +23,22 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Reservations {
     budget: Arc<Budget>,
-    by_peer: Mutex<HashMap<IpAddr, u64>>,
+    reserved: Mutex<Reserved>,
     waiting: AtomicUsize,
+}
+
+/// Bytes that are reserved.
+#[derive(Debug, Default)]
+struct Reserved {
+    all: u64,
+    by_peer: HashMap<IpAddr, u64>,
 }
 
 impl Reservations {
     pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             budget: Arc::clone(budget),
-            by_peer: Mutex::default(),
+            reserved: Mutex::default(),
             waiting: AtomicUsize::new(0),
         })
     }
@@ -60,35 +67,35 @@ impl Reservations {
     fn try_reserve(self: &Arc<Self>, peer: IpAddr, bytes: u64) -> Option<Reservation> {
         let most = self.budget.limit() / 4;
         let fits = |held: u64, most: u64| held == 0 || held + bytes <= most;
-        let mut by_peer = self.lock();
-        let of_peer = by_peer.get(&peer).copied().unwrap_or(0);
-        let fits =
-            bytes <= SMALL || fits(of_peer, most / 2) && fits(self.budget.held(Kind::Bodies), most);
+        let mut reserved = self.lock();
+        let of_peer = reserved.by_peer.get(&peer).copied().unwrap_or(0);
+        let fits = bytes <= SMALL || fits(of_peer, most / 2) && fits(reserved.all, most);
         if !fits {
             return None;
         }
-        *by_peer.entry(peer).or_default() += bytes;
-        let hold = self.budget.hold(Kind::Bodies, bytes);
-        drop(by_peer);
+        reserved.all += bytes;
+        *reserved.by_peer.entry(peer).or_default() += bytes;
+        drop(reserved);
         Some(Reservation {
             reservations: Arc::clone(self),
             peer,
-            hold,
+            hold: self.budget.hold(Kind::Bodies, bytes),
         })
     }
 
     fn give_back(&self, peer: IpAddr, bytes: u64) {
-        let mut by_peer = self.lock();
-        if let Some(held) = by_peer.get_mut(&peer) {
-            *held -= bytes;
-            if *held == 0 {
-                by_peer.remove(&peer);
+        let mut reserved = self.lock();
+        reserved.all -= bytes;
+        if let Some(of_peer) = reserved.by_peer.get_mut(&peer) {
+            *of_peer -= bytes;
+            if *of_peer == 0 {
+                reserved.by_peer.remove(&peer);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
-        self.by_peer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Reserved> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,6 +188,6 @@ mod tests {
         assert!(next.is_ok());
         drop((first, next));
         assert_eq!(budget.held(Kind::Bodies), 0);
-        assert!(reservations.lock().is_empty());
+        assert!(reservations.lock().by_peer.is_empty());
     }
 }

@@ -23,12 +23,34 @@ const POLLED: u8 = 1;
 const WOKEN: u8 = 2;
 const ENDED: u8 = 3;
 
+/// A request that has begun, until its answer is there.
+#[derive(Debug)]
+pub struct Begun {
+    permit: Permit,
+    watch: Arc<Watch>,
+}
+
+impl Begun {
+    pub const fn permit(&mut self) -> &mut Permit {
+        &mut self.permit
+    }
+
+    pub const fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.watch.end();
+    }
+}
+
 /// A future with the permit to run.
 pub struct Work<'a, F> {
     future: Pin<&'a mut F>,
-    permit: Permit,
+    begun: Begun,
     connection: Arc<Connection>,
-    watch: Arc<Watch>,
     waker: Waker,
     /// Bytes allocated less bytes freed, over all polls.
     held: i64,
@@ -44,12 +66,22 @@ impl<'a, F: Future> Work<'a, F> {
         });
         Self {
             future,
-            permit,
             connection: Arc::clone(connection),
             waker: Waker::from(Arc::clone(&watch)),
-            watch,
+            begun: Begun { permit, watch },
             held: 0,
         }
+    }
+
+    #[cfg(test)]
+    pub fn holds(&mut self, bytes: u64) {
+        self.held = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.begun.permit.holds(bytes);
+    }
+
+    /// What has begun, once the future is done, and the bytes that are held from then on.
+    pub fn end(self) -> (Begun, u64) {
+        (self.begun, u64::try_from(self.held).unwrap_or(0))
     }
 }
 
@@ -58,7 +90,7 @@ impl<F: Future> Future for Work<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        this.watch.start(context.waker());
+        this.begun.watch.start(context.waker());
         let before = held_by_thread();
         let polled = this
             .future
@@ -66,32 +98,28 @@ impl<F: Future> Future for Work<'_, F> {
             .poll(&mut Context::from_waker(&this.waker));
         this.held += held_by_thread() - before;
         let held = u64::try_from(this.held).unwrap_or(0);
-        this.permit.holds(held);
+        this.begun.permit.holds(held);
         if polled.is_pending() {
             if this.connection.phase() == Phase::Body {
-                this.permit.gives_back(held);
+                this.begun.permit.gives_back(held);
             }
-            this.watch.pause();
+            this.begun.watch.pause();
         }
         polled
     }
 }
 
-impl<F> Drop for Work<'_, F> {
-    fn drop(&mut self) {
-        self.watch.end();
-    }
-}
-
 /// Stands between the future and its task.
-struct Watch {
+#[derive(Debug)]
+pub struct Watch {
     gate: Arc<Gate>,
     state: AtomicU8,
     task: Mutex<Option<Waker>>,
 }
 
 impl Watch {
-    fn start(&self, task: &Waker) {
+    /// It is polled, by this task.
+    pub fn start(&self, task: &Waker) {
         {
             let mut known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
             match &mut *known {
@@ -105,7 +133,8 @@ impl Watch {
         }
     }
 
-    fn pause(&self) {
+    /// It needs no CPU until it is woken or polled.
+    pub fn pause(&self) {
         let paused =
             self.state
                 .compare_exchange(POLLED, RESTING, Ordering::AcqRel, Ordering::Acquire);

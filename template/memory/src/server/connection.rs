@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use tokio::{
     sync::Notify,
 };
 
-use crate::admission::budget::Hold;
+use crate::admission::{budget::Hold, Watch};
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub struct Connection {
     is_closing: AtomicBool,
     seen: Mutex<Seen>,
     close: Notify,
+    /// What its answer is made by, as long as that takes the CPU.
+    producing: Mutex<Option<Arc<Watch>>>,
     _hold: Hold,
 }
 
@@ -116,6 +118,7 @@ impl Connection {
                 bytes: 0,
             }),
             close: Notify::new(),
+            producing: Mutex::default(),
             _hold: hold,
         }
     }
@@ -176,6 +179,24 @@ impl Connection {
         self.close.notified().await;
     }
 
+    /// Its answer is made by this, or is no longer.
+    pub fn is_producing(&self, watch: Option<&Arc<Watch>>) {
+        *self.producing() = watch.map(Arc::clone);
+    }
+
+    /// The client takes nothing more for now: what makes its answer does not go on either.
+    fn is_held_up(&self) {
+        if let Some(watch) = &*self.producing() {
+            watch.pause();
+        }
+    }
+
+    fn producing(&self) -> MutexGuard<'_, Option<Arc<Watch>>> {
+        self.producing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// It is handed over: nobody looks after it any more.
     pub fn upgrade(&self) {
         self.is_upgraded.store(true, Ordering::Relaxed);
@@ -190,6 +211,10 @@ impl InFlight {
     pub fn new(connection: &Arc<Connection>) -> Self {
         connection.requests.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(connection))
+    }
+
+    pub const fn connection(&self) -> &Arc<Connection> {
+        &self.0
     }
 }
 
@@ -223,6 +248,16 @@ impl AwaitedBody {
         }
         self.is_awaited = awaited;
     }
+
+    /// What has come of it until now counts no longer.
+    pub fn begin_window(&self) {
+        let bytes = self.connection.moved(Phase::Body);
+        self.connection.seen(|seen| Seen {
+            since: Instant::now(),
+            bytes,
+            ..seen
+        });
+    }
 }
 
 impl Drop for AwaitedBody {
@@ -250,6 +285,9 @@ impl Stream {
         connection
             .is_blocked
             .store(written.is_pending(), Ordering::Relaxed);
+        if written.is_pending() {
+            connection.is_held_up();
+        }
         if let Poll::Ready(Ok(bytes)) = &written {
             connection
                 .written

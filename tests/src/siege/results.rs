@@ -1,0 +1,235 @@
+//! What came of a siege, as it stands in `tests/siege.json`, and the table that README.md makes of it.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::Attack;
+
+/// What came of one attack on one service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    pub service: String,
+    pub attack: String,
+    /// Seconds until the service was dead. `None`: it lived.
+    pub killed_after_s: Option<f64>,
+    /// Processes that the kernel killed.
+    pub kills: u64,
+    /// Of the cgroup, file pages included.
+    pub peak_mib: f64,
+    /// In the buffers of all TCP sockets of the machine, the attackers' included. In a cgroup of
+    /// version 2 the service's own are part of the peak.
+    pub sockets_mib: f64,
+    /// What the honest clients got: good answers, 503, and none or another.
+    pub answered: usize,
+    pub refused: u64,
+    pub failed: u64,
+    /// From the first attempt to the end of the good answers.
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub worst_ms: f64,
+    /// Good answers a second that the attackers got, where they want any.
+    pub load_per_second: f64,
+    /// Seconds from SIGTERM, in the middle of the attack, to the end. `None`: it did not end in time,
+    /// or was dead before.
+    pub ended_after_s: Option<f64>,
+    /// Honest requests that got no answer after SIGTERM.
+    pub lost: u64,
+    pub last_failure: Option<String>,
+}
+
+/// A siege of some services.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Siege {
+    pub date: String,
+    pub machine: String,
+    pub limit_mib: u64,
+    pub seconds: u64,
+    pub rounds: u32,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// All rounds of one attack on one service.
+#[derive(Debug, Clone)]
+pub struct Row<'a> {
+    rounds: Vec<&'a Outcome>,
+}
+
+impl Row<'_> {
+    fn sum(&self, of: impl Fn(&Outcome) -> u64) -> u64 {
+        self.rounds.iter().map(|round| of(round)).sum()
+    }
+
+    fn most(&self, of: impl Fn(&Outcome) -> f64) -> f64 {
+        self.rounds
+            .iter()
+            .map(|round| of(round))
+            .fold(0.0, f64::max)
+    }
+
+    /// In how many rounds the service was killed.
+    #[must_use]
+    pub fn killed(&self) -> usize {
+        let was_killed = |round: &&&Outcome| round.killed_after_s.is_some();
+        self.rounds.iter().filter(was_killed).count()
+    }
+
+    /// Honest requests without a good answer.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.sum(|round| round.refused + round.failed)
+    }
+
+    /// The highest of all rounds.
+    #[must_use]
+    pub fn p99_ms(&self) -> f64 {
+        self.most(|round| round.p99_ms)
+    }
+
+    #[must_use]
+    pub fn rounds(&self) -> usize {
+        self.rounds.len()
+    }
+
+    /// Good answers to honest requests, in per cent.
+    #[must_use]
+    pub fn answered_percent(&self) -> f64 {
+        let answered = self.sum(|round| round.answered as u64);
+        #[allow(clippy::cast_precision_loss)]
+        {
+            100.0 * answered as f64 / (answered + self.unanswered()).max(1) as f64
+        }
+    }
+
+    fn fate(&self) -> String {
+        match self.killed() {
+            0 => format!("alive, peak {:.0}", self.most(|round| round.peak_mib)),
+            killed => {
+                let after = self
+                    .rounds
+                    .iter()
+                    .filter_map(|round| round.killed_after_s)
+                    .fold(f64::INFINITY, f64::min);
+                format!(
+                    "**killed** in {killed} of {}, after {after:.0} s",
+                    self.rounds()
+                )
+            }
+        }
+    }
+
+    fn honest(&self) -> String {
+        if self.killed() == self.rounds() {
+            return String::new();
+        }
+        let unanswered = match self.unanswered() {
+            0 => "all".to_string(),
+            unanswered => format!("all but {unanswered}"),
+        };
+        format!(
+            "{unanswered}, {} ms ({:.0})",
+            figure(self.p99_ms()),
+            self.most(|round| round.worst_ms)
+        )
+    }
+
+    fn end(&self) -> String {
+        if self.killed() == self.rounds() {
+            return String::new();
+        }
+        let has_ended = self
+            .rounds
+            .iter()
+            .all(|round| round.ended_after_s.is_some());
+        let lost = match self.sum(|round| round.lost) {
+            0 => String::new(),
+            lost => format!(", {lost} lost"),
+        };
+        if has_ended {
+            let after = self.most(|round| round.ended_after_s.unwrap_or(0.0));
+            format!("{after:.1} s{lost}")
+        } else {
+            format!("not in 26 s{lost}")
+        }
+    }
+}
+
+/// Milliseconds, with a decimal where there are few.
+fn figure(ms: f64) -> String {
+    if ms < 10.0 {
+        format!("{ms:.1}")
+    } else {
+        format!("{ms:.0}")
+    }
+}
+
+impl Siege {
+    /// All rounds of an attack on a service.
+    #[must_use]
+    pub fn row(&self, service: &str, attack: Attack) -> Row<'_> {
+        let rounds = self
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.service == service && outcome.attack == attack.name());
+        Row {
+            rounds: rounds.collect(),
+        }
+    }
+
+    /// The services, in the order in which they were attacked.
+    #[must_use]
+    pub fn services(&self) -> Vec<&str> {
+        let mut services: Vec<&str> = Vec::new();
+        for outcome in &self.outcomes {
+            if !services.contains(&outcome.service.as_str()) {
+                services.push(&outcome.service);
+            }
+        }
+        services
+    }
+
+    /// When, where and how it was measured.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!(
+            "Measured on {} ({}): each attack for {} s in a memory cgroup of {} MiB, in {} rounds \
+             ({} in one).",
+            self.date,
+            self.machine,
+            self.seconds,
+            self.limit_mib,
+            self.rounds,
+            self.services().first().copied().unwrap_or_default()
+        )
+    }
+
+    /// Every attack, and what came of it.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let services = self.services();
+        let mut table = String::from("| attack |");
+        for service in &services {
+            write!(
+                table,
+                " {service} | honest clients: answered, p99 (worst) |"
+            )
+            .expect("a text");
+        }
+        table.push_str(" SIGTERM to the end |\n|---|");
+        table.push_str(&"---|---|".repeat(services.len()));
+        table.push_str("---|\n");
+        for attack in Attack::ALL {
+            write!(table, "| {} |", attack.name()).expect("a text");
+            for service in &services {
+                let row = self.row(service, attack);
+                write!(table, " {} | {} |", row.fate(), row.honest()).expect("a text");
+            }
+            let ends: Vec<String> = services
+                .iter()
+                .map(|service| self.row(service, attack).end())
+                .collect();
+            writeln!(table, " {} |", ends.last().map_or("", String::as_str)).expect("a text");
+        }
+        table
+    }
+}
