@@ -31,6 +31,8 @@ const COUNTED: usize = 4 << 10;
 /// Small parts of a body are gathered up to so many bytes: each by itself would take far more memory
 /// than it has bytes.
 const GATHERED: usize = 16 << 10;
+/// How long a small part waits at most for more.
+const LINGER: Duration = Duration::from_millis(5);
 /// Bytes that compressing an answer takes until its end, by `Content-Encoding`, as Loco's middleware
 /// (tower-http 0.6) does it: measured with an answer of 6 MB.
 const ENCODERS: [(&str, u64); 4] = [
@@ -179,6 +181,8 @@ pub struct Upload {
     budget: Arc<Budget>,
     awaited: AwaitedBody,
     gathered: BytesMut,
+    /// For how long small parts are still gathered.
+    linger: Option<Pin<Box<Sleep>>>,
     held_up: Arc<AtomicUsize>,
     /// There is no room for more at the moment.
     is_held_up: bool,
@@ -199,6 +203,7 @@ impl Upload {
             budget: Arc::clone(budget),
             awaited: AwaitedBody::new(connection),
             gathered: BytesMut::new(),
+            linger: None,
             held_up: Arc::clone(held_up),
             is_held_up: false,
             pause: None,
@@ -233,6 +238,18 @@ impl Upload {
             self.awaited.is(true);
             Poll::Pending
         }
+    }
+
+    /// What was gathered.
+    fn gather(&mut self) -> Bytes {
+        self.linger = None;
+        self.gathered.split().freeze()
+    }
+
+    /// Waits for a moment in which more of the body may come.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        linger.as_mut().poll(context)
     }
 
     /// Waits while there is no room for more.
@@ -280,7 +297,7 @@ impl HttpBody for Upload {
         }
         let data = loop {
             if self.gathered.len() >= GATHERED {
-                break self.gathered.split().freeze();
+                break self.gather();
             }
             match self.poll_part(context) {
                 Poll::Ready(Some(Ok(part))) => match part.into_data() {
@@ -288,15 +305,20 @@ impl HttpBody for Upload {
                     Ok(data) if self.gathered.is_empty() => break data,
                     Ok(data) => {
                         self.gathered.extend_from_slice(&data);
-                        break self.gathered.split().freeze();
+                        break self.gather();
                     }
                     // Trailers, which nobody reads
                     Err(_) => {}
                 },
-                Poll::Pending | Poll::Ready(None) if !self.gathered.is_empty() => {
-                    break self.gathered.split().freeze();
+                Poll::Pending if self.gathered.is_empty() => return Poll::Pending,
+                // hyper hands over each part by itself, whatever else has come.
+                Poll::Pending => {
+                    ready!(self.poll_linger(context));
+                    break self.gather();
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) if !self.gathered.is_empty() => {
+                    break self.gather();
+                }
                 Poll::Ready(Some(Err(err))) => return Poll::Ready(Some(Err(err))),
                 Poll::Ready(None) => return Poll::Ready(None),
             }

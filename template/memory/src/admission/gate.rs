@@ -153,7 +153,13 @@ impl Gate {
             }
             None => return None,
         };
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        // Another may have been faster since.
+        let may_begin = |begun: usize| self.most_begun.is_none_or(|most| begun < most);
+        self.begun
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |begun| {
+                may_begin(begun).then_some(begun + 1)
+            })
+            .ok()?;
         self.busy.fetch_add(1, Ordering::Relaxed);
         Some(Permit {
             gate: Arc::clone(self),
