@@ -12,7 +12,7 @@ mod siege {
     use clap::Parser;
     use template_tests::{
         machine, repository,
-        siege::{attack, plot, Attack, Service, Siege, OURS},
+        siege::{attack, cgroup, plot, Attack, Service, Siege, OURS},
     };
 
     #[derive(Parser)]
@@ -90,6 +90,7 @@ mod siege {
         Ok(Siege {
             date: machine::today()?,
             machine: machine::describe()?,
+            cgroup_version: cgroup::version(),
             limit_mib: options.limit,
             seconds: options.seconds,
             rounds: options.rounds,

@@ -21,17 +21,31 @@ pub struct Cgroup {
     version: Version,
 }
 
+/// The version of the machine's memory cgroups, and where they are.
+fn hierarchy() -> (&'static Path, Version) {
+    let one = Path::new("/sys/fs/cgroup/memory");
+    if one.join("memory.limit_in_bytes").exists() {
+        (one, Version::One)
+    } else {
+        (Path::new("/sys/fs/cgroup"), Version::Two)
+    }
+}
+
+/// 1 or 2.
+#[must_use]
+pub fn version() -> u8 {
+    match hierarchy().1 {
+        Version::One => 1,
+        Version::Two => 2,
+    }
+}
+
 impl Cgroup {
     /// # Errors
     ///
     /// When the machine has no memory cgroups, or this user may not make one.
     pub fn new(name: &str, limit: u64) -> Result<Self> {
-        let one = Path::new("/sys/fs/cgroup/memory");
-        let (root, version) = if one.join("memory.limit_in_bytes").exists() {
-            (one, Version::One)
-        } else {
-            (Path::new("/sys/fs/cgroup"), Version::Two)
-        };
+        let (root, version) = hierarchy();
         if version == Version::Two {
             // What is not delegated yet, or is.
             drop(fs::write(root.join("cgroup.subtree_control"), "+memory"));

@@ -102,15 +102,15 @@ impl Served {
         self.last_failure = other.last_failure.or(self.last_failure.take());
     }
 
-    /// Milliseconds within which so many, from 0 to 1, of the good answers came.
+    /// Milliseconds within which so many, from 0 to 1, of the good answers came, if there are any.
     #[must_use]
-    pub fn within(&self, share: f64) -> f64 {
+    pub fn within(&self, share: f64) -> Option<f64> {
         let mut times = self.times_ms.clone();
         times.sort_unstable_by(f64::total_cmp);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         #[allow(clippy::cast_precision_loss)]
         let index = ((times.len() as f64 - 1.0) * share).round() as usize;
-        times.get(index).copied().unwrap_or(f64::NAN)
+        times.get(index).copied()
     }
 
     /// Counts an answer to what was first asked at `start`.

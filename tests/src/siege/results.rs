@@ -25,9 +25,9 @@ pub struct Outcome {
     pub refused: u64,
     pub failed: u64,
     /// From the first attempt to the end of the good answers.
-    pub p50_ms: f64,
-    pub p99_ms: f64,
-    pub worst_ms: f64,
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    pub worst_ms: Option<f64>,
     /// Good answers a second that the attackers got, where they want any.
     pub load_per_second: f64,
     /// Seconds from SIGTERM, in the middle of the attack, to the end. `None`: it did not end in time,
@@ -43,6 +43,8 @@ pub struct Outcome {
 pub struct Siege {
     pub date: String,
     pub machine: String,
+    /// The version of the machine's cgroups. In version 2 socket buffers count.
+    pub cgroup_version: u8,
     pub limit_mib: u64,
     pub seconds: u64,
     pub rounds: u32,
@@ -83,7 +85,7 @@ impl Row<'_> {
     /// The highest of all rounds.
     #[must_use]
     pub fn p99_ms(&self) -> f64 {
-        self.most(|round| round.p99_ms)
+        self.most(|round| round.p99_ms.unwrap_or(0.0))
     }
 
     #[must_use]
@@ -129,7 +131,7 @@ impl Row<'_> {
         format!(
             "{unanswered}, {} ms ({:.0})",
             figure(self.p99_ms()),
-            self.most(|round| round.worst_ms)
+            self.most(|round| round.worst_ms.unwrap_or(0.0))
         )
     }
 
@@ -192,14 +194,17 @@ impl Siege {
     #[must_use]
     pub fn origin(&self) -> String {
         format!(
-            "Measured on {} ({}): each attack for {} s in a memory cgroup of {} MiB, in {} rounds \
-             ({} in one).",
+            "Measured on {} ({}): each attack for {} s in a memory cgroup (version {}) of {} MiB, {}.",
             self.date,
             self.machine,
             self.seconds,
+            self.cgroup_version,
             self.limit_mib,
-            self.rounds,
-            self.services().first().copied().unwrap_or_default()
+            match (self.rounds, self.services().as_slice()) {
+                (1, _) => "in one round".to_string(),
+                (rounds, [stock, _]) => format!("in {rounds} rounds, `{stock}` in one"),
+                (rounds, _) => format!("in {rounds} rounds"),
+            }
         )
     }
 
@@ -215,7 +220,7 @@ impl Siege {
             )
             .expect("a text");
         }
-        table.push_str(" SIGTERM to the end |\n|---|");
+        table.push_str(" ends after SIGTERM in |\n|---|");
         table.push_str(&"---|---|".repeat(services.len()));
         table.push_str("---|\n");
         for attack in Attack::ALL {

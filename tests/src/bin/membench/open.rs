@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use template_tests::siege::client::{ask, connect_from, get, Served};
 use tokio::{
     net::TcpStream,
@@ -27,7 +27,7 @@ type Idle = Arc<Mutex<Vec<TcpStream>>>;
 ///
 /// # Errors
 ///
-/// When there is no runtime.
+/// When there is no runtime, or no answer.
 pub fn run(port: u16, path: &str, rate: u32, seconds: u32) -> Result<Answers> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let request = get(path);
@@ -57,8 +57,8 @@ pub fn run(port: u16, path: &str, rate: u32, seconds: u32) -> Result<Answers> {
     Ok(Answers {
         requests: served.times_ms.len() as f64,
         seconds: f64::from(seconds),
-        p50_ms: served.within(0.5),
-        p99_ms: served.within(0.99),
+        p50_ms: served.within(0.5).context("no answer")?,
+        p99_ms: served.within(0.99).context("no answer")?,
         failed: served.refused + served.failed,
     })
 }
