@@ -41,6 +41,8 @@ pub fn describe() {
         WAIT,
         "How long the requests waited that did not begin at once."
     );
+    // There from the start, as counters are.
+    drop(histogram!(WAIT));
     describe_counter!(REFUSED, "Requests answered with 503, by reason.");
     describe_gauge!(CONNECTIONS, "Open connections, by what they do.");
     describe_gauge!(CONNECTIONS_MAX, "Connections that may be open.");

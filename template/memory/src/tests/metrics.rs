@@ -107,12 +107,7 @@ async fn how_long_requests_wait_to_begin_is_told() {
         "requests": { "in_flight": 1 },
     });
     let service = Service::start(settings).await;
-    let waited = |metrics: &str| {
-        metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("http_request_wait_seconds_count "))
-            .map_or(0.0, |count| count.parse::<f64>().expect("a count"))
-    };
+    let waited = |metrics: &str| value(metrics, "http_request_wait_seconds_count ");
     let before = waited(listener.get("/metrics").text());
 
     let both = [(); 2].map(|()| {
