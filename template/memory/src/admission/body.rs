@@ -102,7 +102,7 @@ impl Answer {
                     encoder => {
                         begun.permit().holds(held + encoder);
                         begun.permit().gives_back(held + encoder);
-                        request.connection().is_producing(Some(begun.watch()));
+                        request.connection().set_producing(Some(begun.watch()));
                         Source::Compressed(begun)
                     }
                 });
@@ -118,7 +118,7 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         if let Some(Source::Compressed(_)) = self.source {
-            self.request.connection().is_producing(None);
+            self.request.connection().set_producing(None);
         }
     }
 }

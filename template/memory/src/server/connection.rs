@@ -180,12 +180,12 @@ impl Connection {
     }
 
     /// Its answer is made by this, or is no longer.
-    pub fn is_producing(&self, watch: Option<&Arc<Watch>>) {
+    pub fn set_producing(&self, watch: Option<&Arc<Watch>>) {
         *self.producing() = watch.map(Arc::clone);
     }
 
     /// The client takes nothing more for now: what makes its answer does not go on either.
-    fn is_held_up(&self) {
+    fn hold_up(&self) {
         if let Some(watch) = &*self.producing() {
             watch.pause();
         }
@@ -286,7 +286,7 @@ impl Stream {
             .is_blocked
             .store(written.is_pending(), Ordering::Relaxed);
         if written.is_pending() {
-            connection.is_held_up();
+            connection.hold_up();
         }
         if let Poll::Ready(Ok(bytes)) = &written {
             connection
