@@ -254,19 +254,41 @@ fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_updat
             fs::write(&answers, "[values]\nstarter = \"rest-api\"\n").expect("the answers");
             update = update.replace(".template.toml", &answers.display().to_string());
         }
+        // What is later in the template.
+        place.edit("memory/README.md", "# The memory crate", "# The crate");
         place.shell(root, &once).expect("the branch");
         let merged = place.shell(root, &update);
-        if let Err(conflicts) = merged {
-            println!("{conflicts}");
-            // What README.md says of the lock file.
+        let clashes = place
+            .shell(root, "git diff --name-only --diff-filter=U")
+            .expect("a list");
+        if is_old {
+            // Both have changed the lines beside each other: the owner adds his to the template's.
+            assert_eq!(
+                clashes, "config/production.yaml\nsrc/controllers/mod.rs\n",
+                "{merged:?}"
+            );
             place
-                .shell(root, "git checkout --ours Cargo.lock && git add --all")
-                .expect("the lock file");
-            let left = place
-                .shell(root, "git diff --check --cached")
-                .unwrap_or_default();
-            assert!(!left.contains("conflict marker"), "{left}");
+                .shell(root, "git checkout --quiet --theirs config src/controllers")
+                .expect("the template's");
+            edit(
+                &root.join("config/production.yaml"),
+                "waiting: 10000",
+                "waiting: 77",
+            );
+            edit(
+                &root.join("src/controllers/mod.rs"),
+                "pub mod auth;",
+                "pub mod auth;\npub mod guide;",
+            );
+            place
+                .shell(root, "git commit --quiet --all --no-edit")
+                .expect("it is merged");
+        } else {
+            merged.expect("it is merged");
         }
+        place
+            .shell(root, "! git grep --line-number '^<<<<<<< '")
+            .expect("no marker of a conflict");
 
         assert!(service
             .read("config/production.yaml")
@@ -278,6 +300,7 @@ fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_updat
             .read("src/app.rs")
             .contains("controllers::guide::routes()"));
         assert!(service.has("memory/src/lib.rs") && !service.has("src/memory"));
+        assert!(service.read("memory/README.md").contains("# The crate\n"));
         service.run(&["test"]).expect("its tests pass");
     }
 }
