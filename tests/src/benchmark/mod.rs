@@ -196,10 +196,7 @@ impl Results {
                 row.after(seconds)
                     .map_or_else(String::new, |after| after.rss_mb.with_range(0))
             };
-            let failed = match row.failed {
-                0 => String::new(),
-                failed => format!(" ({failed} failed)"),
-            };
+            let failed = failures(row.failed);
             writeln!(
                 table,
                 "| {} | {} | {} | {} | {} | {} | {} | {}{failed} | {:.1} s, {:.1} s | {} |",
@@ -252,10 +249,7 @@ impl Results {
             self.rate
         );
         for row in &self.at_a_rate {
-            let failed = match row.failed {
-                0 => String::new(),
-                failed => format!(" ({failed} failed)"),
-            };
+            let failed = failures(row.failed);
             writeln!(
                 table,
                 "| {} | {}{failed} | {} | {} |",
@@ -277,6 +271,14 @@ impl Results {
     /// The table of what the switches cost.
     fn switches_table(&self) -> String {
         table_of(&self.switches)
+    }
+}
+
+/// Answers that failed, for a cell of a table: nothing where there are none.
+fn failures(failed: u64) -> String {
+    match failed {
+        0 => String::new(),
+        failed => format!(" ({failed} failed)"),
     }
 }
 

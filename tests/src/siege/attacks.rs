@@ -151,8 +151,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 const BURST: &str = "/load/posts?wait_ms=10";
 const WAITING: &str = "/load/wait?wait_ms=1000";
 
-async fn load(clients: usize, address: SocketAddr, until: Instant, request: Vec<u8>) -> Served {
-    let count = clients;
+async fn load(count: usize, address: SocketAddr, until: Instant, request: Vec<u8>) -> Served {
     let mut clients = JoinSet::new();
     for _ in 0..count {
         clients.spawn(repeat(

@@ -202,7 +202,10 @@ async fn end(running: &mut Running, address: SocketAddr) -> Result<(Option<Durat
         sleep(Duration::from_millis(50)).await;
     }
     let ended_after = running.has_ended().then(|| start.elapsed());
-    clients.abort_all();
+    // Each ends once nobody listens; whoever waits for a service that goes on is not waited for.
+    if ended_after.is_none() {
+        clients.abort_all();
+    }
     let mut lost = 0;
     while let Some(client) = clients.join_next().await {
         lost += client.unwrap_or(0);
