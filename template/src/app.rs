@@ -51,6 +51,11 @@ impl Hooks for App {
         memory::serve::<Self>(app, ctx, params).await
     }
 
+    async fn after_context(ctx: AppContext) -> Result<AppContext> {
+        users::configure(&ctx.config)?;
+        Ok(ctx)
+    }
+
     async fn before_run(ctx: &AppContext) -> Result<()> {
         // A secret that is not Base64 would otherwise be found by the first login.
         let jwt = ctx.config.get_jwt_config()?;

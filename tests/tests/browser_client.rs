@@ -121,11 +121,11 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.photograph("client-login");
 
     browser.follow("Register");
-    browser.see("At least 8 characters");
+    browser.see("8 to 128 characters");
     browser.photograph("client-register");
     browser.fill("Name", "Ada Lovelace");
     browser.fill("Email", "ada@example.com");
-    browser.fill("Password", "12341234");
+    browser.fill("Password", "correct horse");
     browser.press("Register");
     browser.see("Check your mail");
     browser.photograph("client-check-your-mail");
@@ -146,7 +146,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.see("The email or the password is wrong.");
     assert_eq!(browser.path(), "/login");
     browser.photograph("client-wrong-password");
-    log_in("12341234");
+    log_in("correct horse");
     browser.see("Ada Lovelace");
     assert_eq!(browser.path(), "/account");
     browser.photograph("client-account");

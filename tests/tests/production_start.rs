@@ -80,11 +80,11 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         ("SHUTDOWN_DRAIN", "0"),
     ]);
     let mut running = service.start(&binary, &variables).expect("it starts");
-    let refused = json!({ "name": "x", "email": "x", "password": "x" });
+    let user = json!({ "name": "Ann", "email": "ann@example.com", "password": "correct horse" });
     let response = ureq::post(running.url("/api/auth/register"))
         .header("origin", "https://example.com")
         .header("x-request-id", "request-1")
-        .send_json(&refused)
+        .send_json(&user)
         .expect("2xx");
     let header = |name: &str| {
         response

@@ -200,7 +200,7 @@ impl Site {
         self.users += 1;
         let email = format!("user{}-{}@example.com", self.users, self.run);
         ureq::post(self.web.url("/api/auth/register"))
-            .send_json(json!({ "name": "New User", "email": email, "password": "12341234" }))
+            .send_json(json!({ "name": "New User", "email": email, "password": "correct horse" }))
             .expect("2xx");
         email
     }

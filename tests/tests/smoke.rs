@@ -49,7 +49,7 @@ fn post(service: &Running, path: &str, body: &Value) -> Value {
 }
 
 fn register_and_log_in(service: &Running) {
-    let user = json!({ "name": "New User", "email": "new@example.com", "password": "12341234" });
+    let user = json!({ "name": "New User", "email": "new@example.com", "password": "correct horse" });
     post(service, "/api/auth/register", &user);
     let login = post(service, "/api/auth/login", &user);
     let token = login["token"].as_str().expect("a token");

@@ -1,4 +1,4 @@
-import { QueryClientProvider } from '@tanstack/react-query'
+import { onlineManager, QueryClientProvider } from '@tanstack/react-query'
 import { act, cleanup, fireEvent, render, screen, waitFor } from '@testing-library/react'
 import { createMemoryRouter } from 'react-router'
 import { RouterProvider } from 'react-router/dom'
@@ -16,7 +16,10 @@ beforeEach(() => {
   vi.stubGlobal('fetch', service)
 })
 
-afterEach(cleanup)
+afterEach(() => {
+  cleanup()
+  onlineManager.setOnline(true)
+})
 
 function open(path: string) {
   const router = createMemoryRouter(routes, { initialEntries: [path] })
@@ -34,7 +37,7 @@ function answer(status: number, body: unknown) {
 
 function submitLogin() {
   fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
-  fireEvent.change(screen.getByLabelText('Password'), { target: { value: '12341234' } })
+  fireEvent.change(screen.getByLabelText('Password'), { target: { value: 'correct horse' } })
   fireEvent.click(screen.getByRole('button', { name: 'Log in' }))
 }
 
@@ -174,6 +177,29 @@ test('what the service says of a failure is shown', async () => {
   fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
 
   expect((await screen.findByRole('alert')).textContent).toBe('Try again later')
+})
+
+test('without a network a form says so, and nothing is sent when there is one again', async () => {
+  open('/login')
+  onlineManager.setOnline(false)
+  service.mockRejectedValueOnce(new TypeError('Failed to fetch'))
+
+  submitLogin()
+
+  expect((await screen.findByRole('alert')).textContent).toMatch(/cannot be reached/)
+  expect(screen.getByRole('button', { name: 'Log in' }).getAttribute('aria-disabled')).toBe('false')
+  await act(async () => onlineManager.setOnline(true))
+  expect(service).toHaveBeenCalledOnce()
+})
+
+test('a reset link that was used up says so', async () => {
+  open('/reset#token-of-the-mail')
+  answer(401, { error: 'unauthorized', description: 'You do not have permission' })
+
+  fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
+  fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
+
+  expect(await screen.findByRole('heading', { name: 'This link does not work any more' })).toBeTruthy()
 })
 
 test('a form is sent once, however often its button is pressed', async () => {

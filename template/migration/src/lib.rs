@@ -3,6 +3,7 @@
 pub use sea_orm_migration::prelude::*;
 
 mod m20220101_000001_users;
+mod m20261126_000001_unique_emails;
 
 pub struct Migrator;
 
@@ -11,6 +12,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m20220101_000001_users::Migration),
+            Box::new(m20261126_000001_unique_emails::Migration),
             // inject-above (do not remove this comment)
         ]
     }

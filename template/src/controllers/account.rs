@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use loco_rs::prelude::*;
 use serde::Deserialize;
-use validator::ValidateEmail;
+use serde_json::Value;
 
 use super::{auth::ForgotParams, session::link_is_void};
 use crate::{
@@ -12,9 +12,6 @@ use crate::{
     views::page::Page,
 };
 
-/// Characters that a password has at least.
-const PASSWORD_LENGTH: usize = 8;
-
 #[derive(Debug, Deserialize)]
 struct NewPassword {
     password: String,
@@ -22,7 +19,7 @@ struct NewPassword {
 
 #[debug_handler(state = AppContext)]
 async fn register_form(page: Page) -> Result<Response> {
-    page.show("auth/register.html", data!({ "length": PASSWORD_LENGTH }))
+    page.show("auth/register.html", with_password_length(data!({})))
 }
 
 /// Creates a user and mails a link that verifies the address. The answer does not tell whether the
@@ -33,45 +30,37 @@ async fn register(
     State(ctx): State<AppContext>,
     Form(params): Form<RegisterParams>,
 ) -> Result<Response> {
-    let errors = faulty_fields(&params);
-    if !errors.is_empty() {
-        return page.refuse(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "auth/register.html",
-            data!({
-                "errors": errors,
-                "length": PASSWORD_LENGTH,
-                "name": params.name,
-                "email": params.email,
-            }),
-        );
-    }
     match users::Model::create_with_password(&ctx.db, &params).await {
         Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
         Err(ModelError::EntityAlreadyExists) => {}
+        Err(ModelError::Validation(faults)) => {
+            // In the order of the form.
+            let fields = ["name", "email", "password"];
+            let errors = fields
+                .iter()
+                .filter(|field| faults.errors.contains_key(**field));
+            let data = data!({
+                "errors": errors.collect::<Vec<_>>(),
+                "name": params.name,
+                "email": params.email,
+            });
+            return page.refuse(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "auth/register.html",
+                with_password_length(data),
+            );
+        }
         Err(err) => return Err(err.into()),
     }
     format::redirect("/check-your-mail")
 }
 
-fn faulty_fields(params: &RegisterParams) -> Vec<&str> {
-    let validator = users::Validator {
-        name: params.name.clone(),
-        email: params.email.clone(),
-    };
-    let faults = Validate::validate(&validator).err().unwrap_or_default();
-    let mut fields: Vec<&str> = ["name", "email"]
-        .into_iter()
-        .filter(|field| faults.errors().contains_key(*field))
-        .collect();
-    if is_too_short(&params.password) {
-        fields.push("password");
-    }
-    fields
-}
-
-fn is_too_short(password: &str) -> bool {
-    password.chars().count() < PASSWORD_LENGTH
+/// What the hint at a field for a new password says.
+fn with_password_length(mut data: Value) -> Value {
+    let length = users::password_length();
+    data["shortest"] = (*length.start()).into();
+    data["longest"] = (*length.end()).into();
+    data
 }
 
 #[debug_handler(state = AppContext)]
@@ -119,7 +108,7 @@ async fn forgot(
     State(ctx): State<AppContext>,
     Form(params): Form<ForgotParams>,
 ) -> Result<Response> {
-    if !params.email.validate_email() {
+    if !users::is_email(&params.email) {
         return page.refuse(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/forgot.html",
@@ -145,7 +134,7 @@ async fn reset_form(
 ) -> Result<Response> {
     let found = users::Model::find_by_reset_token(&ctx.db, &token).await;
     match users::known(found)? {
-        Some(_) => page.show("auth/reset.html", data!({ "length": PASSWORD_LENGTH })),
+        Some(_) => page.show("auth/reset.html", with_password_length(data!({}))),
         None => link_is_void(&page, "/forgot"),
     }
 }
@@ -161,17 +150,16 @@ async fn reset(
     let Some(user) = users::known(found)? else {
         return link_is_void(&page, "/forgot");
     };
-    if is_too_short(&params.password) {
-        return page.refuse(
+    let user = user.into_active_model();
+    match user.reset_password(&ctx.db, &params.password).await {
+        Ok(_) => format::redirect("/login?done=password"),
+        Err(ModelError::Validation(_)) => page.refuse(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/reset.html",
-            data!({ "errors": ["password"], "length": PASSWORD_LENGTH }),
-        );
+            with_password_length(data!({ "errors": ["password"] })),
+        ),
+        Err(err) => Err(err.into()),
     }
-    user.into_active_model()
-        .reset_password(&ctx.db, &params.password)
-        .await?;
-    format::redirect("/login?done=password")
 }
 
 #[debug_handler(state = AppContext)]

@@ -1,6 +1,7 @@
 //! Registration, login and the ways back in. Answers never tell whether an address is known.
 
-use loco_rs::prelude::*;
+use axum::http::StatusCode;
+use loco_rs::{controller::ErrorDetail, prelude::*, validation::ModelValidationErrors};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -38,10 +39,10 @@ async fn register(
 ) -> Result<Response> {
     match users::Model::create_with_password(&ctx.db, &params).await {
         Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
-        // Custom: a field is not valid.
-        Err(err @ (ModelError::EntityAlreadyExists | ModelError::DbErr(DbErr::Custom(_)))) => {
-            tracing::info!(%err, "registration refused");
+        Err(ModelError::EntityAlreadyExists) => {
+            tracing::info!("the address is registered already");
         }
+        Err(ModelError::Validation(faults)) => return unprocessable(&faults),
         Err(err) => return Err(err.into()),
     }
     format::json(())
@@ -91,13 +92,14 @@ async fn forgot(
 async fn reset(State(ctx): State<AppContext>, Json(params): Json<ResetParams>) -> Result<Response> {
     let found = users::Model::find_by_reset_token(&ctx.db, &params.token).await;
     let Some(user) = users::known(found)? else {
-        tracing::info!("unknown or expired reset token");
-        return format::json(());
+        return unauthorized("unknown or expired reset token");
     };
-    user.into_active_model()
-        .reset_password(&ctx.db, &params.password)
-        .await?;
-    format::json(())
+    let user = user.into_active_model();
+    match user.reset_password(&ctx.db, &params.password).await {
+        Ok(_) => format::json(()),
+        Err(ModelError::Validation(faults)) => unprocessable(&faults),
+        Err(err) => Err(err.into()),
+    }
 }
 
 #[debug_handler]
@@ -152,6 +154,16 @@ async fn resend_verification_email(
         AuthMailer::send_verification(&ctx, user).await?;
     }
     format::json(())
+}
+
+/// Names the fields that are not valid. Nothing of it depends on who is registered.
+fn unprocessable(faults: &ModelValidationErrors) -> Result<Response> {
+    let errors = ErrorDetail {
+        error: Some("unprocessable_entity".to_string()),
+        description: Some(users::messages(faults)),
+        errors: Some(serde_json::to_value(&faults.errors)?),
+    };
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(errors)).into_response())
 }
 
 fn logged_in(ctx: &AppContext, user: &users::Model) -> Result<Response> {

@@ -8,7 +8,6 @@ use loco_rs::{
     prelude::*,
 };
 use serde::Deserialize;
-use validator::ValidateEmail;
 
 use super::auth::MagicLinkParams;
 use crate::{
@@ -66,7 +65,7 @@ async fn magic_link(
     State(ctx): State<AppContext>,
     Form(params): Form<MagicLinkParams>,
 ) -> Result<Response> {
-    if !params.email.validate_email() {
+    if !users::is_email(&params.email) {
         return page.refuse(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/magic_link.html",

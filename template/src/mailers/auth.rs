@@ -1,4 +1,7 @@
-use loco_rs::prelude::*;
+use loco_rs::{
+    mailer::{Email, MailerWorker},
+    prelude::*,
+};
 use serde_json::{json, Value};
 
 use super::settings::Settings;
@@ -11,7 +14,18 @@ static MAGIC_LINK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/
 #[allow(clippy::module_name_repetitions)] // the name that Loco's guide and generator give it
 pub struct AuthMailer {}
 
-impl Mailer for AuthMailer {}
+#[async_trait]
+impl Mailer for AuthMailer {
+    async fn mail(ctx: &AppContext, email: &Email) -> Result<()> {
+        let email = Email {
+            // The line break at the end of the file would be part of the header.
+            subject: email.subject.trim().to_string(),
+            ..email.clone()
+        };
+        MailerWorker::perform_later_with_priority(ctx, email, Some(Self::opts().priority)).await?;
+        Ok(())
+    }
+}
 
 impl AuthMailer {
     /// Gives the user a new verification token, and mails it.
@@ -34,7 +48,6 @@ impl AuthMailer {
     /// When the mail cannot be made or queued.
     pub async fn send_welcome(ctx: &AppContext, user: &users::Model) -> Result<()> {
         let locals = json!({
-            "name": user.name,
             "verifyToken": user.email_verification_token,
             "host": ctx.config.server.host,
         });
@@ -48,7 +61,6 @@ impl AuthMailer {
     /// When the mail cannot be made or queued.
     pub async fn forgot_password(ctx: &AppContext, user: &users::Model) -> Result<()> {
         let locals = json!({
-            "name": user.name,
             "resetToken": user.reset_token,
             "host": ctx.config.server.host,
         });
@@ -66,7 +78,6 @@ impl AuthMailer {
             .as_ref()
             .ok_or_else(|| Error::string("the user has no magic link"))?;
         let locals = json!({
-            "name": user.name,
             "token": token,
             "host": ctx.config.server.host,
         });

@@ -1,23 +1,38 @@
+mod email;
+mod password;
+mod settings;
+
+use std::sync::LazyLock;
+
 use chrono::{Duration, Local};
-use loco_rs::{auth::jwt, hash, prelude::*};
-use sea_orm::SqlErr;
+use loco_rs::{auth::jwt, hash, prelude::*, validation::ModelValidationErrors};
+use regex::Regex;
+use sea_orm::{ActiveValue, SqlErr};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use uuid::Uuid;
 use validator::ValidationError;
 
 pub use super::_entities::users::{self, ActiveModel, Entity, Model};
+pub use password::length as password_length;
+pub use settings::{configure, Settings};
 
 /// Characters of a magic link's token.
 pub const MAGIC_LINK_LENGTH: i8 = 32;
-/// What an address ends with that may log in by magic link.
-const MAGIC_LINK_DOMAINS: [&str; 2] = ["@example.com", "@gmail.com"];
 /// Minutes for which a magic link logs in.
 pub const MAGIC_LINK_EXPIRATION_MIN: i8 = 5;
 /// Minutes for which a reset token sets a password.
 pub const RESET_TOKEN_EXPIRATION_MIN: i64 = 30;
+/// Hours for which a verification token verifies.
+pub const VERIFICATION_TOKEN_EXPIRATION_HOURS: i64 = 24;
 /// Characters that a name has at most.
 const NAME_LENGTH: usize = 100;
+
+/// What is in no name: control and format characters, line breaks of all kinds, and links.
+static NOT_IN_NAMES: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|://|[\p{L}\p{N}]\.\p{L}{2,}")
+        .expect("a regular expression")
+});
 
 #[derive(Debug, Deserialize, Serialize)]
 pub struct LoginParams {
@@ -38,21 +53,38 @@ pub struct Validator {
     #[validate(
         length(min = 2, message = "Name must be at least 2 characters long."),
         custom(
-            function = "fits_on_a_line",
-            message = "Name must be at most 100 characters long, on one line."
+            function = "is_plain",
+            message = "Name must be at most 100 characters long, without links or control characters."
         )
     )]
     pub name: String,
-    #[validate(email(message = "invalid email"))]
+    #[validate(custom(function = "email::validate", message = "invalid email"))]
     pub email: String,
 }
 
-/// A name is part of mails, in which there is no room for a message of somebody else's.
-fn fits_on_a_line(name: &str) -> Result<(), ValidationError> {
-    if name.chars().count() > NAME_LENGTH || name.contains(char::is_control) {
-        return Err(ValidationError::new("line"));
+/// A name has no room for a message of a stranger's.
+fn is_plain(name: &str) -> Result<(), ValidationError> {
+    if name.chars().count() > NAME_LENGTH || NOT_IN_NAMES.is_match(name) {
+        return Err(ValidationError::new("plain"));
     }
     Ok(())
+}
+
+impl RegisterParams {
+    fn validate(&self) -> Result<(), ModelValidationErrors> {
+        let user = Validator {
+            name: self.name.clone(),
+            email: self.email.clone(),
+        };
+        let mut faults = Validate::validate(&user).err().unwrap_or_default();
+        if let Err(fault) = password::validate(&self.password) {
+            faults.add("password", fault);
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(faults.into())
+    }
 }
 
 impl Validatable for ActiveModel {
@@ -71,6 +103,9 @@ impl ActiveModelBehavior for ActiveModel {
         C: ConnectionTrait,
     {
         self.validate()?;
+        if let ActiveValue::Set(email) = &mut self.email {
+            *email = email::normal_form(email).unwrap_or_default();
+        }
         if insert {
             self.pid = Set(Uuid::new_v4());
             self.api_key = Set(format!("lo-{}", Uuid::new_v4()));
@@ -93,13 +128,14 @@ impl Authenticable for Model {
 }
 
 impl Model {
-    /// Finds the user with this mail address.
+    /// Finds the user with this mail address, in whatever letters it is written.
     ///
     /// # Errors
     ///
     /// When there is none, or the database fails.
     pub async fn find_by_email(db: &DatabaseConnection, email: &str) -> ModelResult<Self> {
-        find_one(db, users::Column::Email.eq(email)).await
+        let email = email::normal_form(email).ok_or(ModelError::EntityNotFound)?;
+        find_by(db, users::Column::Email, &email).await
     }
 
     /// Finds the user with this mail address and this password.
@@ -110,7 +146,7 @@ impl Model {
     pub async fn find_by_login(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Self> {
         let Some(user) = known(Self::find_by_email(db, &params.email).await)? else {
             // As slow as a wrong password: the time would tell that the address is unknown.
-            hashed(&params.password).await?;
+            password::hashed(&params.password).await?;
             return Err(ModelError::EntityNotFound);
         };
         let password = params.password.clone();
@@ -119,16 +155,21 @@ impl Model {
         user.ok_or(ModelError::EntityNotFound)
     }
 
-    /// Finds the user to whom this verification token was sent.
+    /// Finds the user to whom this verification token was sent, while it is valid.
     ///
     /// # Errors
     ///
-    /// When there is none, or the database fails.
+    /// When there is none, the token has expired, or the database fails.
     pub async fn find_by_verification_token(
         db: &DatabaseConnection,
         token: &str,
     ) -> ModelResult<Self> {
-        find_one(db, users::Column::EmailVerificationToken.eq(token)).await
+        let user = find_by(db, users::Column::EmailVerificationToken, token).await?;
+        let valid = Duration::hours(VERIFICATION_TOKEN_EXPIRATION_HOURS);
+        match user.email_verification_sent_at {
+            Some(sent_at) if sent_at + valid >= Local::now() => Ok(user),
+            _ => Err(ModelError::EntityNotFound),
+        }
     }
 
     /// Finds the user to whom this magic link was sent, while it is valid.
@@ -137,7 +178,7 @@ impl Model {
     ///
     /// When there is none, the link has expired, or the database fails.
     pub async fn find_by_magic_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
-        let user = find_one(db, users::Column::MagicLinkToken.eq(token)).await?;
+        let user = find_by(db, users::Column::MagicLinkToken, token).await?;
         match user.magic_link_expiration {
             Some(expiration) if expiration >= Local::now() => Ok(user),
             _ => Err(ModelError::EntityNotFound),
@@ -150,7 +191,7 @@ impl Model {
     ///
     /// When there is none, the token has expired, or the database fails.
     pub async fn find_by_reset_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
-        let user = find_one(db, users::Column::ResetToken.eq(token)).await?;
+        let user = find_by(db, users::Column::ResetToken, token).await?;
         let valid = Duration::minutes(RESET_TOKEN_EXPIRATION_MIN);
         match user.reset_sent_at {
             Some(sent_at) if sent_at + valid >= Local::now() => Ok(user),
@@ -165,7 +206,11 @@ impl Model {
     /// When there is none, `pid` is no UUID, or the database fails.
     pub async fn find_by_pid(db: &DatabaseConnection, pid: &str) -> ModelResult<Self> {
         let pid = Uuid::parse_str(pid).map_err(|err| ModelError::Any(err.into()))?;
-        find_one(db, users::Column::Pid.eq(pid)).await
+        Entity::find()
+            .filter(users::Column::Pid.eq(pid))
+            .one(db)
+            .await?
+            .ok_or(ModelError::EntityNotFound)
     }
 
     /// Finds the user with this API key.
@@ -174,7 +219,7 @@ impl Model {
     ///
     /// When there is none, or the database fails.
     pub async fn find_by_api_key(db: &DatabaseConnection, api_key: &str) -> ModelResult<Self> {
-        find_one(db, users::Column::ApiKey.eq(api_key)).await
+        find_by(db, users::Column::ApiKey, api_key).await
     }
 
     /// Whether this is the user's password. It takes tens of milliseconds: [`memory::compute`].
@@ -194,9 +239,10 @@ impl Model {
         db: &DatabaseConnection,
         params: &RegisterParams,
     ) -> ModelResult<Self> {
+        params.validate()?;
         let user = ActiveModel {
             email: Set(params.email.clone()),
-            password: Set(hashed(&params.password).await?),
+            password: Set(password::hashed(&params.password).await?),
             name: Set(params.name.clone()),
             ..Default::default()
         };
@@ -206,7 +252,7 @@ impl Model {
         })
     }
 
-    /// Clears the reset tokens and magic links that expired a day ago or earlier, and says how many.
+    /// Clears the tokens and magic links that expired a day ago or earlier, and says how many.
     /// The day covers the offsets of all time zones: `SQLite` compares times as text.
     ///
     /// # Errors
@@ -224,13 +270,27 @@ impl Model {
             )
             .exec(db)
             .await?;
+        let verification_tokens = Entity::update_many()
+            .col_expr(
+                users::Column::EmailVerificationToken,
+                Expr::value(None::<String>),
+            )
+            .filter(users::Column::EmailVerificationToken.is_not_null())
+            .filter(
+                users::Column::EmailVerificationSentAt
+                    .lt(cutoff - Duration::hours(VERIFICATION_TOKEN_EXPIRATION_HOURS)),
+            )
+            .exec(db)
+            .await?;
         let magic_links = Entity::update_many()
             .col_expr(users::Column::MagicLinkToken, Expr::value(None::<String>))
             .col_expr(users::Column::MagicLinkExpiration, no_time())
             .filter(users::Column::MagicLinkExpiration.lt(cutoff))
             .exec(db)
             .await?;
-        Ok(reset_tokens.rows_affected + magic_links.rows_affected)
+        Ok(reset_tokens.rows_affected
+            + verification_tokens.rows_affected
+            + magic_links.rows_affected)
     }
 
     /// A JWT for this user, valid for `expiration` seconds.
@@ -287,14 +347,20 @@ impl ActiveModel {
     ///
     /// # Errors
     ///
-    /// When the token was used up meanwhile, the password cannot be hashed, or the database fails.
+    /// When the token was used up meanwhile, the password is not valid or cannot be hashed, or the
+    /// database fails.
     pub async fn reset_password(
         mut self,
         db: &DatabaseConnection,
         password: &str,
     ) -> ModelResult<Model> {
+        if let Err(fault) = password::validate(password) {
+            let mut faults = validator::ValidationErrors::new();
+            faults.add("password", fault);
+            return Err(ModelValidationErrors::from(faults).into());
+        }
         let token = self.reset_token.take().flatten();
-        self.password = Set(hashed(password).await?);
+        self.password = Set(password::hashed(password).await?);
         self.reset_token = Set(None);
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
@@ -328,12 +394,30 @@ impl ActiveModel {
     }
 }
 
+/// Whether mail can be sent to this address.
+#[must_use]
+pub fn is_email(email: &str) -> bool {
+    email::normal_form(email).is_some()
+}
+
 /// Whether the address is of a mail domain that may log in by magic link.
 #[must_use]
 pub fn may_use_magic_links(email: &str) -> bool {
-    MAGIC_LINK_DOMAINS
-        .iter()
-        .any(|domain| email.ends_with(domain))
+    let domains = settings::settings().magic_link_domains;
+    email::normal_form(email).is_some_and(|email| {
+        let domain = email.rsplit_once('@').map(|(_, domain)| domain);
+        domains.is_empty() || domains.iter().any(|one| domain == Some(one.as_str()))
+    })
+}
+
+/// What is wrong with a user, as a text.
+#[must_use]
+pub fn messages(faults: &ModelValidationErrors) -> String {
+    let messages = faults.errors.values().flatten();
+    let messages: Vec<_> = messages
+        .filter_map(|fault| fault.message.as_deref())
+        .collect();
+    messages.join(" ")
 }
 
 /// The user that was looked for, if there is one.
@@ -349,12 +433,13 @@ pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
     }
 }
 
-async fn find_one<C>(db: &DatabaseConnection, condition: C) -> ModelResult<Model>
-where
-    C: sea_orm::sea_query::IntoCondition + Send,
-{
+async fn find_by(db: &DatabaseConnection, column: users::Column, text: &str) -> ModelResult<Model> {
+    // No text has a NUL: PostgreSQL takes none, and does not look for one.
+    if text.contains('\0') {
+        return Err(ModelError::EntityNotFound);
+    }
     Entity::find()
-        .filter(condition)
+        .filter(column.eq(text))
         .one(db)
         .await?
         .ok_or(ModelError::EntityNotFound)
@@ -375,11 +460,4 @@ async fn use_up(
         DbErr::RecordNotUpdated => ModelError::EntityNotFound,
         err => err.into(),
     })
-}
-
-/// It takes tens of milliseconds and 19 MiB.
-async fn hashed(password: &str) -> ModelResult<String> {
-    let password = password.to_string();
-    let hash = memory::compute(move || hash::hash_password(&password)).await;
-    hash.flatten().map_err(|err| ModelError::Any(err.into()))
 }

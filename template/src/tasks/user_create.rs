@@ -25,7 +25,7 @@ impl Task for UserCreate {
         };
         let user = users::Model::create_with_password(&ctx.db, &params)
             .await
-            .map_err(|err| Error::string(&format!("Failed to create user. err: {err}")))?;
+            .map_err(refused)?;
         println!(
             "created user {} <{}>, pid {}",
             user.name, user.email, user.pid
@@ -39,6 +39,14 @@ impl Task for UserCreate {
         }
         Ok(())
     }
+}
+
+fn refused(err: ModelError) -> Error {
+    let reason = match err {
+        ModelError::Validation(faults) => users::messages(&faults),
+        err => err.to_string(),
+    };
+    Error::string(&format!("Failed to create user. err: {reason}"))
 }
 
 fn mandatory(vars: &task::Vars, name: &str) -> Result<String> {

@@ -4,13 +4,17 @@ use chrono::{Duration, Local};
 use insta::assert_debug_snapshot;
 use loco_rs::{db, model::ModelError, testing::prelude::*};
 use rstest::rstest;
-use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseConnection, IntoActiveModel};
+use sea_orm::{
+    sea_query::Expr, ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait,
+    IntoActiveModel, QueryFilter, SqlErr,
+};
+use serde_json::json;
 use serial_test::serial;
 use tokio::task::JoinSet;
 
 use {{crate_name}}::{
     app::App,
-    models::users::{self, LoginParams, Model, RegisterParams},
+    models::users::{self, users::Column, Entity, LoginParams, Model, RegisterParams},
 };
 
 const PID: &str = "11111111-1111-1111-1111-111111111111";
@@ -58,10 +62,16 @@ async fn an_invalid_user_is_not_saved() {
 #[rstest]
 #[case("N".repeat(100), true)]
 #[case("N".repeat(101), false)]
+#[case("Dr. J. R. R. O'Neill-Łukasz", true)]
 #[case("New\n\nYour account is blocked", false)]
+#[case("New\u{2028}Your account is blocked", false)]
+#[case("New\u{202e}resU", false)]
+#[case("New\0User", false)]
+#[case("https://evil.example/", false)]
+#[case("evil.example", false)]
 #[tokio::test]
 #[serial]
-async fn a_name_is_a_line_of_no_more_than_100_characters(
+async fn a_name_is_a_line_of_no_more_than_100_characters_without_links(
     #[case] name: String,
     #[case] is_valid: bool,
 ) {
@@ -91,18 +101,114 @@ async fn a_new_user_has_a_hashed_password_and_keys() {
     assert!(user.email_verified_at.is_none());
 }
 
+#[rstest]
+#[case("user1@example.com")]
+#[case("USER1@Example.COM")]
+#[case(" user1@example.com\n")]
+#[case("<user1@example.com>")]
 #[tokio::test]
 #[serial]
-async fn an_address_is_taken_once() {
+async fn an_address_is_one_account_in_whatever_letters(#[case] email: &str) {
     let db = seeded().await;
 
-    let result = Model::create_with_password(&db, &registration("user1@example.com")).await;
+    let second = Model::create_with_password(&db, &registration(email)).await;
+    let found = Model::find_by_email(&db, email).await;
 
-    assert_debug_snapshot!(result, @r"
-    Err(
-        EntityAlreadyExists,
-    )
-    ");
+    assert!(matches!(second, Err(ModelError::EntityAlreadyExists)));
+    assert_eq!(found.expect("the account").pid.to_string(), PID);
+}
+
+#[tokio::test]
+#[serial]
+async fn the_database_takes_an_address_once() {
+    let db = seeded().await;
+
+    let second = Entity::update_many()
+        .col_expr(Column::Email, Expr::value("USER1@example.com"))
+        .filter(Column::Email.eq("user2@example.com"))
+        .exec(&db)
+        .await;
+
+    let err = second.expect_err("it is taken").sql_err();
+    assert!(
+        matches!(err, Some(SqlErr::UniqueConstraintViolation(_))),
+        "{err:?}"
+    );
+}
+
+#[rstest]
+#[case("Jörg@Bücher.example", Some("jörg@xn--bcher-kva.example"))]
+#[case("Somebody <new@example.com>", None)]
+#[case("new@example.com, other@example.com", None)]
+#[case("new@example.com.", None)]
+#[case("new@exam ple.com", None)]
+#[case("new\0@example.com", None)]
+#[case("new", None)]
+#[case("", None)]
+#[tokio::test]
+#[serial]
+async fn an_address_is_what_the_mailer_sends_to(#[case] email: &str, #[case] stored: Option<&str>) {
+    let boot = boot_test::<App>().await.expect("the service boots");
+
+    let user = Model::create_with_password(&boot.app_context.db, &registration(email)).await;
+
+    let user = user.map(|user| user.email);
+    assert_eq!(user.as_deref().ok(), stored, "{user:?}");
+}
+
+#[rstest]
+#[case("", false)]
+#[case("1234567", false)]
+#[case("Password1", false)]
+#[case("qwertyuiop", false)]
+#[case("correct horse", true)]
+#[case("p".repeat(128), true)]
+#[case("p".repeat(129), false)]
+#[tokio::test]
+#[serial]
+async fn a_password_is_long_enough_and_not_a_common_one(
+    #[case] password: String,
+    #[case] is_valid: bool,
+) {
+    let db = seeded().await;
+    let reset = user(&db).await.into_active_model();
+    // Without the settings of tests, which are weaker.
+    let mut config = boot_test::<App>()
+        .await
+        .expect("the service boots")
+        .app_context
+        .config;
+    config.settings = None;
+    users::configure(&config).expect("the defaults");
+    let params = RegisterParams {
+        password,
+        ..registration("new@example.com")
+    };
+
+    let created = Model::create_with_password(&db, &params).await;
+    let reset = reset.reset_password(&db, &params.password).await;
+
+    assert_eq!(created.is_ok(), is_valid, "{created:?}");
+    assert_eq!(reset.is_ok(), is_valid, "{reset:?}");
+}
+
+#[tokio::test]
+#[serial]
+async fn every_fault_of_a_registration_is_named_at_once() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let faulty = RegisterParams {
+        email: "no-address".to_string(),
+        password: String::new(),
+        name: "N".to_string(),
+    };
+
+    let result = Model::create_with_password(&boot.app_context.db, &faulty).await;
+
+    let Err(ModelError::Validation(faults)) = result else {
+        panic!("it is stored: {result:?}")
+    };
+    let fields: Vec<_> = faults.errors.keys().collect();
+    assert_eq!(fields, ["email", "name", "password"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -330,6 +436,63 @@ async fn a_magic_link_logs_in_once() {
         .await
         .expect("the link is used up");
     assert!(Model::find_by_magic_token(&db, &token).await.is_err());
+}
+
+#[tokio::test]
+#[serial]
+async fn a_verification_token_expires() {
+    let db = seeded().await;
+    let user = user(&db).await.into_active_model();
+    let mut user = user
+        .set_email_verification_sent(&db)
+        .await
+        .expect("a token is stored");
+    let token = user.email_verification_token.take().expect("a token");
+    let sent_at = Local::now() - Duration::hours(users::VERIFICATION_TOKEN_EXPIRATION_HOURS + 1);
+    let mut user = user.into_active_model();
+    user.email_verification_sent_at = ActiveValue::set(Some(sent_at.into()));
+    user.update(&db).await.expect("the user is stored");
+
+    let found = Model::find_by_verification_token(&db, &token).await;
+    assert!(matches!(found, Err(ModelError::EntityNotFound)));
+}
+
+#[tokio::test]
+#[serial]
+async fn a_text_with_a_nul_is_not_found() {
+    let db = seeded().await;
+    let text = "a\0b";
+
+    for found in [
+        Model::find_by_email(&db, text).await,
+        Model::find_by_api_key(&db, text).await,
+        Model::find_by_verification_token(&db, text).await,
+        Model::find_by_magic_token(&db, text).await,
+        Model::find_by_reset_token(&db, text).await,
+    ] {
+        assert!(matches!(found, Err(ModelError::EntityNotFound)));
+    }
+}
+
+#[rstest]
+#[case(&[], "new@elsewhere.example", true)]
+#[case(&["example.com"], "new@EXAMPLE.com", true)]
+#[case(&["example.com"], "new@elsewhere.example", false)]
+#[case(&["example.com"], "new@other-example.com", false)]
+#[case(&[], "new", false)]
+#[tokio::test]
+#[serial]
+async fn magic_links_are_for_everybody_or_for_the_domains_of_the_settings(
+    #[case] domains: &[&str],
+    #[case] email: &str,
+    #[case] is_allowed: bool,
+) {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let mut config = boot.app_context.config;
+    config.settings = Some(json!({ "accounts": { "magic_link_domains": domains } }));
+    users::configure(&config).expect("the settings");
+
+    assert_eq!(users::may_use_magic_links(email), is_allowed);
 }
 
 #[tokio::test]

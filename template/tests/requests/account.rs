@@ -52,9 +52,9 @@ async fn a_known_address_is_not_told_at_registration() {
 }
 
 #[rstest]
-#[case("name", "N", "Geben Sie einen Namen mit 2 bis 100 Zeichen ein.")]
+#[case("name", "N", "Geben Sie einen Namen mit 2 bis 100 Zeichen")]
 #[case("email", "new", "Geben Sie eine E-Mail-Adresse ein")]
-#[case("password", "1234567", "Geben Sie ein längeres Passwort ein.")]
+#[case("password", "123", "Geben Sie ein Passwort in der richtigen Länge ein")]
 #[tokio::test]
 #[serial]
 async fn a_faulty_field_is_named_in_the_persons_language(
@@ -118,7 +118,7 @@ async fn the_mail_for_a_forgotten_password_leads_to_a_new_one() {
 
         let short = request
             .post(&link)
-            .form(&json!({ "password": "1234567" }))
+            .form(&json!({ "password": "123" }))
             .await;
         assert_eq!(short.status_code(), 422);
         assert!(stored(&ctx).await.verify_password(PASSWORD));

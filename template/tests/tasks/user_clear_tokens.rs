@@ -4,7 +4,7 @@ use serial_test::serial;
 
 use {{crate_name}}::{app::App, models::users};
 
-/// A user with a reset token and a magic link that expired, or will expire, in `hours`.
+/// A user with tokens and a magic link that expired, or will expire, in `hours`.
 async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
     let user = users::Model::find_by_email(&ctx.db, email)
         .await
@@ -13,6 +13,8 @@ async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
     users::ActiveModel {
         reset_token: Set(Some("reset".to_string())),
         reset_sent_at: Set(Some(at.into())),
+        email_verification_token: Set(Some("verification".to_string())),
+        email_verification_sent_at: Set(Some(at.into())),
         magic_link_token: Set(Some("magic".to_string())),
         magic_link_expiration: Set(Some(at.into())),
         ..user.into_active_model()
@@ -42,11 +44,13 @@ async fn clears_what_has_expired_and_nothing_else() {
     let user = |email: &'static str| users::Model::find_by_email(&ctx.db, email);
     let expired = user("user1@example.com").await.expect("a user");
     assert_eq!((expired.reset_token, expired.reset_sent_at), (None, None));
+    assert_eq!(expired.email_verification_token, None);
     assert_eq!(
         (expired.magic_link_token, expired.magic_link_expiration),
         (None, None)
     );
     let fresh = user("user2@example.com").await.expect("a user");
     assert!(fresh.reset_token.is_some() && fresh.reset_sent_at.is_some());
+    assert!(fresh.email_verification_token.is_some());
     assert!(fresh.magic_link_token.is_some() && fresh.magic_link_expiration.is_some());
 }

@@ -73,6 +73,22 @@ async fn refuses_a_known_address() {
     assert_eq!(ctx.mailer.as_ref().expect("a mailer").deliveries().count, 0);
 }
 
+#[tokio::test]
+#[serial]
+async fn names_what_is_not_valid() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+
+    let err = run_task::<App>(
+        &boot.app_context,
+        Some(&"user:create".to_string()),
+        &vars("no-address"),
+    )
+    .await
+    .expect_err("the address is not valid");
+
+    assert_eq!(err.to_string(), "Failed to create user. err: invalid email");
+}
+
 #[rstest]
 #[case("email")]
 #[case("name")]

@@ -16,13 +16,13 @@ home-text = Diese Seite ist assets/views/home/hello.html, und ihr Text steht in 
 name = Name
 email = E-Mail-Adresse
 password = Passwort
-password-hint = Mindestens { $length } Zeichen.
+password-hint = { $shortest } bis { $longest } Zeichen.
 
 # Was an ihnen falsch ist
 problems = Es gibt ein Problem
-error-name = Geben Sie einen Namen mit 2 bis 100 Zeichen ein.
+error-name = Geben Sie einen Namen mit 2 bis 100 Zeichen und ohne Links ein.
 error-email = Geben Sie eine E-Mail-Adresse ein, zum Beispiel name@example.com.
-error-password = Geben Sie ein längeres Passwort ein.
+error-password = Geben Sie ein Passwort in der richtigen Länge ein, das nicht zu den häufigsten gehört.
 error-login = Die E-Mail-Adresse oder das Passwort ist falsch.
 error-magic-link = An diese Adresse wird kein Anmeldelink geschickt. Melden Sie sich mit Ihrem Passwort an.
 

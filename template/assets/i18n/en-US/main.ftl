@@ -16,13 +16,13 @@ home-text = This page is assets/views/home/hello.html, and what it says is in as
 name = Name
 email = Email address
 password = Password
-password-hint = At least { $length } characters.
+password-hint = { $shortest } to { $longest } characters.
 
 # What is wrong with them
 problems = There is a problem
-error-name = Enter a name of 2 to 100 characters.
+error-name = Enter a name of 2 to 100 characters, without links.
 error-email = Enter an email address, such as name@example.com.
-error-password = Enter a longer password.
+error-password = Enter a password of the right length that is not a common one.
 error-login = The email address or the password is wrong.
 error-magic-link = No login link is sent to this address. Log in with your password.
 

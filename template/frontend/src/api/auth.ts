@@ -71,7 +71,6 @@ export function useForgotPassword() {
   })
 }
 
-/** Succeeds for a token that is wrong or too old, too. */
 export function useResetPassword() {
   return useMutation({
     mutationFn: (reset: { token: string; password: string }) => post<null>('/api/auth/reset', reset, null),

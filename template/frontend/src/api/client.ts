@@ -1,6 +1,9 @@
 import { clearToken, getToken } from '../auth/token'
 import type { ApiError } from '../bindings/ApiError'
 
+/** How long an answer may take. */
+const TIMEOUT_MS = 20_000
+
 /** A call that failed. Its status is 0 when no answer came at all. */
 export class ApiClientError extends Error {
   readonly status: number
@@ -31,7 +34,8 @@ export async function request<T>(
 
   let response: Response
   try {
-    response = await fetch(path, { method, headers, body: JSON.stringify(body) })
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    response = await fetch(path, { method, headers, body: JSON.stringify(body), signal })
   } catch {
     throw new ApiClientError(0, 'The server cannot be reached. Try again in a moment.')
   }

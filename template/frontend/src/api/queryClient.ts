@@ -6,7 +6,11 @@ import { ApiClientError } from './client'
 export function createQueryClient(): QueryClient {
   const client = new QueryClient({
     defaultOptions: {
+      // Without a network a request fails at once. It would otherwise wait for one, and be sent long
+      // after the person has left the page.
+      mutations: { networkMode: 'always' },
       queries: {
+        networkMode: 'always',
         retry: (failures, error) =>
           failures < 2 && error instanceof ApiClientError && (error.status === 0 || error.status >= 500),
       },

@@ -26,8 +26,9 @@ export function Register() {
           type="password"
           autoComplete="new-password"
           minLength={8}
+          maxLength={128}
           required
-          hint="At least 8 characters"
+          hint="8 to 128 characters"
         />
       </Form>
       <p>

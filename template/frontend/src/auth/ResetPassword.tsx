@@ -1,5 +1,6 @@
 import { Link, useLocation } from 'react-router'
 import { useResetPassword } from '../api/auth'
+import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
@@ -22,12 +23,19 @@ export function ResetPassword() {
   if (reset.isSuccess) {
     return (
       <Page title="Log in with the new password">
-        <p>If the link was still valid, your new password is set.</p>
+        <p>Your new password is set.</p>
         <p>
           <Link to="/login">Log in</Link>
         </p>
+      </Page>
+    )
+  }
+  if (reset.error instanceof ApiClientError && reset.error.status === 401) {
+    return (
+      <Page title="This link does not work any more">
+        <p role="alert">It was used already, or it is too old.</p>
         <p>
-          Not working? <Link to="/forgot">Send me another mail</Link>
+          <Link to="/forgot">Send me another mail</Link>
         </p>
       </Page>
     )
@@ -46,8 +54,9 @@ export function ResetPassword() {
           type="password"
           autoComplete="new-password"
           minLength={8}
+          maxLength={128}
           required
-          hint="At least 8 characters"
+          hint="8 to 128 characters"
         />
       </Form>
     </Page>

@@ -53,6 +53,6 @@ function AnotherMail() {
 
 function reason(error: Error): string {
   return error instanceof ApiClientError && error.status === 401
-    ? 'This link has been used already, or a newer mail has replaced it.'
+    ? 'This link has been used already, is too old, or a newer mail has replaced it.'
     : error.message
 }

@@ -1,7 +1,6 @@
 {% raw %}<!doctype html>
 <html lang="en">
 <body>
-<p>Hello {{name | escape_html}},</p>
 <p><a href="{{host}}/reset{% endraw %}{% if starter == "saas-server" %}/{% else %}#{% endif %}{% raw %}{{resetToken}}">Set a new password</a>: the link is valid for 30 minutes.</p>
 <p>If you did not ask for it, ignore this mail.</p>
 </body>

@@ -1,6 +1,4 @@
-{% raw %}Hello {{name}},
-
-set a new password with this link, which is valid for 30 minutes:
+{% raw %}Set a new password with this link, which is valid for 30 minutes:
 
 {{host}}/reset{% endraw %}{% if starter == "saas-server" %}/{% else %}#{% endif %}{% raw %}{{resetToken}}
 

@@ -1,1 +1,1 @@
-Welcome, {{name}}
+Verify your email address

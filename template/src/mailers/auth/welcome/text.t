@@ -1,5 +1,5 @@
-{% raw %}Welcome, {{name}},
+{% raw %}Welcome! Please verify your email address with this link, which is valid for 24 hours:
 
-please verify your mail address by opening this link:
+{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/verify/{{verifyToken}}
 
-{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/verify/{{verifyToken}}{% endraw %}
+If you did not register, ignore this mail.{% endraw %}

@@ -1,0 +1,59 @@
+use std::sync::{PoisonError, RwLock};
+
+use loco_rs::{config::Config, Error, Result};
+use serde::Deserialize;
+
+static SETTINGS: RwLock<Settings> = RwLock::new(Settings::DEFAULT);
+
+/// `settings.accounts` in `config/*.yaml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Characters of the shortest password.
+    pub password_min_length: usize,
+    /// Whether a password may be one of the most common ones.
+    pub allow_common_passwords: bool,
+    /// The domains whose addresses may log in by a mailed link. Empty: all of them.
+    pub magic_link_domains: Vec<String>,
+}
+
+/// The part of Loco's `settings` that is read here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AllSettings {
+    accounts: Settings,
+}
+
+impl Settings {
+    const DEFAULT: Self = Self {
+        password_min_length: 8,
+        allow_common_passwords: false,
+        magic_link_domains: Vec::new(),
+    };
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Takes the rules for users from the configuration, for the whole process.
+///
+/// # Errors
+///
+/// When one of them is unknown or malformed.
+pub fn configure(config: &Config) -> Result<()> {
+    let all: AllSettings = config
+        .settings()
+        .map_err(|err| Error::string(&format!("settings.accounts in config/*.yaml: {err}")))?;
+    *SETTINGS.write().unwrap_or_else(PoisonError::into_inner) = all.accounts;
+    Ok(())
+}
+
+pub(super) fn settings() -> Settings {
+    SETTINGS
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
