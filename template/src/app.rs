@@ -8,14 +8,10 @@ use loco_rs::{
     bgworker::{BackgroundWorker, Queue},
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
-{%- if starter == "saas-client" and embedded_assets == "false" %}
     controller::{
         middleware::{default_middleware_stack, MiddlewareLayer},
         AppRoutes,
     },
-{%- else %}
-    controller::AppRoutes,
-{%- endif %}
     db::{self, truncate_table},
     environment::Environment,
     task::Tasks,
@@ -24,7 +20,12 @@ use loco_rs::{
 use migration::Migrator;
 use serde_json::Map;
 
-use crate::{controllers, models::users, tasks, workers::downloader::DownloadWorker};
+use crate::{
+    controllers::{self, middleware},
+    models::users,
+    tasks,
+    workers::downloader::DownloadWorker,
+};
 
 pub struct App;
 
@@ -68,15 +69,16 @@ impl Hooks for App {
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![Box::new(memory::MemoryInitializer)])
     }
-{%- if starter == "saas-client" and embedded_assets == "false" %}
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut middlewares = default_middleware_stack(ctx);
+{%- if starter == "saas-client" and embedded_assets == "false" %}
         // Each stands around those before it: static files are compressed, too.
         middlewares.sort_by_key(|middleware| middleware.name() != "static");
+{%- endif %}
+        middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
         middlewares
     }
-{%- endif %}
 
     fn routes(_ctx: &AppContext) -> AppRoutes {
         AppRoutes::with_default_routes() // controller routes below

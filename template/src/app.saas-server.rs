@@ -78,7 +78,8 @@ impl Hooks for App {
         let mut middlewares = default_middleware_stack(ctx);
         // Each stands around those before it: static files are compressed, too.
         middlewares.sort_by_key(|middleware| middleware.name() != "static");
-        middlewares.insert(0, Box::new(middleware::Csrf::new(&ctx.config)));
+        middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
+        middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
         // Around all that can fail, and within what gives each answer its headers.
         middlewares.insert_before("secure_headers", Box::new(middleware::ErrorPages));
         middlewares

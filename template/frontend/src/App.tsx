@@ -1,7 +1,8 @@
 import { useRef, type MouseEvent } from 'react'
 import { Link, NavLink, Outlet, ScrollRestoration, useNavigate } from 'react-router'
 import { appName } from './appName'
-import { clearToken, useIsLoggedIn } from './auth/token'
+import { logOut as endSession } from './api/auth'
+import { useIsLoggedIn } from './auth/token'
 
 export function App() {
   const isLoggedIn = useIsLoggedIn()
@@ -17,7 +18,7 @@ export function App() {
   async function logOut() {
     // First away from a page that RequireAuth would remember for whoever logs in next.
     await navigate('/', { flushSync: true })
-    clearToken()
+    endSession()
   }
 
   return (

@@ -4,6 +4,7 @@ pub use sea_orm_migration::prelude::*;
 
 mod m20220101_000001_users;
 mod m20261126_000001_unique_emails;
+mod m20261126_000002_sessions;
 
 pub struct Migrator;
 
@@ -13,6 +14,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20220101_000001_users::Migration),
             Box::new(m20261126_000001_unique_emails::Migration),
+            Box::new(m20261126_000002_sessions::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -1,12 +1,15 @@
 //! Registration, login and the ways back in. Answers never tell whether an address is known.
 
-use axum::http::StatusCode;
+use axum::http::{header, HeaderMap, StatusCode};
 use loco_rs::{controller::ErrorDetail, prelude::*, validation::ModelValidationErrors};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     mailers::auth::AuthMailer,
-    models::users::{self, LoginParams, RegisterParams},
+    models::{
+        sessions,
+        users::{self, LoginParams, RegisterParams},
+    },
     views::auth::{CurrentResponse, LoginResponse},
 };
 
@@ -61,12 +64,23 @@ async fn verify(State(ctx): State<AppContext>, Path(token): Path<String>) -> Res
 }
 
 #[debug_handler]
-async fn login(State(ctx): State<AppContext>, Json(params): Json<LoginParams>) -> Result<Response> {
+async fn login(
+    State(ctx): State<AppContext>,
+    headers: HeaderMap,
+    Json(params): Json<LoginParams>,
+) -> Result<Response> {
     let found = users::Model::find_by_login(&ctx.db, &params).await;
     let Some(user) = users::known(found)? else {
         return unauthorized("unknown address or wrong password");
     };
-    logged_in(&ctx, &user)
+    logged_in(&ctx, &user, &headers).await
+}
+
+/// Ends the session of the request's JWT.
+#[debug_handler]
+async fn logout(auth: auth::JWT, State(ctx): State<AppContext>) -> Result<Response> {
+    sessions::Model::end(&ctx.db, &auth.claims).await?;
+    format::json(())
 }
 
 /// Mails a token with which the password can be set anew.
@@ -130,6 +144,7 @@ async fn magic_link(
 #[debug_handler]
 async fn magic_link_verify(
     State(ctx): State<AppContext>,
+    headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
     let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
@@ -137,7 +152,7 @@ async fn magic_link_verify(
         return unauthorized("unknown or expired magic link");
     };
     let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
-    logged_in(&ctx, &user)
+    logged_in(&ctx, &user, &headers).await
 }
 
 /// Mails the verification link again.
@@ -166,10 +181,22 @@ fn unprocessable(faults: &ModelValidationErrors) -> Result<Response> {
     Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(errors)).into_response())
 }
 
-fn logged_in(ctx: &AppContext, user: &users::Model) -> Result<Response> {
-    let jwt = ctx.config.get_jwt_config()?;
-    let token = user.generate_jwt(&jwt.secret, jwt.expiration)?;
+async fn logged_in(ctx: &AppContext, user: &users::Model, headers: &HeaderMap) -> Result<Response> {
+    let token = begin_session(ctx, user, headers).await?;
     format::json(LoginResponse::new(user, &token))
+}
+
+/// Begins a session in the browser, or whatever client has sent these headers, and returns its JWT.
+pub(super) async fn begin_session(
+    ctx: &AppContext,
+    user: &users::Model,
+    headers: &HeaderMap,
+) -> Result<String> {
+    let user_agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    let jwt = ctx.config.get_jwt_config()?;
+    Ok(sessions::Model::begin(&ctx.db, user, user_agent, jwt).await?)
 }
 
 pub fn routes() -> Routes {
@@ -178,6 +205,7 @@ pub fn routes() -> Routes {
         .add("/register", post(register))
         .add("/verify/{token}", get(verify))
         .add("/login", post(login))
+        .add("/logout", post(logout))
         .add("/forgot", post(forgot))
         .add("/reset", post(reset))
         .add("/current", get(current))

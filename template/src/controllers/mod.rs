@@ -5,3 +5,4 @@ pub mod auth;
 {%- if starter == "saas-client" and embedded_assets == "true" %}
 pub mod frontend;
 {%- endif %}
+pub mod middleware;

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
-use loco_rs::{
-    config::{JWTLocation, JWTLocationConfig, JWT},
-    prelude::*,
-};
+use axum::http::{HeaderMap, StatusCode};
+use loco_rs::prelude::*;
 use serde::Deserialize;
 
-use super::auth::MagicLinkParams;
+use super::{
+    auth::{begin_session, MagicLinkParams},
+    middleware::token_cookie,
+};
 use crate::{
     mailers::auth::AuthMailer,
-    models::users::{self, LoginParams},
+    models::{
+        sessions,
+        users::{self, LoginParams},
+    },
     views::page::Page,
 };
 
@@ -34,11 +37,12 @@ async fn login_form(page: Page, Query(query): Query<LoginQuery>) -> Result<Respo
 async fn login(
     page: Page,
     State(ctx): State<AppContext>,
+    headers: HeaderMap,
     Form(params): Form<LoginParams>,
 ) -> Result<Response> {
     let found = users::Model::find_by_login(&ctx.db, &params).await;
     match users::known(found)? {
-        Some(user) => log_in(&ctx, &user),
+        Some(user) => log_in(&ctx, &user, &headers).await,
         None => page.refuse(
             StatusCode::UNAUTHORIZED,
             "auth/login.html",
@@ -48,7 +52,10 @@ async fn login(
 }
 
 #[debug_handler]
-async fn logout(State(ctx): State<AppContext>) -> Result<Response> {
+async fn logout(auth: Option<auth::JWT>, State(ctx): State<AppContext>) -> Result<Response> {
+    if let Some(auth) = auth {
+        sessions::Model::end(&ctx.db, &auth.claims).await?;
+    }
     let cookie = session_cookie(&ctx, String::new(), Duration::ZERO)?;
     format::render().cookies(&[cookie])?.redirect("/")
 }
@@ -105,6 +112,7 @@ async fn magic_link_confirm(
 async fn magic_link_login(
     page: Page,
     State(ctx): State<AppContext>,
+    headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
     let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
@@ -112,7 +120,7 @@ async fn magic_link_login(
         return link_is_void(&page, "/magic-link");
     };
     let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
-    log_in(&ctx, &user)
+    log_in(&ctx, &user, &headers).await
 }
 
 /// The page for a link of a mail that was used up or is too old; `again` is where to ask for
@@ -125,10 +133,10 @@ pub(super) fn link_is_void(page: &Page, again: &str) -> Result<Response> {
     )
 }
 
-fn log_in(ctx: &AppContext, user: &users::Model) -> Result<Response> {
-    let jwt = ctx.config.get_jwt_config()?;
-    let token = user.generate_jwt(&jwt.secret, jwt.expiration)?;
-    let cookie = session_cookie(ctx, token, Duration::from_secs(jwt.expiration))?;
+async fn log_in(ctx: &AppContext, user: &users::Model, headers: &HeaderMap) -> Result<Response> {
+    let token = begin_session(ctx, user, headers).await?;
+    let life = Duration::from_secs(ctx.config.get_jwt_config()?.expiration);
+    let cookie = session_cookie(ctx, token, life)?;
     format::render().cookies(&[cookie])?.redirect("/account")
 }
 
@@ -139,7 +147,8 @@ fn session_cookie(
     token: String,
     life: Duration,
 ) -> Result<cookie::Cookie<'static>> {
-    let name = cookie_name(ctx.config.get_jwt_config()?)?;
+    let name = token_cookie(ctx.config.get_jwt_config()?)
+        .ok_or_else(|| Error::string("auth.jwt.location in config/ names no cookie"))?;
     Ok(cookie::Cookie::build((name.to_string(), token))
         .path("/")
         .http_only(true)
@@ -147,22 +156,6 @@ fn session_cookie(
         .secure(!ctx.config.server.host.starts_with("http://"))
         .max_age(life.try_into().map_err(Error::wrap)?)
         .build())
-}
-
-/// The cookie in which Loco looks for the JWT.
-fn cookie_name(jwt: &JWT) -> Result<&str> {
-    let locations = match &jwt.location {
-        Some(JWTLocationConfig::Single(location)) => std::slice::from_ref(location),
-        Some(JWTLocationConfig::Multiple(locations)) => locations,
-        None => &[],
-    };
-    locations
-        .iter()
-        .find_map(|location| match location {
-            JWTLocation::Cookie { name } => Some(name.as_str()),
-            _ => None,
-        })
-        .ok_or_else(|| Error::string("auth.jwt.location in config/ names no cookie"))
 }
 
 pub fn routes() -> Routes {

@@ -7,11 +7,13 @@ use std::sync::LazyLock;
 use chrono::{Duration, Local};
 use loco_rs::{auth::jwt, hash, prelude::*, validation::ModelValidationErrors};
 use regex::Regex;
-use sea_orm::{ActiveValue, SqlErr};
+use sea_orm::{ActiveValue, SqlErr, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use uuid::Uuid;
 use validator::ValidationError;
+
+use super::sessions;
 
 pub use super::_entities::users::{self, ActiveModel, Entity, Model};
 pub use password::length as password_length;
@@ -293,7 +295,8 @@ impl Model {
             + magic_links.rows_affected)
     }
 
-    /// A JWT for this user, valid for `expiration` seconds.
+    /// A JWT for this user, valid for `expiration` seconds. It has no session that could be ended
+    /// before: [`sessions::Model::begin`](super::sessions::Model::begin) makes one that has.
     ///
     /// # Errors
     ///
@@ -343,7 +346,8 @@ impl ActiveModel {
         use_up(users::Column::EmailVerificationToken, token, self, db).await
     }
 
-    /// Sets a new password; the reset token is used up, and so is a magic link.
+    /// Sets a new password; the reset token is used up, and so is a magic link. All of the user's
+    /// sessions end: who has begun them, only knew the old one.
     ///
     /// # Errors
     ///
@@ -365,7 +369,11 @@ impl ActiveModel {
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
-        use_up(users::Column::ResetToken, token, self, db).await
+        let transaction = db.begin().await?;
+        let user = use_up(users::Column::ResetToken, token, self, &transaction).await?;
+        sessions::Model::end_all(&transaction, user.id).await?;
+        transaction.commit().await?;
+        Ok(user)
     }
 
     /// Gives the user a token that logs in once.
@@ -451,7 +459,7 @@ async fn use_up(
     column: users::Column,
     token: Option<String>,
     user: ActiveModel,
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
 ) -> ModelResult<Model> {
     let is_there = token.map_or_else(|| column.is_null(), |token| column.eq(token));
     let user = user.before_save(db, false).await?;

@@ -1,8 +1,8 @@
 use loco_rs::prelude::*;
 
-use crate::models::users;
+use crate::models::{sessions, users};
 
-/// Clears the tokens and magic links that nobody has used in time.
+/// Clears the tokens and magic links that nobody has used in time, and sessions that have expired.
 pub struct UserClearTokens;
 
 #[async_trait]
@@ -10,12 +10,14 @@ impl Task for UserClearTokens {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "user:clear_tokens".to_string(),
-            detail: "Clear tokens and magic links that expired a day ago".to_string(),
+            detail: "Clear tokens, magic links and sessions that expired a day ago".to_string(),
         }
     }
 
     async fn run(&self, ctx: &AppContext, _vars: &task::Vars) -> Result<()> {
         let cleared = users::Model::clear_expired_tokens(&ctx.db).await?;
+        let sessions = sessions::Model::delete_expired(&ctx.db).await?;
+        println!("deleted {sessions} sessions");
         println!("cleared {cleared} tokens and magic links");
         Ok(())
     }

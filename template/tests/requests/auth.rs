@@ -2,6 +2,7 @@ use axum::http::Method;
 use insta::{assert_debug_snapshot, with_settings};
 use loco_rs::{app::Hooks, testing::prelude::*};
 use rstest::rstest;
+use sea_orm::{IntoActiveModel, ModelTrait};
 use serde_json::{json, Value};
 use serial_test::serial;
 
@@ -184,6 +185,72 @@ async fn current_is_the_user_of_the_token() {
         }, {
             assert_debug_snapshot!("current", (response.status_code(), response.text()));
         });
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn logging_out_ends_the_session_and_no_other() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, (name, ended)) = prepare_data::login(&request).await;
+        let (_, (_, other)) = prepare_data::login(&request).await;
+        let logout = request.post("/api/auth/logout");
+
+        let response = logout.add_header(name.clone(), ended.clone()).await;
+        assert_eq!(response.status_code(), 200);
+
+        for (value, status) in [(ended, 401), (other, 200)] {
+            let current = request.get("/api/auth/current");
+            let response = current.add_header(name.clone(), value).await;
+            assert_eq!(response.status_code(), status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_new_password_ends_every_session() {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx).await;
+        let (_, (name, value)) = prepare_data::login(&request).await;
+        let user = user.into_active_model();
+
+        user.reset_password(&ctx.db, "another one")
+            .await
+            .expect("the password is set");
+
+        let current = request.get("/api/auth/current");
+        let response = current.add_header(name, value).await;
+        assert_eq!(response.status_code(), 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_deleted_user_is_nobody() {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx).await;
+        let jwt = ctx.config.get_jwt_config().expect("a secret");
+        let without_session = user
+            .generate_jwt(&jwt.secret, jwt.expiration)
+            .expect("a token");
+        let (login, _) = prepare_data::login(&request).await;
+        let current = |token: &str| {
+            let header = format!("Bearer {token}");
+            request
+                .get("/api/auth/current")
+                .add_header("authorization", header)
+        };
+        assert_eq!(current(&without_session).await.status_code(), 200);
+
+        user.delete(&ctx.db).await.expect("the user is deleted");
+
+        assert_eq!(current(&without_session).await.status_code(), 401);
+        assert_eq!(current(&login.token).await.status_code(), 401);
     })
     .await;
 }

@@ -87,13 +87,18 @@ async fn logging_out_takes_the_cookie_away() {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = log_in(&request).await;
 
-        let response = request.post("/logout").add_header(name, value).await;
+        let response = request
+            .post("/logout")
+            .add_header(name.clone(), value.clone())
+            .await;
 
         assert_eq!(response.status_code(), 303);
         let header = response.header("set-cookie");
         let cookie = header.to_str().expect("text");
         assert!(cookie.starts_with("auth_token=;"), "{cookie}");
         assert!(cookie.contains("Max-Age=0"), "{cookie}");
+        let with_a_copy = request.get("/account").add_header(name, value).await;
+        assert_eq!(with_a_copy.header("location"), "/login");
     })
     .await;
 }

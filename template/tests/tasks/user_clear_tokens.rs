@@ -1,8 +1,13 @@
 use chrono::{Duration, Local};
 use loco_rs::{boot::run_task, prelude::*, task};
+use sea_orm::{ActiveModelTrait, EntityTrait};
 use serial_test::serial;
+use uuid::Uuid;
 
-use {{crate_name}}::{app::App, models::users};
+use {{crate_name}}::{
+    app::App,
+    models::{sessions, users},
+};
 
 /// A user with tokens and a magic link that expired, or will expire, in `hours`.
 async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
@@ -10,7 +15,7 @@ async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
         .await
         .expect("the user is in the fixtures");
     let at = Local::now() + Duration::hours(hours);
-    users::ActiveModel {
+    let user = users::ActiveModel {
         reset_token: Set(Some("reset".to_string())),
         reset_sent_at: Set(Some(at.into())),
         email_verification_token: Set(Some("verification".to_string())),
@@ -22,6 +27,15 @@ async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
     .update(&ctx.db)
     .await
     .expect("the user is saved");
+    sessions::ActiveModel {
+        pid: Set(Uuid::new_v4()),
+        user_id: Set(user.id),
+        expires_at: Set(at.into()),
+        ..Default::default()
+    }
+    .insert(&ctx.db)
+    .await
+    .expect("the session is saved");
 }
 
 #[tokio::test]
@@ -49,6 +63,8 @@ async fn clears_what_has_expired_and_nothing_else() {
         (expired.magic_link_token, expired.magic_link_expiration),
         (None, None)
     );
+    let sessions = sessions::Entity::find().all(&ctx.db).await;
+    assert_eq!(sessions.expect("sessions").len(), 1);
     let fresh = user("user2@example.com").await.expect("a user");
     assert!(fresh.reset_token.is_some() && fresh.reset_sent_at.is_some());
     assert!(fresh.email_verification_token.is_some());

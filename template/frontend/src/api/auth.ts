@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { clearToken, setToken } from '../auth/token'
+import { clearToken, getToken, setToken } from '../auth/token'
 import { ApiClientError, get, post } from './client'
 
 export interface Registration {
@@ -50,6 +50,13 @@ export function useLogin() {
     mutationFn: (credentials: Credentials) => post<Login>('/api/auth/login', credentials, null),
     onSuccess: ({ token }) => setToken(token),
   })
+}
+
+/** Forgets the token at once, and has the service end its session. */
+export function logOut(): void {
+  const token = getToken()
+  clearToken()
+  post<null>('/api/auth/logout', undefined, token).catch(() => undefined)
 }
 
 export function useMagicLink() {

@@ -1,5 +1,3 @@
-mod csrf;
-mod error_pages;
+mod sessions;
 
-pub use csrf::Csrf;
-pub use error_pages::ErrorPages;
+pub use sessions::Sessions;

@@ -1,0 +1,22 @@
+use loco_rs::schema::*;
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [
+            ("id", ColType::PkAuto),
+            ("pid", ColType::UuidUniq),
+            ("user_agent", ColType::StringNull),
+            ("expires_at", ColType::TimestampWithTimeZone),
+        ];
+        create_table(m, "sessions", &columns, &[("user", "")]).await
+    }
+
+    async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        drop_table(m, "sessions").await
+    }
+}

@@ -1,0 +1,102 @@
+use axum::{
+    extract::{Request, State},
+    http::{header, HeaderMap, HeaderValue},
+    middleware::{self, Next},
+    response::Response,
+    Router,
+};
+use loco_rs::{
+    app::AppContext,
+    auth::jwt::JWT,
+    config::{self, JWTLocation, JWTLocationConfig},
+    controller::{extractor::auth::extract_token, middleware::MiddlewareLayer, unauthorized},
+    Result,
+};
+use serde_json::json;
+
+use crate::models::sessions;
+
+/// Takes the JWT of a session that has ended out of the request: for every route, nobody is logged
+/// in.
+pub struct Sessions {
+    ctx: AppContext,
+}
+
+impl Sessions {
+    #[must_use]
+    pub fn new(ctx: &AppContext) -> Self {
+        Self { ctx: ctx.clone() }
+    }
+}
+
+impl MiddlewareLayer for Sessions {
+    fn name(&self) -> &'static str {
+        "sessions"
+    }
+
+    fn config(&self) -> serde_json::Result<serde_json::Value> {
+        Ok(json!({}))
+    }
+
+    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
+        Ok(app.layer(middleware::from_fn_with_state(
+            self.ctx.clone(),
+            ended_sessions,
+        )))
+    }
+}
+
+async fn ended_sessions(
+    State(ctx): State<AppContext>,
+    request: Request,
+    next: Next,
+) -> Result<Response> {
+    let (mut parts, body) = request.into_parts();
+    let jwt = ctx.config.get_jwt_config()?;
+    // What is no JWT may be an API key.
+    let claims = extract_token(jwt, &parts)
+        .ok()
+        .and_then(|token| JWT::new(&jwt.secret).validate(&token).ok());
+    if let Some(data) = claims {
+        if !sessions::Model::is_open(&ctx.db, &data.claims).await? {
+            remove_tokens(&mut parts.headers, jwt);
+            if extract_token(jwt, &parts).is_ok() {
+                return unauthorized("the session of the token in the URL has ended");
+            }
+        }
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+fn remove_tokens(headers: &mut HeaderMap, jwt: &config::JWT) {
+    headers.remove(header::AUTHORIZATION);
+    let Some(name) = token_cookie(jwt) else {
+        return;
+    };
+    let cookies: Vec<String> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter(|cookie| cookie.split('=').next().map(str::trim) != Some(name))
+        .map(|cookie| cookie.trim().to_string())
+        .collect();
+    headers.remove(header::COOKIE);
+    if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; ")) {
+        headers.insert(header::COOKIE, cookies);
+    }
+}
+
+/// The cookie in which Loco looks for the JWT.
+#[must_use]
+pub fn token_cookie(jwt: &config::JWT) -> Option<&str> {
+    let locations = match &jwt.location {
+        Some(JWTLocationConfig::Single(location)) => std::slice::from_ref(location),
+        Some(JWTLocationConfig::Multiple(locations)) => locations,
+        None => &[],
+    };
+    locations.iter().find_map(|location| match location {
+        JWTLocation::Cookie { name } => Some(name.as_str()),
+        _ => None,
+    })
+}

@@ -1,0 +1,121 @@
+//! Who is logged in, and where. A JWT that a login gave is worth as much as its session.
+
+use chrono::{Duration, Local};
+use loco_rs::{
+    auth::jwt::{UserClaims, JWT},
+    config,
+    prelude::*,
+};
+use serde_json::Map;
+use uuid::Uuid;
+
+use super::users;
+
+pub use super::_entities::sessions::{self, ActiveModel, Entity, Model};
+
+/// The claim of a JWT that names its session.
+const CLAIM: &str = "session";
+/// Characters that are kept of what a browser says of itself.
+const USER_AGENT_LENGTH: usize = 200;
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Begins a session, and returns its JWT.
+    ///
+    /// # Errors
+    ///
+    /// When the JWT cannot be signed, or the database fails.
+    pub async fn begin(
+        db: &DatabaseConnection,
+        user: &users::Model,
+        user_agent: Option<&str>,
+        jwt: &config::JWT,
+    ) -> ModelResult<String> {
+        let pid = Uuid::new_v4();
+        let claims = Map::from_iter([(CLAIM.to_string(), pid.to_string().into())]);
+        let token =
+            JWT::new(&jwt.secret).generate_token(jwt.expiration, user.pid.to_string(), claims)?;
+        let life = std::time::Duration::from_secs(jwt.expiration);
+        let session = ActiveModel {
+            pid: Set(pid),
+            user_id: Set(user.id),
+            user_agent: Set(user_agent.map(|text| text.chars().take(USER_AGENT_LENGTH).collect())),
+            expires_at: Set((Local::now() + life).into()),
+            ..Default::default()
+        };
+        session.insert(db).await?;
+        Ok(token)
+    }
+
+    /// Whether a JWT with these claims still stands for its user: the user is there, and the session
+    /// has not ended.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn is_open(db: &DatabaseConnection, claims: &UserClaims) -> ModelResult<bool> {
+        let Ok(user) = Uuid::parse_str(&claims.pid) else {
+            return Ok(false);
+        };
+        let user = users::Entity::find().filter(users::users::Column::Pid.eq(user));
+        // `users::Model::generate_jwt` makes one without.
+        if !claims.claims.contains_key(CLAIM) {
+            return Ok(user.count(db).await? > 0);
+        }
+        let Some(session) = session_of(claims) else {
+            return Ok(false);
+        };
+        let session = user
+            .inner_join(Entity)
+            .filter(sessions::Column::Pid.eq(session));
+        Ok(session.count(db).await? > 0)
+    }
+
+    /// Ends the session of a JWT.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn end(db: &DatabaseConnection, claims: &UserClaims) -> ModelResult<()> {
+        if let Some(session) = session_of(claims) {
+            Entity::delete_many()
+                .filter(sessions::Column::Pid.eq(session))
+                .exec(db)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Ends all sessions of a user.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn end_all(db: &impl ConnectionTrait, user_id: i64) -> ModelResult<()> {
+        Entity::delete_many()
+            .filter(sessions::Column::UserId.eq(user_id))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
+    /// Deletes the sessions that expired a day ago or earlier, and says how many. The day covers the
+    /// offsets of all time zones: `SQLite` compares times as text.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn delete_expired(db: &DatabaseConnection) -> ModelResult<u64> {
+        let deleted = Entity::delete_many()
+            .filter(sessions::Column::ExpiresAt.lt(Local::now() - Duration::days(1)))
+            .exec(db)
+            .await?;
+        Ok(deleted.rows_affected)
+    }
+}
+
+fn session_of(claims: &UserClaims) -> Option<Uuid> {
+    let session = claims.claims.get(CLAIM)?.as_str()?;
+    Uuid::parse_str(session).ok()
+}
