@@ -5,7 +5,10 @@ use loco_rs::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{auth::ForgotParams, session::link_is_void};
+use super::{
+    auth::{send_reset_token, ForgotParams},
+    session::link_is_void,
+};
 use crate::{
     mailers::auth::AuthMailer,
     models::users::{self, RegisterParams},
@@ -30,9 +33,8 @@ async fn register(
     State(ctx): State<AppContext>,
     Form(params): Form<RegisterParams>,
 ) -> Result<Response> {
-    match users::Model::create_with_password(&ctx.db, &params).await {
-        Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
-        Err(ModelError::EntityAlreadyExists) => {}
+    match users::Model::register(&ctx.db, &params).await {
+        Ok(registered) => AuthMailer::send_registered(&ctx, registered).await?,
         Err(ModelError::Validation(faults)) => {
             // In the order of the form.
             let fields = ["name", "email", "password"];
@@ -115,14 +117,7 @@ async fn forgot(
             data!({ "errors": ["email"], "email": params.email }),
         );
     }
-    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
-    if let Some(user) = users::known(found)? {
-        let user = user
-            .into_active_model()
-            .set_forgot_password_sent(&ctx.db)
-            .await?;
-        AuthMailer::forgot_password(&ctx, &user).await?;
-    }
+    send_reset_token(&ctx, &params.email).await?;
     format::redirect("/check-your-mail")
 }
 

@@ -40,11 +40,8 @@ async fn register(
     State(ctx): State<AppContext>,
     Json(params): Json<RegisterParams>,
 ) -> Result<Response> {
-    match users::Model::create_with_password(&ctx.db, &params).await {
-        Ok(user) => AuthMailer::send_verification(&ctx, user).await?,
-        Err(ModelError::EntityAlreadyExists) => {
-            tracing::info!("the address is registered already");
-        }
+    match users::Model::register(&ctx.db, &params).await {
+        Ok(registered) => AuthMailer::send_registered(&ctx, registered).await?,
         Err(ModelError::Validation(faults)) => return unprocessable(&faults),
         Err(err) => return Err(err.into()),
     }
@@ -89,15 +86,7 @@ async fn forgot(
     State(ctx): State<AppContext>,
     Json(params): Json<ForgotParams>,
 ) -> Result<Response> {
-    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
-    let Some(user) = users::known(found)? else {
-        return format::json(());
-    };
-    let user = user
-        .into_active_model()
-        .set_forgot_password_sent(&ctx.db)
-        .await?;
-    AuthMailer::forgot_password(&ctx, &user).await?;
+    send_reset_token(&ctx, &params.email).await?;
     format::json(())
 }
 
@@ -131,12 +120,7 @@ async fn magic_link(
     if !users::may_use_magic_links(&params.email) {
         return bad_request("invalid request");
     }
-    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
-    let Some(user) = users::known(found)? else {
-        return format::empty_json();
-    };
-    let user = user.into_active_model().create_magic_link(&ctx.db).await?;
-    AuthMailer::send_magic_link(&ctx, &user).await?;
+    send_magic_link(&ctx, &params.email).await?;
     format::empty_json()
 }
 
@@ -169,6 +153,32 @@ async fn resend_verification_email(
         AuthMailer::send_verification(&ctx, user).await?;
     }
     format::json(())
+}
+
+/// Mails a token with which the password can be set anew to the user with this address, if there is
+/// one who was not just mailed.
+pub(super) async fn send_reset_token(ctx: &AppContext, email: &str) -> Result<()> {
+    let found = users::Model::find_by_email(&ctx.db, email).await;
+    match users::known(found)? {
+        Some(user) if !user.has_reset_mail() => {
+            let user = user.into_active_model();
+            let user = user.set_forgot_password_sent(&ctx.db).await?;
+            AuthMailer::forgot_password(ctx, &user).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Mails a magic link to the user with this address, if there is one who was not just mailed.
+pub(super) async fn send_magic_link(ctx: &AppContext, email: &str) -> Result<()> {
+    let found = users::Model::find_by_email(&ctx.db, email).await;
+    match users::known(found)? {
+        Some(user) if !user.has_magic_link_mail() => {
+            let user = user.into_active_model().create_magic_link(&ctx.db).await?;
+            AuthMailer::send_magic_link(ctx, &user).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Names the fields that are not valid. Nothing of it depends on who is registered.

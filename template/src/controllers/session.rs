@@ -7,11 +7,10 @@ use loco_rs::prelude::*;
 use serde::Deserialize;
 
 use super::{
-    auth::{begin_session, MagicLinkParams},
+    auth::{begin_session, send_magic_link, MagicLinkParams},
     middleware::token_cookie,
 };
 use crate::{
-    mailers::auth::AuthMailer,
     models::{
         sessions,
         users::{self, LoginParams},
@@ -86,11 +85,7 @@ async fn magic_link(
             data!({ "problem": "error-magic-link", "email": params.email }),
         );
     }
-    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
-    if let Some(user) = users::known(found)? {
-        let user = user.into_active_model().create_magic_link(&ctx.db).await?;
-        AuthMailer::send_magic_link(&ctx, &user).await?;
-    }
+    send_magic_link(&ctx, &params.email).await?;
     format::redirect("/check-your-mail")
 }
 

@@ -5,8 +5,10 @@ use loco_rs::{
 use serde_json::{json, Value};
 
 use super::settings::Settings;
-use crate::models::users;
+use crate::models::users::{self, Registered};
 
+static ALREADY_REGISTERED: Dir<'_> =
+    include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/already_registered");
 static WELCOME: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/welcome");
 static FORGOT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/forgot");
 static MAGIC_LINK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/magic_link");
@@ -28,12 +30,34 @@ impl Mailer for AuthMailer {
 }
 
 impl AuthMailer {
-    /// Gives the user a new verification token, and mails it.
+    /// Mails what follows a registration, if that was not just mailed.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or the mail cannot be made or queued.
+    pub async fn send_registered(ctx: &AppContext, registered: Registered) -> Result<()> {
+        match registered {
+            Registered::Unverified(user) => Self::send_verification(ctx, user).await,
+            Registered::Known(user) if user.has_verification_mail() => Ok(()),
+            Registered::Known(user) => {
+                let user = user
+                    .into_active_model()
+                    .set_registration_notice_sent(&ctx.db)
+                    .await?;
+                Self::send(ctx, &ALREADY_REGISTERED, &user, json!({})).await
+            }
+        }
+    }
+
+    /// Gives the user a new verification token and mails it, if none was just mailed.
     ///
     /// # Errors
     ///
     /// When the database fails, or the mail cannot be made or queued.
     pub async fn send_verification(ctx: &AppContext, user: users::Model) -> Result<()> {
+        if user.has_verification_mail() {
+            return Ok(());
+        }
         let user = user
             .into_active_model()
             .set_email_verification_sent(&ctx.db)

@@ -72,6 +72,15 @@ fn is_plain(name: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
+/// What a registration has led to.
+#[derive(Debug)]
+pub enum Registered {
+    /// A user whose address is to be verified.
+    Unverified(Model),
+    /// Somebody has registered who has an account, or does as if. Nothing has changed.
+    Known(Model),
+}
+
 impl RegisterParams {
     fn validate(&self) -> Result<(), ModelValidationErrors> {
         let user = Validator {
@@ -254,6 +263,54 @@ impl Model {
         })
     }
 
+    /// Takes a registration. Who has registered an unverified address before, may be somebody else: the
+    /// last registration is the one that counts.
+    ///
+    /// # Errors
+    ///
+    /// When a field is not valid, the password cannot be hashed, or the database fails.
+    pub async fn register(
+        db: &DatabaseConnection,
+        params: &RegisterParams,
+    ) -> ModelResult<Registered> {
+        match Self::create_with_password(db, params).await {
+            Ok(user) => return Ok(Registered::Unverified(user)),
+            Err(ModelError::EntityAlreadyExists) => {}
+            Err(err) => return Err(err),
+        }
+        let user = Self::find_by_email(db, &params.email).await?;
+        if user.email_verified_at.is_some() {
+            return Ok(Registered::Known(user));
+        }
+        let mut user = user.into_active_model();
+        user.name = Set(params.name.clone());
+        user.password = Set(password::hashed(&params.password).await?);
+        let transaction = db.begin().await?;
+        let user = user.update(&transaction).await?;
+        sessions::Model::end_all(&transaction, user.id).await?;
+        transaction.commit().await?;
+        Ok(Registered::Unverified(user))
+    }
+
+    /// Whether the verification mail was sent so lately that it is not sent again yet.
+    #[must_use]
+    pub fn has_verification_mail(&self) -> bool {
+        is_recent(self.email_verification_sent_at)
+    }
+
+    /// Whether the mail for a new password was sent so lately that it is not sent again yet.
+    #[must_use]
+    pub fn has_reset_mail(&self) -> bool {
+        is_recent(self.reset_sent_at)
+    }
+
+    /// Whether the magic link was sent so lately that it is not sent again yet.
+    #[must_use]
+    pub fn has_magic_link_mail(&self) -> bool {
+        let life = Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
+        is_recent(self.magic_link_expiration.map(|end| end - life))
+    }
+
     /// Clears the tokens and magic links that expired a day ago or earlier, and says how many.
     /// The day covers the offsets of all time zones: `SQLite` compares times as text.
     ///
@@ -320,6 +377,19 @@ impl ActiveModel {
     ) -> ModelResult<Model> {
         self.email_verification_sent_at = Set(Some(Local::now().into()));
         self.email_verification_token = Set(Some(Uuid::new_v4().to_string()));
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Keeps the time at which the user was told of a registration with a verified address.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn set_registration_notice_sent(
+        mut self,
+        db: &DatabaseConnection,
+    ) -> ModelResult<Model> {
+        self.email_verification_sent_at = Set(Some(Local::now().into()));
         self.update(db).await.map_err(ModelError::from)
     }
 
@@ -439,6 +509,11 @@ pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
         Err(ModelError::EntityNotFound) => Ok(None),
         Err(err) => Err(err),
     }
+}
+
+fn is_recent(sent_at: Option<DateTimeWithTimeZone>) -> bool {
+    let cooldown = Duration::seconds(settings::settings().mail_cooldown);
+    sent_at.is_some_and(|sent_at| sent_at + cooldown > Local::now())
 }
 
 async fn find_by(db: &DatabaseConnection, column: users::Column, text: &str) -> ModelResult<Model> {

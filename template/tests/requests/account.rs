@@ -39,14 +39,13 @@ async fn the_mail_of_a_registration_leads_to_a_verified_address() {
 #[tokio::test]
 #[serial]
 async fn a_known_address_is_not_told_at_registration() {
-    request::<App, _, _>(|request, ctx| async move {
+    request::<App, _, _>(|request, _ctx| async move {
         let first = request.post("/register").form(&new_user()).await;
         let second = request.post("/register").form(&new_user()).await;
 
         assert_eq!(first.status_code(), second.status_code());
         assert_eq!(first.header("location"), second.header("location"));
         assert_eq!(first.text(), second.text());
-        assert_eq!(mails(&ctx), 1);
     })
     .await;
 }

@@ -6,7 +6,7 @@ use sea_orm::{IntoActiveModel, ModelTrait};
 use serde_json::{json, Value};
 use serial_test::serial;
 
-use {{crate_name}}::app::App;
+use {{crate_name}}::{app::App, models::users, views::auth::LoginResponse};
 
 use super::prepare_data::{self, mails, stored, EMAIL, PASSWORD};
 
@@ -25,12 +25,84 @@ async fn registration_stores_an_unverified_user_and_mails_a_token() {
 
 #[tokio::test]
 #[serial]
-async fn a_second_registration_tells_nothing() {
+async fn of_two_registrations_of_an_unverified_address_the_last_one_counts() {
+    request::<App, _, _>(|request, ctx| async move {
+        let params = json!({ "name": "Intruder", "email": EMAIL, "password": "intruder" });
+        request.post("/api/auth/register").json(&params).await;
+        let login = || request.post("/api/auth/login").json(&params);
+        let token = login().await.json::<LoginResponse>().token;
+
+        let user = prepare_data::register(&request, &ctx).await;
+
+        assert_eq!(user.name, "New User");
+        assert_eq!(login().await.status_code(), 401);
+        let current = request.get("/api/auth/current");
+        let header = format!("Bearer {token}");
+        let response = current.add_header("authorization", header).await;
+        assert_eq!(response.status_code(), 401);
+        prepare_data::login(&request).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn the_owner_of_a_verified_address_is_told_of_a_registration_with_it() {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx)
+            .await
+            .into_active_model();
+        let user = user.verified(&ctx.db).await.expect("verified");
+        let params = json!({ "name": "Intruder", "email": EMAIL, "password": "intruder" });
+
+        let response = request.post("/api/auth/register").json(&params).await;
+
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(response.text(), "null");
+        let now = stored(&ctx).await;
+        assert_eq!((now.name, now.password), (user.name, user.password));
+        let mailer = ctx.mailer.as_ref().expect("a mailer").deliveries();
+        assert_eq!(mailer.count, 2);
+        assert!(mailer.messages[1].contains("Subject: You have an account already"));
+    })
+    .await;
+}
+
+#[rstest]
+#[case("register", 0)]
+#[case("resend-verification-mail", 0)]
+#[case("forgot", 1)]
+#[case("magic-link", 1)]
+#[tokio::test]
+#[serial]
+async fn a_second_click_sends_no_second_mail_and_voids_no_link(
+    #[case] path: &str,
+    #[case] mails_expected: usize,
+) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        prepare_data::register(&request, &ctx).await;
+        // With the cool-down, which tests do without.
+        let mut config = ctx.config.clone();
+        config.settings = None;
+        users::configure(&config).expect("the defaults");
+        let click = || {
+            request
+                .post(&format!("/api/auth/{path}"))
+                .json(&json!({ "name": "New User", "email": EMAIL, "password": "correct horse" }))
+        };
 
-        assert_eq!(mails(&ctx), 1);
+        assert_eq!(click().await.status_code(), 200);
+        let first = stored(&ctx).await;
+        assert_eq!(click().await.status_code(), 200);
+        let second = stored(&ctx).await;
+
+        assert_eq!(mails(&ctx), 1 + mails_expected);
+        assert_eq!(
+            first.email_verification_token,
+            second.email_verification_token
+        );
+        assert_eq!(first.reset_token, second.reset_token);
+        assert_eq!(first.magic_link_token, second.magic_link_token);
     })
     .await;
 }

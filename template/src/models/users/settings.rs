@@ -13,6 +13,8 @@ pub struct Settings {
     pub password_min_length: usize,
     /// Whether a password may be one of the most common ones.
     pub allow_common_passwords: bool,
+    /// Seconds for which a user is not mailed the same again.
+    pub mail_cooldown: i64,
     /// The domains whose addresses may log in by a mailed link. Empty: all of them.
     pub magic_link_domains: Vec<String>,
 }
@@ -28,6 +30,7 @@ impl Settings {
     const DEFAULT: Self = Self {
         password_min_length: 8,
         allow_common_passwords: false,
+        mail_cooldown: 60,
         magic_link_domains: Vec::new(),
     };
 }
