@@ -22,7 +22,7 @@ use serde_json::Map;
 
 use crate::{
     controllers::{self, middleware},
-    models::users,
+    models::{rate_limits, users},
     tasks,
     workers::downloader::DownloadWorker,
 };
@@ -108,6 +108,7 @@ impl Hooks for App {
     }
 
     async fn truncate(ctx: &AppContext) -> Result<()> {
+        truncate_table(&ctx.db, rate_limits::Entity).await?;
         truncate_table(&ctx.db, users::Entity).await?;
         Ok(())
     }

@@ -23,7 +23,7 @@ use serde_json::Map;
 use crate::{
     controllers::{self, middleware},
     initializers,
-    models::users,
+    models::{rate_limits, users},
     tasks,
     workers::downloader::DownloadWorker,
 };
@@ -110,6 +110,7 @@ impl Hooks for App {
     }
 
     async fn truncate(ctx: &AppContext) -> Result<()> {
+        truncate_table(&ctx.db, rate_limits::Entity).await?;
         truncate_table(&ctx.db, users::Entity).await?;
         Ok(())
     }

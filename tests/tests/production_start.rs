@@ -80,12 +80,16 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         ("SHUTDOWN_DRAIN", "0"),
     ]);
     let mut running = service.start(&binary, &variables).expect("it starts");
-    let user = json!({ "name": "Ann", "email": "ann@example.com", "password": "correct horse" });
-    let response = ureq::post(running.url("/api/auth/register"))
+    let unknown = json!({ "email": "ann@example.com", "password": "correct horse" });
+    let response = ureq::post(running.url("/api/auth/login"))
+        .config()
+        .http_status_as_error(false)
+        .build()
         .header("origin", "https://example.com")
         .header("x-request-id", "request-1")
-        .send_json(&user)
-        .expect("2xx");
+        .send_json(&unknown)
+        .expect("an answer");
+    assert_eq!(response.status(), 401);
     let header = |name: &str| {
         response
             .headers()

@@ -5,6 +5,7 @@ pub use sea_orm_migration::prelude::*;
 mod m20220101_000001_users;
 mod m20261126_000001_unique_emails;
 mod m20261126_000002_sessions;
+mod m20261126_000003_rate_limits;
 
 pub struct Migrator;
 
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20220101_000001_users::Migration),
             Box::new(m20261126_000001_unique_emails::Migration),
             Box::new(m20261126_000002_sessions::Migration),
+            Box::new(m20261126_000003_rate_limits::Migration),
             // inject-above (do not remove this comment)
         ]
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    attempt::Attempt,
     auth::{send_reset_token, ForgotParams},
     session::link_is_void,
 };
@@ -29,6 +30,7 @@ async fn register_form(page: Page) -> Result<Response> {
 /// address is known.
 #[debug_handler]
 async fn register(
+    _: Attempt,
     page: Page,
     State(ctx): State<AppContext>,
     Form(params): Form<RegisterParams>,
@@ -106,6 +108,7 @@ async fn forgot_form(page: Page) -> Result<Response> {
 /// Mails a link to set a new password. The answer does not tell whether the address is known.
 #[debug_handler]
 async fn forgot(
+    _: Attempt,
     page: Page,
     State(ctx): State<AppContext>,
     Form(params): Form<ForgotParams>,
@@ -136,6 +139,7 @@ async fn reset_form(
 
 #[debug_handler]
 async fn reset(
+    _: Attempt,
     page: Page,
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
@@ -167,7 +171,11 @@ async fn account(page: Page) -> Result<Response> {
 
 /// Mails the verification link again.
 #[debug_handler]
-async fn resend_verification(page: Page, State(ctx): State<AppContext>) -> Result<Response> {
+async fn resend_verification(
+    _: Attempt,
+    page: Page,
+    State(ctx): State<AppContext>,
+) -> Result<Response> {
     let Some(user) = page.user else {
         return format::redirect("/login");
     };

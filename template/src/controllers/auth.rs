@@ -4,11 +4,12 @@ use axum::http::{header, HeaderMap, StatusCode};
 use loco_rs::{controller::ErrorDetail, prelude::*, validation::ModelValidationErrors};
 use serde::{Deserialize, Serialize};
 
+use super::attempt::{too_often, Attempt};
 use crate::{
     mailers::auth::AuthMailer,
     models::{
         sessions,
-        users::{self, LoginParams, RegisterParams},
+        users::{self, Login, LoginParams, RegisterParams},
     },
     views::auth::{CurrentResponse, LoginResponse},
 };
@@ -37,6 +38,7 @@ pub struct ResendVerificationParams {
 /// Creates a user and mails a link that verifies the address.
 #[debug_handler]
 async fn register(
+    _: Attempt,
     State(ctx): State<AppContext>,
     Json(params): Json<RegisterParams>,
 ) -> Result<Response> {
@@ -62,15 +64,16 @@ async fn verify(State(ctx): State<AppContext>, Path(token): Path<String>) -> Res
 
 #[debug_handler]
 async fn login(
+    _: Attempt,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Json(params): Json<LoginParams>,
 ) -> Result<Response> {
-    let found = users::Model::find_by_login(&ctx.db, &params).await;
-    let Some(user) = users::known(found)? else {
-        return unauthorized("unknown address or wrong password");
-    };
-    logged_in(&ctx, &user, &headers).await
+    match users::Model::log_in(&ctx.db, &params).await? {
+        Login::User(user) => logged_in(&ctx, &user, &headers).await,
+        Login::Refused => unauthorized("unknown address or wrong password"),
+        Login::TooOften(seconds) => Ok(too_often(seconds)),
+    }
 }
 
 /// Ends the session of the request's JWT.
@@ -83,6 +86,7 @@ async fn logout(auth: auth::JWT, State(ctx): State<AppContext>) -> Result<Respon
 /// Mails a token with which the password can be set anew.
 #[debug_handler]
 async fn forgot(
+    _: Attempt,
     State(ctx): State<AppContext>,
     Json(params): Json<ForgotParams>,
 ) -> Result<Response> {
@@ -92,7 +96,11 @@ async fn forgot(
 
 /// Sets the password of the user to whom the token was mailed.
 #[debug_handler]
-async fn reset(State(ctx): State<AppContext>, Json(params): Json<ResetParams>) -> Result<Response> {
+async fn reset(
+    _: Attempt,
+    State(ctx): State<AppContext>,
+    Json(params): Json<ResetParams>,
+) -> Result<Response> {
     let found = users::Model::find_by_reset_token(&ctx.db, &params.token).await;
     let Some(user) = users::known(found)? else {
         return unauthorized("unknown or expired reset token");
@@ -114,6 +122,7 @@ async fn current(auth: auth::JWT, State(ctx): State<AppContext>) -> Result<Respo
 /// Mails a link that logs in once, for a few minutes.
 #[debug_handler]
 async fn magic_link(
+    _: Attempt,
     State(ctx): State<AppContext>,
     Json(params): Json<MagicLinkParams>,
 ) -> Result<Response> {
@@ -127,6 +136,7 @@ async fn magic_link(
 /// Logs in the user to whom the link was mailed.
 #[debug_handler]
 async fn magic_link_verify(
+    _: Attempt,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Path(token): Path<String>,
@@ -142,6 +152,7 @@ async fn magic_link_verify(
 /// Mails the verification link again.
 #[debug_handler]
 async fn resend_verification_email(
+    _: Attempt,
     State(ctx): State<AppContext>,
     Json(params): Json<ResendVerificationParams>,
 ) -> Result<Response> {

@@ -1,6 +1,7 @@
 {% if starter == "saas-client" -%}
 pub mod api;
 {% endif -%}
+pub mod attempt;
 pub mod auth;
 {%- if starter == "saas-client" and embedded_assets == "true" %}
 pub mod frontend;

@@ -1,4 +1,5 @@
 pub mod account;
+pub mod attempt;
 pub mod auth;
 pub mod middleware;
 pub mod page;

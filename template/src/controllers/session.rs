@@ -7,13 +7,14 @@ use loco_rs::prelude::*;
 use serde::Deserialize;
 
 use super::{
+    attempt::{too_often, Attempt},
     auth::{begin_session, send_magic_link, MagicLinkParams},
     middleware::token_cookie,
 };
 use crate::{
     models::{
         sessions,
-        users::{self, LoginParams},
+        users::{self, Login, LoginParams},
     },
     views::page::Page,
 };
@@ -34,19 +35,20 @@ async fn login_form(page: Page, Query(query): Query<LoginQuery>) -> Result<Respo
 
 #[debug_handler]
 async fn login(
+    _: Attempt,
     page: Page,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Form(params): Form<LoginParams>,
 ) -> Result<Response> {
-    let found = users::Model::find_by_login(&ctx.db, &params).await;
-    match users::known(found)? {
-        Some(user) => log_in(&ctx, &user, &headers).await,
-        None => page.refuse(
+    match users::Model::log_in(&ctx.db, &params).await? {
+        Login::User(user) => log_in(&ctx, &user, &headers).await,
+        Login::Refused => page.refuse(
             StatusCode::UNAUTHORIZED,
             "auth/login.html",
             data!({ "problem": "error-login", "email": params.email }),
         ),
+        Login::TooOften(seconds) => Ok(too_often(seconds)),
     }
 }
 
@@ -67,6 +69,7 @@ async fn magic_link_form(page: Page) -> Result<Response> {
 /// Mails a link that logs in once. The answer does not tell whether the address is known.
 #[debug_handler]
 async fn magic_link(
+    _: Attempt,
     page: Page,
     State(ctx): State<AppContext>,
     Form(params): Form<MagicLinkParams>,
@@ -105,6 +108,7 @@ async fn magic_link_confirm(
 
 #[debug_handler]
 async fn magic_link_login(
+    _: Attempt,
     page: Page,
     State(ctx): State<AppContext>,
     headers: HeaderMap,

@@ -1,3 +1,4 @@
 pub mod _entities;
+pub mod rate_limits;
 pub mod sessions;
 pub mod users;

@@ -13,11 +13,14 @@ use serde_json::Map;
 use uuid::Uuid;
 use validator::ValidationError;
 
-use super::sessions;
+use super::{
+    rate_limits::{self, Limit},
+    sessions,
+};
 
 pub use super::_entities::users::{self, ActiveModel, Entity, Model};
 pub use password::length as password_length;
-pub use settings::{configure, Settings};
+pub use settings::{configure, settings, Settings};
 
 /// Characters of a magic link's token.
 pub const MAGIC_LINK_LENGTH: i8 = 32;
@@ -70,6 +73,16 @@ fn is_plain(name: &str) -> Result<(), ValidationError> {
         return Err(ValidationError::new("plain"));
     }
     Ok(())
+}
+
+/// What a login has led to.
+#[derive(Debug)]
+pub enum Login {
+    User(Model),
+    /// The address is unknown, or the password wrong.
+    Refused,
+    /// There were too many wrong passwords: in so many seconds, another one can be tried.
+    TooOften(i64),
 }
 
 /// What a registration has led to.
@@ -149,21 +162,34 @@ impl Model {
         find_by(db, users::Column::Email, &email).await
     }
 
-    /// Finds the user with this mail address and this password.
+    /// Finds the user with this mail address and this password. Wrong passwords are counted, whether
+    /// the address is known or not.
     ///
     /// # Errors
     ///
-    /// When there is none, the password cannot be hashed, or the database fails.
-    pub async fn find_by_login(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Self> {
-        let Some(user) = known(Self::find_by_email(db, &params.email).await)? else {
+    /// When the password cannot be hashed, or the database fails.
+    pub async fn log_in(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Login> {
+        let limit = Limit {
+            attempts: settings().login_attempts,
+            seconds: 15 * 60,
+        };
+        let email = email::normal_form(&params.email).unwrap_or_default();
+        let key = format!("login {email}");
+        if let Some(seconds) = rate_limits::Model::count(db, &key, limit).await? {
+            return Ok(Login::TooOften(seconds));
+        }
+        let Some(user) = known(Self::find_by_email(db, &email).await)? else {
             // As slow as a wrong password: the time would tell that the address is unknown.
             password::hashed(&params.password).await?;
-            return Err(ModelError::EntityNotFound);
+            return Ok(Login::Refused);
         };
         let password = params.password.clone();
         let verified = memory::compute(move || user.verify_password(&password).then_some(user));
-        let user = verified.await.map_err(|err| ModelError::Any(err.into()))?;
-        user.ok_or(ModelError::EntityNotFound)
+        let Some(user) = verified.await.map_err(|err| ModelError::Any(err.into()))? else {
+            return Ok(Login::Refused);
+        };
+        rate_limits::Model::reset(db, &key).await?;
+        Ok(Login::User(user))
     }
 
     /// Finds the user to whom this verification token was sent, while it is valid.
@@ -481,7 +507,7 @@ pub fn is_email(email: &str) -> bool {
 /// Whether the address is of a mail domain that may log in by magic link.
 #[must_use]
 pub fn may_use_magic_links(email: &str) -> bool {
-    let domains = settings::settings().magic_link_domains;
+    let domains = settings().magic_link_domains;
     email::normal_form(email).is_some_and(|email| {
         let domain = email.rsplit_once('@').map(|(_, domain)| domain);
         domains.is_empty() || domains.iter().any(|one| domain == Some(one.as_str()))
@@ -512,7 +538,7 @@ pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
 }
 
 fn is_recent(sent_at: Option<DateTimeWithTimeZone>) -> bool {
-    let cooldown = Duration::seconds(settings::settings().mail_cooldown);
+    let cooldown = Duration::seconds(settings().mail_cooldown);
     sent_at.is_some_and(|sent_at| sent_at + cooldown > Local::now())
 }
 

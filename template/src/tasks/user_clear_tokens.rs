@@ -1,6 +1,6 @@
 use loco_rs::prelude::*;
 
-use crate::models::{sessions, users};
+use crate::models::{rate_limits, sessions, users};
 
 /// Clears the tokens and magic links that nobody has used in time, and sessions that have expired.
 pub struct UserClearTokens;
@@ -17,6 +17,7 @@ impl Task for UserClearTokens {
     async fn run(&self, ctx: &AppContext, _vars: &task::Vars) -> Result<()> {
         let cleared = users::Model::clear_expired_tokens(&ctx.db).await?;
         let sessions = sessions::Model::delete_expired(&ctx.db).await?;
+        rate_limits::Model::delete_expired(&ctx.db).await?;
         println!("deleted {sessions} sessions");
         println!("cleared {cleared} tokens and magic links");
         Ok(())

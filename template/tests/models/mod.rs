@@ -1,1 +1,2 @@
+mod rate_limits;
 mod users;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use {{crate_name}}::{
     app::App,
-    models::users::{self, users::Column, Entity, LoginParams, Model, RegisterParams},
+    models::users::{self, users::Column, Entity, Login, LoginParams, Model, RegisterParams},
 };
 
 const PID: &str = "11111111-1111-1111-1111-111111111111";
@@ -257,16 +257,52 @@ async fn the_time_does_not_tell_whether_an_address_is_known() {
     let known = login("user1@example.com");
     let mut hashing = std::time::Duration::MAX;
     for _ in 0..3 {
-        hashing = hashing.min(time_of(Model::find_by_login(&db, &known)).await);
+        hashing = hashing.min(time_of(Model::log_in(&db, &known)).await);
     }
 
     // Without a hash they would take a small part of that.
     let unknown = login("nobody@example.com");
-    let login = time_of(Model::find_by_login(&db, &unknown)).await;
+    let login = time_of(Model::log_in(&db, &unknown)).await;
     assert!(login > hashing / 4, "{login:?}, {hashing:?}");
     let taken = registration("user1@example.com");
     let registration = time_of(Model::create_with_password(&db, &taken)).await;
     assert!(registration > hashing / 4, "{registration:?}, {hashing:?}");
+}
+
+#[rstest]
+#[case("user1@example.com")]
+#[case("nobody@example.com")]
+#[tokio::test]
+#[serial]
+async fn after_ten_wrong_passwords_an_account_has_to_wait(#[case] email: &str) {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    seed::<App>(&boot.app_context)
+        .await
+        .expect("the fixtures load");
+    let db = boot.app_context.db;
+    // With the limits, which tests do without.
+    let mut config = boot.app_context.config;
+    config.settings = None;
+    users::configure(&config).expect("the defaults");
+    let log_in = |email: &str, password: &str| {
+        let params = LoginParams {
+            email: email.to_string(),
+            password: password.to_string(),
+        };
+        let db = db.clone();
+        async move { Model::log_in(&db, &params).await.expect("it is counted") }
+    };
+
+    for _ in 0..10 {
+        assert!(matches!(log_in(email, "wrong").await, Login::Refused));
+    }
+    let Login::TooOften(seconds) = log_in(&email.to_uppercase(), "12341234").await else {
+        panic!("an eleventh password is tried")
+    };
+
+    assert!((1..=900).contains(&seconds), "{seconds}");
+    let other = log_in("user2@example.com", "12341234").await;
+    assert!(matches!(other, Login::User(_)), "{other:?}");
 }
 
 #[tokio::test]

@@ -2,5 +2,6 @@
 
 pub mod prelude;
 
+pub mod rate_limits;
 pub mod sessions;
 pub mod users;

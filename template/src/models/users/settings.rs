@@ -13,6 +13,10 @@ pub struct Settings {
     pub password_min_length: usize,
     /// Whether a password may be one of the most common ones.
     pub allow_common_passwords: bool,
+    /// Wrong passwords for an account within 15 minutes, before the next one has to wait. 0: any number.
+    pub login_attempts: i64,
+    /// Registrations, logins and requests for mails of a client's address in a minute. 0: any number.
+    pub attempts_per_minute: i64,
     /// Seconds for which a user is not mailed the same again.
     pub mail_cooldown: i64,
     /// The domains whose addresses may log in by a mailed link. Empty: all of them.
@@ -30,6 +34,8 @@ impl Settings {
     const DEFAULT: Self = Self {
         password_min_length: 8,
         allow_common_passwords: false,
+        login_attempts: 10,
+        attempts_per_minute: 60,
         mail_cooldown: 60,
         magic_link_domains: Vec::new(),
     };
@@ -54,7 +60,9 @@ pub fn configure(config: &Config) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn settings() -> Settings {
+/// The rules in effect.
+#[must_use]
+pub fn settings() -> Settings {
     SETTINGS
         .read()
         .unwrap_or_else(PoisonError::into_inner)

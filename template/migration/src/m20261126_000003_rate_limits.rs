@@ -1,0 +1,22 @@
+use loco_rs::schema::*;
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        let columns = [
+            ("id", ColType::PkAuto),
+            ("key", ColType::StringUniq),
+            ("attempts", ColType::BigInteger),
+            ("ends_at", ColType::BigInteger),
+        ];
+        create_table(m, "rate_limits", &columns, &[]).await
+    }
+
+    async fn down(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        drop_table(m, "rate_limits").await
+    }
+}

@@ -1,0 +1,63 @@
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts},
+    http::{header, request::Parts, StatusCode},
+};
+use loco_rs::{
+    controller::{middleware::remote_ip::RemoteIP, ErrorDetail},
+    prelude::*,
+};
+
+use crate::models::{
+    rate_limits::{self, Limit},
+    users,
+};
+
+/// An attempt at something of which a client can have so many in a minute. With this argument, a
+/// handler counts, and is called only if it was not one too many.
+pub struct Attempt;
+
+impl FromRequestParts<AppContext> for Attempt {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Response> {
+        let limit = Limit {
+            attempts: users::settings().attempts_per_minute,
+            seconds: 60,
+        };
+        let Some(client) = client(parts, ctx).await else {
+            return Ok(Self);
+        };
+        let key = format!("attempts {client}");
+        let counted = rate_limits::Model::count(&ctx.db, &key, limit).await;
+        match counted.map_err(|err| Error::from(err).into_response())? {
+            Some(seconds) => Err(too_often(seconds)),
+            None => Ok(Self),
+        }
+    }
+}
+
+/// The answer to one attempt too many.
+pub fn too_often(seconds: i64) -> Response {
+    let error = ErrorDetail::new(
+        "too_many_requests",
+        format!("Too many attempts: try again in {seconds} seconds"),
+    );
+    let retry_after = [(header::RETRY_AFTER, seconds.to_string())];
+    (StatusCode::TOO_MANY_REQUESTS, retry_after, Json(error)).into_response()
+}
+
+/// The address of the client, or of the proxy where `remote_ip` is off.
+async fn client(parts: &mut Parts, ctx: &AppContext) -> Option<IpAddr> {
+    let remote = RemoteIP::from_request_parts(parts, ctx).await;
+    let address = match remote {
+        Ok(RemoteIP::Forwarded(address) | RemoteIP::Socket(address)) => address,
+        Ok(RemoteIP::None) => parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip(),
+    };
+    Some(match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        // A customer of a provider has all addresses of these 64 bits.
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    })
+}
