@@ -25,7 +25,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.see("Create an account");
     browser.photograph("server-register");
     browser.press("Register");
-    browser.see("Enter a name of 2 to 100 characters.");
+    browser.see("Enter a name of 2 to 100 characters, without links.");
     browser.photograph("server-register-problems");
     browser.fill("Name", "New User");
     browser.fill("Email address", "new@example.com");

@@ -30,15 +30,18 @@ impl FromRequestParts<AppContext> for Attempt {
             return Ok(Self);
         };
         let key = format!("attempts {client}");
-        let counted = rate_limits::Model::count(&ctx.db, &key, limit).await;
-        match counted.map_err(|err| Error::from(err).into_response())? {
-            Some(seconds) => Err(too_often(seconds)),
-            None => Ok(Self),
-        }
+        let counted = rate_limits::Model::count(&ctx.db, &key, limit)
+            .await
+            .map_err(|err| Error::from(err).into_response())?;
+        let Some(seconds) = counted else {
+            return Ok(Self);
+        };
+        Err(too_often(seconds))
     }
 }
 
 /// The answer to one attempt too many.
+#[must_use]
 pub fn too_often(seconds: i64) -> Response {
     let error = ErrorDetail::new(
         "too_many_requests",

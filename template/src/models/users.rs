@@ -78,7 +78,7 @@ fn is_plain(name: &str) -> Result<(), ValidationError> {
 /// What a login has led to.
 #[derive(Debug)]
 pub enum Login {
-    User(Model),
+    User(Box<Model>),
     /// The address is unknown, or the password wrong.
     Refused,
     /// There were too many wrong passwords: in so many seconds, another one can be tried.
@@ -189,7 +189,7 @@ impl Model {
             return Ok(Login::Refused);
         };
         rate_limits::Model::reset(db, &key).await?;
-        Ok(Login::User(user))
+        Ok(Login::User(Box::new(user)))
     }
 
     /// Finds the user to whom this verification token was sent, while it is valid.
