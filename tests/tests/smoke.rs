@@ -2,7 +2,9 @@
 //! directory, `tests/target/services`.
 
 use std::{
-    fs, thread,
+    fs,
+    process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -49,7 +51,8 @@ fn post(service: &Running, path: &str, body: &Value) -> Value {
 }
 
 fn register_and_log_in(service: &Running) {
-    let user = json!({ "name": "New User", "email": "new@example.com", "password": "correct horse" });
+    let user =
+        json!({ "name": "New User", "email": "new@example.com", "password": "correct horse" });
     post(service, "/api/auth/register", &user);
     let login = post(service, "/api/auth/login", &user);
     let token = login["token"].as_str().expect("a token");
@@ -64,6 +67,48 @@ fn register_and_log_in(service: &Running) {
 
     assert_eq!(current["email"], "new@example.com");
     assert_eq!(current["pid"], login["pid"]);
+}
+
+/// What README.md shows of users, as it stands there but for the port.
+fn assert_documented_commands_work(service: &Rendered, running: &Running) {
+    let readme = service.read("README.md");
+    let (_, commands) = readme.split_once("## Users").expect("the section");
+    let (_, commands) = commands.split_once("```sh\n").expect("commands");
+    let (commands, _) = commands.split_once("```").expect("their end");
+    assert_eq!(commands.matches("curl ").count(), 4, "{commands}");
+    let script = commands.replace("http://localhost:5150", &running.url(""));
+
+    let output = Command::new("bash")
+        .args(["-e", "-o", "pipefail", "-c", &script])
+        .output()
+        .expect("bash runs");
+
+    let answers = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{answers}");
+    assert!(
+        answers.contains(r#""email":"ann@example.com""#),
+        "{answers}"
+    );
+}
+
+/// 60 attempts in a minute: the next one is told when there are others.
+fn assert_attempts_are_limited(running: &Running) {
+    let unknown = json!({ "email": "nobody@example.com" });
+    let attempt = || {
+        ureq::post(running.url("/api/auth/forgot"))
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .send_json(&unknown)
+            .expect("an answer")
+    };
+    let refused = (0..120)
+        .map(|_| attempt())
+        .find(|answer| answer.status() != 200);
+    let refused = refused.expect("a limit");
+    assert_eq!(refused.status(), 429);
+    let wait = refused.headers()["retry-after"].to_str().expect("text");
+    assert!((1..=60).contains(&wait.parse().expect("seconds")), "{wait}");
 }
 
 #[test]
@@ -81,7 +126,9 @@ fn a_rest_api_on_sqlite_is_clean_tested_and_serves_users() {
         .start(&binary, &[("MALLOC_CONF", "dirty_decay_ms:-1")])
         .expect("it starts");
     register_and_log_in(&running);
+    assert_documented_commands_work(&service, &running);
     assert_memory_is_returned(&mut running);
+    assert_attempts_are_limited(&running);
     drop(running);
 
     service.run(&CLIPPY).expect("clippy is content");

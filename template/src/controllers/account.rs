@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     attempt::Attempt,
-    auth::{send_reset_token, ForgotParams},
+    auth::{register_user, reset_password, send_reset_token, ForgotParams},
+    detached::after_the_answer,
     session::link_is_void,
 };
 use crate::{
@@ -35,28 +36,21 @@ async fn register(
     State(ctx): State<AppContext>,
     Form(params): Form<RegisterParams>,
 ) -> Result<Response> {
-    match users::Model::register(&ctx.db, &params).await {
-        Ok(registered) => AuthMailer::send_registered(&ctx, registered).await?,
-        Err(ModelError::Validation(faults)) => {
+    let typed = data!({ "name": params.name, "email": params.email });
+    match register_user(ctx, params).await {
+        Ok(()) => format::redirect("/check-your-mail"),
+        Err(Error::Model(ModelError::Validation(faults))) => {
             // In the order of the form.
             let fields = ["name", "email", "password"];
             let errors = fields
                 .iter()
                 .filter(|field| faults.errors.contains_key(**field));
-            let data = data!({
-                "errors": errors.collect::<Vec<_>>(),
-                "name": params.name,
-                "email": params.email,
-            });
-            return page.refuse(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "auth/register.html",
-                with_password_length(data),
-            );
+            let mut data = with_password_length(typed);
+            data["errors"] = errors.copied().collect();
+            page.refuse(StatusCode::UNPROCESSABLE_ENTITY, "auth/register.html", data)
         }
-        Err(err) => return Err(err.into()),
+        Err(err) => Err(err),
     }
-    format::redirect("/check-your-mail")
 }
 
 /// What the hint at a field for a new password says.
@@ -120,7 +114,7 @@ async fn forgot(
             data!({ "errors": ["email"], "email": params.email }),
         );
     }
-    send_reset_token(&ctx, &params.email).await?;
+    after_the_answer(send_reset_token(ctx, params.email)).await?;
     format::redirect("/check-your-mail")
 }
 
@@ -149,15 +143,14 @@ async fn reset(
     let Some(user) = users::known(found)? else {
         return link_is_void(&page, "/forgot");
     };
-    let user = user.into_active_model();
-    match user.reset_password(&ctx.db, &params.password).await {
-        Ok(_) => format::redirect("/login?done=password"),
-        Err(ModelError::Validation(_)) => page.refuse(
+    match reset_password(ctx, user, params.password).await {
+        Ok(()) => format::redirect("/login?done=password"),
+        Err(Error::Model(ModelError::Validation(_))) => page.refuse(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/reset.html",
             with_password_length(data!({ "errors": ["password"] })),
         ),
-        Err(err) => Err(err.into()),
+        Err(err) => Err(err),
     }
 }
 

@@ -4,7 +4,10 @@ use axum::http::{header, HeaderMap, StatusCode};
 use loco_rs::{controller::ErrorDetail, prelude::*, validation::ModelValidationErrors};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{too_often, Attempt};
+use super::{
+    attempt::{too_often, Attempt},
+    detached::{after_the_answer, to_its_end},
+};
 use crate::{
     mailers::auth::AuthMailer,
     models::{
@@ -42,12 +45,11 @@ async fn register(
     State(ctx): State<AppContext>,
     Json(params): Json<RegisterParams>,
 ) -> Result<Response> {
-    match users::Model::register(&ctx.db, &params).await {
-        Ok(registered) => AuthMailer::send_registered(&ctx, registered).await?,
-        Err(ModelError::Validation(faults)) => return unprocessable(&faults),
-        Err(err) => return Err(err.into()),
+    match register_user(ctx, params).await {
+        Ok(()) => format::json(()),
+        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
+        Err(err) => Err(err),
     }
-    format::json(())
 }
 
 /// Marks the address as verified.
@@ -90,7 +92,7 @@ async fn forgot(
     State(ctx): State<AppContext>,
     Json(params): Json<ForgotParams>,
 ) -> Result<Response> {
-    send_reset_token(&ctx, &params.email).await?;
+    after_the_answer(send_reset_token(ctx, params.email)).await?;
     format::json(())
 }
 
@@ -105,11 +107,10 @@ async fn reset(
     let Some(user) = users::known(found)? else {
         return unauthorized("unknown or expired reset token");
     };
-    let user = user.into_active_model();
-    match user.reset_password(&ctx.db, &params.password).await {
-        Ok(_) => format::json(()),
-        Err(ModelError::Validation(faults)) => unprocessable(&faults),
-        Err(err) => Err(err.into()),
+    match reset_password(ctx, user, params.password).await {
+        Ok(()) => format::json(()),
+        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
+        Err(err) => Err(err),
     }
 }
 
@@ -129,7 +130,7 @@ async fn magic_link(
     if !users::may_use_magic_links(&params.email) {
         return bad_request("invalid request");
     }
-    send_magic_link(&ctx, &params.email).await?;
+    after_the_answer(send_magic_link(ctx, params.email)).await?;
     format::empty_json()
 }
 
@@ -145,8 +146,8 @@ async fn magic_link_verify(
     let Some(user) = users::known(found)? else {
         return unauthorized("unknown or expired magic link");
     };
-    let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
-    logged_in(&ctx, &user, &headers).await
+    let (user, token) = use_magic_link(ctx, user, headers).await?;
+    format::json(LoginResponse::new(&user, &token))
 }
 
 /// Mails the verification link again.
@@ -156,37 +157,78 @@ async fn resend_verification_email(
     State(ctx): State<AppContext>,
     Json(params): Json<ResendVerificationParams>,
 ) -> Result<Response> {
-    let found = users::Model::find_by_email(&ctx.db, &params.email).await;
-    let Some(user) = users::known(found)? else {
-        return format::json(());
-    };
-    if user.email_verified_at.is_none() {
-        AuthMailer::send_verification(&ctx, user).await?;
-    }
+    after_the_answer(resend_verification(ctx, params.email)).await?;
     format::json(())
+}
+
+/// Registers, and mails what follows.
+pub(super) async fn register_user(ctx: AppContext, params: RegisterParams) -> Result<()> {
+    to_its_end(async move {
+        let registered = users::Model::register(&ctx.db, &params).await?;
+        after_the_answer(async move { AuthMailer::send_registered(&ctx, registered).await }).await
+    })
+    .await
+}
+
+/// Sets the password of the user to whom a reset token was mailed.
+pub(super) async fn reset_password(
+    ctx: AppContext,
+    user: users::Model,
+    password: String,
+) -> Result<()> {
+    to_its_end(async move {
+        let user = user.into_active_model();
+        user.reset_password(&ctx.db, &password).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Uses up the magic link of the user, and returns the user with the JWT of a session.
+pub(super) async fn use_magic_link(
+    ctx: AppContext,
+    user: users::Model,
+    headers: HeaderMap,
+) -> Result<(users::Model, String)> {
+    to_its_end(async move {
+        let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
+        let token = begin_session(&ctx, &user, &headers).await?;
+        Ok((user, token))
+    })
+    .await
+}
+
+async fn resend_verification(ctx: AppContext, email: String) -> Result<()> {
+    let found = users::Model::find_by_email(&ctx.db, &email).await;
+    match users::known(found)? {
+        Some(user) if user.email_verified_at.is_none() => {
+            AuthMailer::send_verification(&ctx, user).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Mails a token with which the password can be set anew to the user with this address, if there is
 /// one who was not just mailed.
-pub(super) async fn send_reset_token(ctx: &AppContext, email: &str) -> Result<()> {
-    let found = users::Model::find_by_email(&ctx.db, email).await;
+pub(super) async fn send_reset_token(ctx: AppContext, email: String) -> Result<()> {
+    let found = users::Model::find_by_email(&ctx.db, &email).await;
     match users::known(found)? {
         Some(user) if !user.has_reset_mail() => {
             let user = user.into_active_model();
             let user = user.set_forgot_password_sent(&ctx.db).await?;
-            AuthMailer::forgot_password(ctx, &user).await
+            AuthMailer::forgot_password(&ctx, &user).await
         }
         _ => Ok(()),
     }
 }
 
 /// Mails a magic link to the user with this address, if there is one who was not just mailed.
-pub(super) async fn send_magic_link(ctx: &AppContext, email: &str) -> Result<()> {
-    let found = users::Model::find_by_email(&ctx.db, email).await;
+pub(super) async fn send_magic_link(ctx: AppContext, email: String) -> Result<()> {
+    let found = users::Model::find_by_email(&ctx.db, &email).await;
     match users::known(found)? {
         Some(user) if !user.has_magic_link_mail() => {
             let user = user.into_active_model().create_magic_link(&ctx.db).await?;
-            AuthMailer::send_magic_link(ctx, &user).await
+            AuthMailer::send_magic_link(&ctx, &user).await
         }
         _ => Ok(()),
     }

@@ -3,6 +3,7 @@ pub mod api;
 {% endif -%}
 pub mod attempt;
 pub mod auth;
+pub mod detached;
 {%- if starter == "saas-client" and embedded_assets == "true" %}
 pub mod frontend;
 {%- endif %}

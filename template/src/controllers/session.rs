@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::{
     attempt::{too_often, Attempt},
-    auth::{begin_session, send_magic_link, MagicLinkParams},
+    auth::{begin_session, send_magic_link, use_magic_link, MagicLinkParams},
+    detached::after_the_answer,
     middleware::token_cookie,
 };
 use crate::{
@@ -42,7 +43,10 @@ async fn login(
     Form(params): Form<LoginParams>,
 ) -> Result<Response> {
     match users::Model::log_in(&ctx.db, &params).await? {
-        Login::User(user) => log_in(&ctx, &user, &headers).await,
+        Login::User(user) => {
+            let token = begin_session(&ctx, &user, &headers).await?;
+            logged_in(&ctx, token)
+        }
         Login::Refused => page.refuse(
             StatusCode::UNAUTHORIZED,
             "auth/login.html",
@@ -88,7 +92,7 @@ async fn magic_link(
             data!({ "problem": "error-magic-link", "email": params.email }),
         );
     }
-    send_magic_link(&ctx, &params.email).await?;
+    after_the_answer(send_magic_link(ctx, params.email)).await?;
     format::redirect("/check-your-mail")
 }
 
@@ -118,8 +122,8 @@ async fn magic_link_login(
     let Some(user) = users::known(found)? else {
         return link_is_void(&page, "/magic-link");
     };
-    let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
-    log_in(&ctx, &user, &headers).await
+    let (_, token) = use_magic_link(ctx.clone(), user, headers).await?;
+    logged_in(&ctx, token)
 }
 
 /// The page for a link of a mail that was used up or is too old; `again` is where to ask for
@@ -132,8 +136,7 @@ pub(super) fn link_is_void(page: &Page, again: &str) -> Result<Response> {
     )
 }
 
-async fn log_in(ctx: &AppContext, user: &users::Model, headers: &HeaderMap) -> Result<Response> {
-    let token = begin_session(ctx, user, headers).await?;
+fn logged_in(ctx: &AppContext, token: String) -> Result<Response> {
     let life = Duration::from_secs(ctx.config.get_jwt_config()?.expiration);
     let cookie = session_cookie(ctx, token, life)?;
     format::render().cookies(&[cookie])?.redirect("/account")

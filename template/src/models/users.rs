@@ -277,9 +277,18 @@ impl Model {
         params: &RegisterParams,
     ) -> ModelResult<Self> {
         params.validate()?;
+        let password = password::hashed(&params.password).await?;
+        Self::create(db, params, password).await
+    }
+
+    async fn create(
+        db: &DatabaseConnection,
+        params: &RegisterParams,
+        password: String,
+    ) -> ModelResult<Self> {
         let user = ActiveModel {
             email: Set(params.email.clone()),
-            password: Set(password::hashed(&params.password).await?),
+            password: Set(password),
             name: Set(params.name.clone()),
             ..Default::default()
         };
@@ -299,7 +308,10 @@ impl Model {
         db: &DatabaseConnection,
         params: &RegisterParams,
     ) -> ModelResult<Registered> {
-        match Self::create_with_password(db, params).await {
+        params.validate()?;
+        // Once, whoever is registered: the time would tell it.
+        let password = password::hashed(&params.password).await?;
+        match Self::create(db, params, password.clone()).await {
             Ok(user) => return Ok(Registered::Unverified(user)),
             Err(ModelError::EntityAlreadyExists) => {}
             Err(err) => return Err(err),
@@ -310,7 +322,7 @@ impl Model {
         }
         let mut user = user.into_active_model();
         user.name = Set(params.name.clone());
-        user.password = Set(password::hashed(&params.password).await?);
+        user.password = Set(password);
         let transaction = db.begin().await?;
         let user = user.update(&transaction).await?;
         sessions::Model::end_all(&transaction, user.id).await?;
@@ -521,7 +533,7 @@ pub fn messages(faults: &ModelValidationErrors) -> String {
     let messages: Vec<_> = messages
         .filter_map(|fault| fault.message.as_deref())
         .collect();
-    messages.join(" ")
+    messages.join("; ")
 }
 
 /// The user that was looked for, if there is one.

@@ -83,8 +83,8 @@ async fn a_second_click_sends_no_second_mail_and_voids_no_link(
         prepare_data::register(&request, &ctx).await;
         // With the cool-down, which tests do without.
         let mut config = ctx.config.clone();
-        config.settings = None;
-        users::configure(&config).expect("the defaults");
+        config.settings = Some(json!({ "accounts": { "mail_after_answer": false } }));
+        users::configure(&config).expect("the settings");
         let click = || {
             request
                 .post(&format!("/api/auth/{path}"))

@@ -17,6 +17,9 @@ pub struct Settings {
     pub login_attempts: i64,
     /// Registrations, logins and requests for mails of a client's address in a minute. 0: any number.
     pub attempts_per_minute: i64,
+    /// Whether a client has its answer before the mail is made: waiting for it would tell that the
+    /// address is known.
+    pub mail_after_answer: bool,
     /// Seconds for which a user is not mailed the same again.
     pub mail_cooldown: i64,
     /// The domains whose addresses may log in by a mailed link. Empty: all of them.
@@ -36,6 +39,7 @@ impl Settings {
         allow_common_passwords: false,
         login_attempts: 10,
         attempts_per_minute: 60,
+        mail_after_answer: true,
         mail_cooldown: 60,
         magic_link_domains: Vec::new(),
     };
