@@ -12,7 +12,7 @@ use crate::{
     mailers::auth::AuthMailer,
     models::{
         sessions,
-        users::{self, Login, LoginParams, RegisterParams},
+        users::{self, Login, LoginParams, RegisterParams, Registered},
     },
     views::auth::{CurrentResponse, LoginResponse},
 };
@@ -164,10 +164,27 @@ async fn resend_verification_email(
 /// Registers, and mails what follows.
 pub(super) async fn register_user(ctx: AppContext, params: RegisterParams) -> Result<()> {
     to_its_end(async move {
-        let registered = users::Model::register(&ctx.db, &params).await?;
-        after_the_answer(async move { AuthMailer::send_registered(&ctx, registered).await }).await
+        match users::Model::create_with_password(&ctx.db, &params).await {
+            Ok(user) => after_the_answer(send_verification(ctx, user)).await,
+            Err(ModelError::EntityAlreadyExists) => {
+                after_the_answer(register_again(ctx, params)).await
+            }
+            Err(err) => Err(err.into()),
+        }
     })
     .await
+}
+
+async fn send_verification(ctx: AppContext, user: users::Model) -> Result<()> {
+    AuthMailer::send_verification(&ctx, user).await
+}
+
+async fn register_again(ctx: AppContext, params: RegisterParams) -> Result<()> {
+    match users::Model::register_again(&ctx.db, &params).await? {
+        Registered::Unverified(user) => AuthMailer::send_verification(&ctx, user).await,
+        Registered::Known(user) => AuthMailer::send_already_registered(&ctx, user).await,
+        Registered::TooOften => Ok(()),
+    }
 }
 
 /// Sets the password of the user to whom a reset token was mailed.

@@ -11,10 +11,11 @@ use crate::models::users;
 /// # Errors
 ///
 /// When the work fails, or panics.
-pub async fn to_its_end<T: Send + 'static>(
+pub fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    spawn(work).await.map_err(Error::wrap)?
+) -> impl Future<Output = Result<T>> + Send {
+    let done = spawn(work);
+    async { done.await.map_err(Error::wrap)? }
 }
 
 /// Does work of whose result a client is to learn nothing, not even by the time that it takes: after
@@ -23,18 +24,22 @@ pub async fn to_its_end<T: Send + 'static>(
 /// # Errors
 ///
 /// When the work is done before the answer, and fails.
-pub async fn after_the_answer(
+pub fn after_the_answer(
     work: impl Future<Output = Result<()>> + Send + 'static,
-) -> Result<()> {
-    if !users::settings().mail_after_answer {
-        return work.await;
-    }
-    drop(spawn(async {
-        if let Err(err) = work.await {
+) -> impl Future<Output = Result<()>> + Send {
+    let done = spawn(async {
+        let result = work.await;
+        if let Err(err) = &result {
             tracing::error!(%err, "after the answer");
         }
-    }));
-    Ok(())
+        result
+    });
+    async {
+        if users::settings().mail_after_answer {
+            return Ok(());
+        }
+        done.await.map_err(Error::wrap)?
+    }
 }
 
 fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {

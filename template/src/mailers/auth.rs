@@ -5,7 +5,7 @@ use loco_rs::{
 use serde_json::{json, Value};
 
 use super::settings::Settings;
-use crate::models::users::{self, Registered};
+use crate::models::users;
 
 static ALREADY_REGISTERED: Dir<'_> =
     include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/already_registered");
@@ -30,23 +30,20 @@ impl Mailer for AuthMailer {
 }
 
 impl AuthMailer {
-    /// Mails what follows a registration, if that was not just mailed.
+    /// Tells the owner of a verified address that it was registered again, if that was not just mailed.
     ///
     /// # Errors
     ///
     /// When the database fails, or the mail cannot be made or queued.
-    pub async fn send_registered(ctx: &AppContext, registered: Registered) -> Result<()> {
-        match registered {
-            Registered::Unverified(user) => Self::send_verification(ctx, user).await,
-            Registered::Known(user) if user.has_verification_mail() => Ok(()),
-            Registered::Known(user) => {
-                let user = user
-                    .into_active_model()
-                    .set_registration_notice_sent(&ctx.db)
-                    .await?;
-                Self::send(ctx, &ALREADY_REGISTERED, &user, json!({})).await
-            }
+    pub async fn send_already_registered(ctx: &AppContext, user: users::Model) -> Result<()> {
+        if user.has_verification_mail() {
+            return Ok(());
         }
+        let user = user
+            .into_active_model()
+            .set_registration_notice_sent(&ctx.db)
+            .await?;
+        Self::send(ctx, &ALREADY_REGISTERED, &user, json!({})).await
     }
 
     /// Gives the user a new verification token and mails it, if none was just mailed.

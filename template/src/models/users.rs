@@ -85,13 +85,15 @@ pub enum Login {
     TooOften(i64),
 }
 
-/// What a registration has led to.
+/// What a registration with an address that has an account has led to.
 #[derive(Debug)]
 pub enum Registered {
-    /// A user whose address is to be verified.
+    /// The registration counts, once the address is verified.
     Unverified(Model),
-    /// Somebody has registered who has an account, or does as if. Nothing has changed.
+    /// The address is verified: nothing has changed.
     Known(Model),
+    /// There were too many: nothing has changed.
+    TooOften,
 }
 
 impl RegisterParams {
@@ -169,13 +171,9 @@ impl Model {
     ///
     /// When the password cannot be hashed, or the database fails.
     pub async fn log_in(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Login> {
-        let limit = Limit {
-            attempts: settings().login_attempts,
-            seconds: 15 * 60,
-        };
         let email = email::normal_form(&params.email).unwrap_or_default();
         let key = format!("login {email}");
-        if let Some(seconds) = rate_limits::Model::count(db, &key, limit).await? {
+        if let Some(seconds) = rate_limits::Model::count(db, &key, login_limit()).await? {
             return Ok(Login::TooOften(seconds));
         }
         let Some(user) = known(Self::find_by_email(db, &email).await)? else {
@@ -277,18 +275,9 @@ impl Model {
         params: &RegisterParams,
     ) -> ModelResult<Self> {
         params.validate()?;
-        let password = password::hashed(&params.password).await?;
-        Self::create(db, params, password).await
-    }
-
-    async fn create(
-        db: &DatabaseConnection,
-        params: &RegisterParams,
-        password: String,
-    ) -> ModelResult<Self> {
         let user = ActiveModel {
             email: Set(params.email.clone()),
-            password: Set(password),
+            password: Set(password::hashed(&params.password).await?),
             name: Set(params.name.clone()),
             ..Default::default()
         };
@@ -298,36 +287,54 @@ impl Model {
         })
     }
 
-    /// Takes a registration. Who has registered an unverified address before, may be somebody else: the
-    /// last registration is the one that counts.
+    /// Takes a registration with an address that has an account. While it is not verified, somebody
+    /// else may have registered it: another password takes the place of the first one, and so does its
+    /// link, for what a link verifies is the registration for which it was mailed.
     ///
     /// # Errors
     ///
-    /// When a field is not valid, the password cannot be hashed, or the database fails.
-    pub async fn register(
+    /// When there is no account, the password cannot be hashed, or the database fails.
+    pub async fn register_again(
         db: &DatabaseConnection,
         params: &RegisterParams,
     ) -> ModelResult<Registered> {
-        params.validate()?;
-        // Once, whoever is registered: the time would tell it.
-        let password = password::hashed(&params.password).await?;
-        match Self::create(db, params, password.clone()).await {
-            Ok(user) => return Ok(Registered::Unverified(user)),
-            Err(ModelError::EntityAlreadyExists) => {}
-            Err(err) => return Err(err),
-        }
         let user = Self::find_by_email(db, &params.email).await?;
+        let key = format!("register {}", user.email);
+        if rate_limits::Model::count(db, &key, login_limit())
+            .await?
+            .is_some()
+        {
+            return Ok(Registered::TooOften);
+        }
         if user.email_verified_at.is_some() {
             return Ok(Registered::Known(user));
         }
-        let mut user = user.into_active_model();
-        user.name = Set(params.name.clone());
-        user.password = Set(password);
+        let (password, known) = (params.password.clone(), user.clone());
+        let is_the_same = memory::compute(move || known.verify_password(&password)).await;
+        if is_the_same.map_err(|err| ModelError::Any(err.into()))? {
+            return Ok(Registered::Unverified(user));
+        }
+        let again = ActiveModel {
+            name: Set(params.name.clone()),
+            password: Set(password::hashed(&params.password).await?),
+            email_verification_token: Set(None),
+            email_verification_sent_at: Set(None),
+            ..user.clone().into_active_model()
+        };
+        let again = again.before_save(db, false).await?;
         let transaction = db.begin().await?;
-        let user = user.update(&transaction).await?;
-        sessions::Model::end_all(&transaction, user.id).await?;
+        let update = Entity::update(again)
+            .validate()?
+            .filter(users::Column::EmailVerifiedAt.is_null());
+        let again = match update.exec(&transaction).await {
+            Ok(again) => again,
+            // Verified meanwhile.
+            Err(DbErr::RecordNotUpdated) => return Ok(Registered::Known(user)),
+            Err(err) => return Err(err.into()),
+        };
+        sessions::Model::end_all(&transaction, again.id).await?;
         transaction.commit().await?;
-        Ok(Registered::Unverified(user))
+        Ok(Registered::Unverified(again))
     }
 
     /// Whether the verification mail was sent so lately that it is not sent again yet.
@@ -546,6 +553,14 @@ pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
         Ok(user) => Ok(Some(user)),
         Err(ModelError::EntityNotFound) => Ok(None),
         Err(err) => Err(err),
+    }
+}
+
+/// Of wrong passwords for an account, and of registrations with its address.
+fn login_limit() -> Limit {
+    Limit {
+        attempts: settings().login_attempts,
+        seconds: 15 * 60,
     }
 }
 

@@ -31,12 +31,16 @@ async fn of_two_registrations_of_an_unverified_address_the_last_one_counts() {
         request.post("/api/auth/register").json(&params).await;
         let login = || request.post("/api/auth/login").json(&params);
         let session: Value = login().await.json();
+        let intruders = stored(&ctx).await.email_verification_token;
+        let intruders = intruders.expect("a token");
         let header = format!("Bearer {}", session["token"].as_str().expect("a token"));
 
         let user = prepare_data::register(&request, &ctx).await;
 
         assert_eq!(user.name, "New User");
         assert_eq!(login().await.status_code(), 401);
+        let link = format!("/api/auth/verify/{intruders}");
+        assert_eq!(request.get(&link).await.status_code(), 401);
         let current = request.get("/api/auth/current");
         let response = current.add_header("authorization", header).await;
         assert_eq!(response.status_code(), 401);
@@ -83,12 +87,14 @@ async fn a_second_click_sends_no_second_mail_and_voids_no_link(
         prepare_data::register(&request, &ctx).await;
         // With the cool-down, which tests do without.
         let mut config = ctx.config.clone();
-        config.settings = Some(json!({ "accounts": { "mail_after_answer": false } }));
+        config.settings = Some(json!({
+            "accounts": { "mail_after_answer": false, "allow_common_passwords": true },
+        }));
         users::configure(&config).expect("the settings");
         let click = || {
             request
                 .post(&format!("/api/auth/{path}"))
-                .json(&json!({ "name": "New User", "email": EMAIL, "password": "correct horse" }))
+                .json(&json!({ "name": "New User", "email": EMAIL, "password": PASSWORD }))
         };
 
         assert_eq!(click().await.status_code(), 200);
