@@ -1,0 +1,80 @@
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+    http::{header, HeaderMap, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    Json, Router,
+};
+use loco_rs::{
+    app::AppContext,
+    controller::{middleware::MiddlewareLayer, ErrorDetail},
+    Result,
+};
+use serde_json::json;
+
+/// Refuses text with a NUL, which `PostgreSQL` takes for an error of the service.
+pub struct Nul;
+
+impl MiddlewareLayer for Nul {
+    fn name(&self) -> &'static str {
+        "nul"
+    }
+
+    fn config(&self) -> serde_json::Result<serde_json::Value> {
+        Ok(json!({}))
+    }
+
+    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
+        Ok(app.layer(middleware::from_fn(refuse_nul)))
+    }
+}
+
+async fn refuse_nul(request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query();
+    if address.is_some_and(|address| address.as_str().contains("%00")) {
+        return refusal();
+    }
+    let Some(nul) = nul_of(request.headers()) else {
+        return next.run(request).await;
+    };
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts.clone(), body);
+    // No more than the limit of `limit_payload`.
+    let body = match Bytes::from_request(request, &()).await {
+        Ok(body) => body,
+        Err(rejection) => return rejection.into_response(),
+    };
+    if str::from_utf8(&body).is_ok_and(|text| has(text, nul)) {
+        return refusal();
+    }
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+/// How a NUL is written in the body, if that is text.
+fn nul_of(headers: &HeaderMap) -> Option<&'static str> {
+    let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let content_type = content_type.to_ascii_lowercase();
+    if content_type.contains("json") {
+        return Some("\\u0000");
+    }
+    content_type
+        .starts_with("application/x-www-form-urlencoded")
+        .then_some("%00")
+}
+
+fn has(text: &str, nul: &str) -> bool {
+    text.match_indices(nul).any(|(at, _)| {
+        // In JSON, `\\u0000` is a backslash and what follows it.
+        let backslashes = text[..at].bytes().rev().take_while(|byte| *byte == b'\\');
+        backslashes.count() % 2 == 0
+    })
+}
+
+fn refusal() -> Response {
+    let error = ErrorDetail::new(
+        "unprocessable_entity",
+        "Text must not contain a NUL character",
+    );
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(error)).into_response()
+}

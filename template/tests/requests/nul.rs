@@ -1,0 +1,35 @@
+use loco_rs::testing::prelude::*;
+use rstest::rstest;
+use serial_test::serial;
+
+use {{crate_name}}::app::App;
+
+#[rstest]
+#[case(r"a\u0000b", 422)]
+#[case(r"a\\\u0000b", 422)]
+#[case(r"a\\u0000b", 401)]
+#[tokio::test]
+#[serial]
+async fn text_with_a_nul_is_refused(#[case] email: &str, #[case] status: u16) {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request
+            .post("/api/auth/login")
+            .text(format!(r#"{% raw %}{{"email":"{email}","password":"1234"}}{% endraw %}"#))
+            .content_type("application/json")
+            .await;
+
+        assert_eq!(response.status_code(), status);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn an_address_with_a_nul_is_refused() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request.get("/api/auth/verify/a%00b").await;
+
+        assert_eq!(response.status_code(), 422);
+    })
+    .await;
+}
