@@ -6,6 +6,8 @@ mod m20220101_000001_users;
 mod m20261126_000001_unique_emails;
 mod m20261126_000002_sessions;
 mod m20261126_000003_rate_limits;
+mod m20261126_000004_used_links;
+mod m20261126_000005_email_changes;
 
 pub struct Migrator;
 
@@ -17,6 +19,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000001_unique_emails::Migration),
             Box::new(m20261126_000002_sessions::Migration),
             Box::new(m20261126_000003_rate_limits::Migration),
+            Box::new(m20261126_000004_used_links::Migration),
+            Box::new(m20261126_000005_email_changes::Migration),
             // inject-above (do not remove this comment)
         ]
     }

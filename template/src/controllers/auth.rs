@@ -14,7 +14,10 @@ use crate::{
         sessions,
         users::{self, Login, LoginParams, RegisterParams, Registered},
     },
-    views::auth::{CurrentResponse, LoginResponse},
+    views::{
+        self,
+        auth::{CurrentResponse, LoginResponse},
+    },
 };
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -52,16 +55,28 @@ async fn register(
     }
 }
 
+/// Where the link in the mail leads. The page has a button: a program that follows the links in mails
+/// is not the person.
+#[debug_handler]
+async fn verify_form(
+    state: State<AppContext>,
+    headers: HeaderMap,
+    token: Path<String>,
+) -> Result<Response> {
+    if users::settings().links_act_on_get {
+        return verify(state, headers, token).await;
+    }
+    format::html(&views::auth::verify_page())
+}
+
 /// Marks the address as verified.
 #[debug_handler]
-async fn verify(State(ctx): State<AppContext>, Path(token): Path<String>) -> Result<Response> {
-    let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
-    let Some(user) = users::known(found)? else {
-        return unauthorized("unknown verification token");
-    };
-    let user = user.into_active_model().verified(&ctx.db).await?;
-    tracing::info!(pid = %user.pid, "address verified");
-    format::json(())
+async fn verify(
+    State(ctx): State<AppContext>,
+    headers: HeaderMap,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    link_page(verify_address(ctx, token).await?, &headers)
 }
 
 #[debug_handler]
@@ -103,12 +118,9 @@ async fn reset(
     State(ctx): State<AppContext>,
     Json(params): Json<ResetParams>,
 ) -> Result<Response> {
-    let found = users::Model::find_by_reset_token(&ctx.db, &params.token).await;
-    let Some(user) = users::known(found)? else {
-        return unauthorized("unknown or expired reset token");
-    };
-    match reset_password(ctx, user, params.password).await {
-        Ok(()) => format::json(()),
+    match reset_password(ctx, params).await {
+        Ok(true) => format::json(()),
+        Ok(false) => unauthorized("unknown or expired reset token"),
         Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
         Err(err) => Err(err),
     }
@@ -134,6 +146,20 @@ async fn magic_link(
     format::empty_json()
 }
 
+/// Logs in nobody, since programs that scan mails follow the links in them: it takes a POST.
+#[debug_handler]
+async fn magic_link_get(
+    attempt: Attempt,
+    state: State<AppContext>,
+    headers: HeaderMap,
+    token: Path<String>,
+) -> Result<Response> {
+    if users::settings().links_act_on_get {
+        return magic_link_verify(attempt, state, headers, token).await;
+    }
+    Ok((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response())
+}
+
 /// Logs in the user to whom the link was mailed.
 #[debug_handler]
 async fn magic_link_verify(
@@ -142,12 +168,10 @@ async fn magic_link_verify(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
-    let Some(user) = users::known(found)? else {
-        return unauthorized("unknown or expired magic link");
-    };
-    let (user, token) = use_magic_link(ctx, user, headers).await?;
-    format::json(LoginResponse::new(&user, &token))
+    match log_in_by_link(ctx, token, headers).await? {
+        Some((user, token)) => format::json(LoginResponse::new(&user, &token)),
+        None => unauthorized("unknown or expired magic link"),
+    }
 }
 
 /// Mails the verification link again.
@@ -187,30 +211,40 @@ async fn register_again(ctx: AppContext, params: RegisterParams) -> Result<()> {
     }
 }
 
-/// Sets the password of the user to whom a reset token was mailed.
-pub(super) async fn reset_password(
-    ctx: AppContext,
-    user: users::Model,
-    password: String,
-) -> Result<()> {
+/// Verifies the address to which the token was mailed. Whether the token was valid.
+pub(super) async fn verify_address(ctx: AppContext, token: String) -> Result<bool> {
     to_its_end(async move {
-        let user = user.into_active_model();
-        user.reset_password(&ctx.db, &password).await?;
-        Ok(())
+        let verified = users::known(users::Model::verify(&ctx.db, &token).await)?;
+        if let Some(user) = &verified {
+            tracing::info!(pid = %user.pid, "address verified");
+        }
+        Ok(verified.is_some())
     })
     .await
 }
 
-/// Uses up the magic link of the user, and returns the user with the JWT of a session.
-pub(super) async fn use_magic_link(
-    ctx: AppContext,
-    user: users::Model,
-    headers: HeaderMap,
-) -> Result<(users::Model, String)> {
+/// Sets the password of the user to whom the token was mailed. Whether the token was valid.
+pub(super) async fn reset_password(ctx: AppContext, params: ResetParams) -> Result<bool> {
     to_its_end(async move {
-        let user = user.into_active_model().clear_magic_link(&ctx.db).await?;
-        let token = begin_session(&ctx, &user, &headers).await?;
-        Ok((user, token))
+        let reset = users::Model::reset_by_link(&ctx.db, &params.token, &params.password).await;
+        Ok(users::known(reset)?.is_some())
+    })
+    .await
+}
+
+/// The user to whom the link with this token was mailed, with the JWT of a session.
+pub(super) async fn log_in_by_link(
+    ctx: AppContext,
+    token: String,
+    headers: HeaderMap,
+) -> Result<Option<(users::Model, String)>> {
+    to_its_end(async move {
+        let jwt = ctx.config.get_jwt_config()?;
+        match users::Model::log_in_by_link(&ctx.db, &token, user_agent(&headers), jwt).await {
+            Ok(login) => Ok(Some(login)),
+            Err(ModelError::EntityNotFound) => Ok(None),
+            Err(err) => Err(err.into()),
+        }
     })
     .await
 }
@@ -251,8 +285,21 @@ pub(super) async fn send_magic_link(ctx: AppContext, email: String) -> Result<()
     }
 }
 
+/// Tells whether the link of a mail has worked: a person with a page, a program with JSON.
+pub(super) fn link_page(is_valid: bool, headers: &HeaderMap) -> Result<Response> {
+    let is_person = headers
+        .get(header::ACCEPT)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+    match (is_valid, is_person) {
+        (true, true) => format::html(&views::auth::verified_page()),
+        (true, false) => format::json(()),
+        (false, true) => format::html(&views::auth::void_link_page()),
+        (false, false) => unauthorized("unknown or expired token"),
+    }
+}
+
 /// Names the fields that are not valid. Nothing of it depends on who is registered.
-fn unprocessable(faults: &ModelValidationErrors) -> Result<Response> {
+pub(super) fn unprocessable(faults: &ModelValidationErrors) -> Result<Response> {
     let errors = ErrorDetail {
         error: Some("unprocessable_entity".to_string()),
         description: Some(users::messages(faults)),
@@ -272,24 +319,28 @@ pub(super) async fn begin_session(
     user: &users::Model,
     headers: &HeaderMap,
 ) -> Result<String> {
-    let user_agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok());
     let jwt = ctx.config.get_jwt_config()?;
-    Ok(sessions::Model::begin(&ctx.db, user, user_agent, jwt).await?)
+    Ok(sessions::Model::begin(&ctx.db, user, user_agent(headers), jwt).await?)
+}
+
+/// What the client says of itself.
+fn user_agent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::USER_AGENT)?.to_str().ok()
 }
 
 pub fn routes() -> Routes {
     Routes::new()
         .prefix("/api/auth")
         .add("/register", post(register))
-        .add("/verify/{token}", get(verify))
+        .add("/verify/{token}", get(verify_form))
+        .add("/verify/{token}", post(verify))
         .add("/login", post(login))
         .add("/logout", post(logout))
         .add("/forgot", post(forgot))
         .add("/reset", post(reset))
         .add("/current", get(current))
         .add("/magic-link", post(magic_link))
-        .add("/magic-link/{token}", get(magic_link_verify))
+        .add("/magic-link/{token}", get(magic_link_get))
+        .add("/magic-link/{token}", post(magic_link_verify))
         .add("/resend-verification-mail", post(resend_verification_email))
 }

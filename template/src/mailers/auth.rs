@@ -5,13 +5,17 @@ use loco_rs::{
 use serde_json::{json, Value};
 
 use super::settings::Settings;
-use crate::models::users;
+use crate::models::users::{self, users::Column};
 
 static ALREADY_REGISTERED: Dir<'_> =
     include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/already_registered");
 static WELCOME: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/welcome");
+static EMAIL_CHANGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/email_change");
+static EMAIL_CHANGED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/email_changed");
 static FORGOT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/forgot");
 static MAGIC_LINK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/magic_link");
+static PASSWORD_CHANGED: Dir<'_> =
+    include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/password_changed");
 
 #[allow(clippy::module_name_repetitions)] // the name that Loco's guide and generator give it
 pub struct AuthMailer {}
@@ -43,7 +47,8 @@ impl AuthMailer {
             .into_active_model()
             .set_registration_notice_sent(&ctx.db)
             .await?;
-        Self::send(ctx, &ALREADY_REGISTERED, &user, json!({})).await
+        let sent_at = Column::EmailVerificationSentAt;
+        Self::send_dated(ctx, &ALREADY_REGISTERED, &user, json!({}), sent_at).await
     }
 
     /// Gives the user a new verification token and mails it, if none was just mailed.
@@ -72,7 +77,7 @@ impl AuthMailer {
             "verifyToken": user.email_verification_token,
             "host": ctx.config.server.host,
         });
-        Self::send(ctx, &WELCOME, user, locals).await
+        Self::send_dated(ctx, &WELCOME, user, locals, Column::EmailVerificationSentAt).await
     }
 
     /// Mails the token with which the password can be set anew.
@@ -85,7 +90,7 @@ impl AuthMailer {
             "resetToken": user.reset_token,
             "host": ctx.config.server.host,
         });
-        Self::send(ctx, &FORGOT, user, locals).await
+        Self::send_dated(ctx, &FORGOT, user, locals, Column::ResetSentAt).await
     }
 
     /// Mails the link that logs in once.
@@ -102,18 +107,59 @@ impl AuthMailer {
             "token": token,
             "host": ctx.config.server.host,
         });
-        Self::send(ctx, &MAGIC_LINK, user, locals).await
+        Self::send_dated(ctx, &MAGIC_LINK, user, locals, Column::MagicLinkExpiration).await
     }
 
-    async fn send(
+    /// Mails the link that confirms a new address, to this address.
+    ///
+    /// # Errors
+    ///
+    /// When the mail cannot be made or queued.
+    pub async fn send_email_change(ctx: &AppContext, email: &str, token: &str) -> Result<()> {
+        let locals = json!({
+            "token": token,
+            "host": ctx.config.server.host,
+        });
+        Self::send(ctx, &EMAIL_CHANGE, email, locals).await
+    }
+
+    /// Tells the owner of an address that another one has taken its place.
+    ///
+    /// # Errors
+    ///
+    /// When the mail cannot be made or queued.
+    pub async fn send_email_changed(ctx: &AppContext, email: &str) -> Result<()> {
+        Self::send(ctx, &EMAIL_CHANGED, email, json!({})).await
+    }
+
+    /// Tells the user that the password is another one.
+    ///
+    /// # Errors
+    ///
+    /// When the mail cannot be made or queued.
+    pub async fn send_password_changed(ctx: &AppContext, user: &users::Model) -> Result<()> {
+        Self::send(ctx, &PASSWORD_CHANGED, &user.email, json!({})).await
+    }
+
+    /// A mail that cannot be queued is not taken for one that was just sent: `sent_at` is cleared.
+    async fn send_dated(
         ctx: &AppContext,
         mail: &Dir<'_>,
         user: &users::Model,
         locals: Value,
+        sent_at: Column,
     ) -> Result<()> {
+        let queued = Self::send(ctx, mail, &user.email, locals).await;
+        if queued.is_err() {
+            user.clear_time(&ctx.db, sent_at).await?;
+        }
+        queued
+    }
+
+    async fn send(ctx: &AppContext, mail: &Dir<'_>, to: &str, locals: Value) -> Result<()> {
         let args = mailer::Args {
             from: Some(Settings::read(&ctx.config)?.from),
-            to: user.email.clone(),
+            to: to.to_string(),
             locals,
             ..Default::default()
         };

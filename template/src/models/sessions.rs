@@ -9,7 +9,7 @@ use loco_rs::{
 use serde_json::Map;
 use uuid::Uuid;
 
-use super::users;
+use super::{used_links, users};
 
 pub use super::_entities::sessions::{self, ActiveModel, Entity, Model};
 
@@ -27,7 +27,7 @@ impl Model {
     ///
     /// When the JWT cannot be signed, or the database fails.
     pub async fn begin(
-        db: &DatabaseConnection,
+        db: &impl ConnectionTrait,
         user: &users::Model,
         user_agent: Option<&str>,
         jwt: &config::JWT,
@@ -40,12 +40,34 @@ impl Model {
         let session = ActiveModel {
             pid: Set(pid),
             user_id: Set(user.id),
-            user_agent: Set(user_agent.map(|text| text.chars().take(USER_AGENT_LENGTH).collect())),
+            user_agent: Set(shortened(user_agent)),
             expires_at: Set((Local::now() + life).into()),
             ..Default::default()
         };
         session.insert(db).await?;
         Ok(token)
+    }
+
+    /// Begins a session in the place of one that the user has just begun in the same browser.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, the JWT cannot be signed, or the database fails.
+    pub(super) async fn begin_again(
+        db: &DatabaseConnection,
+        user: &users::Model,
+        user_agent: Option<&str>,
+        jwt: &config::JWT,
+    ) -> ModelResult<String> {
+        let last = Entity::find()
+            .filter(sessions::Column::UserId.eq(user.id))
+            .order_by_desc(sessions::Column::Id);
+        let last = last.one(db).await?.ok_or(ModelError::EntityNotFound)?;
+        if last.user_agent != shortened(user_agent) || !used_links::is_recent(last.created_at) {
+            return Err(ModelError::EntityNotFound);
+        }
+        last.delete(db).await?;
+        Self::begin(db, user, user_agent, jwt).await
     }
 
     /// Whether a JWT with these claims still stands for its user: the user is there, and the session
@@ -87,14 +109,51 @@ impl Model {
         Ok(())
     }
 
-    /// Ends all sessions of a user.
+    /// Ends all sessions of a user, but the one with this public id.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    pub async fn end_all(db: &impl ConnectionTrait, user_id: i64) -> ModelResult<()> {
+    pub async fn end_all(
+        db: &impl ConnectionTrait,
+        user_id: i64,
+        except: Option<Uuid>,
+    ) -> ModelResult<()> {
+        let mut sessions = Entity::delete_many().filter(sessions::Column::UserId.eq(user_id));
+        if let Some(pid) = except {
+            sessions = sessions.filter(sessions::Column::Pid.ne(pid));
+        }
+        sessions.exec(db).await?;
+        Ok(())
+    }
+
+    /// The sessions of a user, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn of_user(db: &DatabaseConnection, user_id: i64) -> ModelResult<Vec<Self>> {
+        let sessions = Entity::find()
+            .filter(sessions::Column::UserId.eq(user_id))
+            .order_by_desc(sessions::Column::Id)
+            .all(db)
+            .await?;
+        let now = Local::now();
+        Ok(sessions
+            .into_iter()
+            .filter(|session| session.expires_at > now)
+            .collect())
+    }
+
+    /// Ends the session with this public id, if it is this user's.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn end_of_user(db: &DatabaseConnection, user_id: i64, pid: Uuid) -> ModelResult<()> {
         Entity::delete_many()
             .filter(sessions::Column::UserId.eq(user_id))
+            .filter(sessions::Column::Pid.eq(pid))
             .exec(db)
             .await?;
         Ok(())
@@ -115,7 +174,13 @@ impl Model {
     }
 }
 
-fn session_of(claims: &UserClaims) -> Option<Uuid> {
+fn shortened(user_agent: Option<&str>) -> Option<String> {
+    user_agent.map(|text| text.chars().take(USER_AGENT_LENGTH).collect())
+}
+
+/// The public id of the session of a JWT.
+#[must_use]
+pub fn session_of(claims: &UserClaims) -> Option<Uuid> {
     let session = claims.claims.get(CLAIM)?.as_str()?;
     Uuid::parse_str(session).ok()
 }

@@ -1,24 +1,27 @@
 mod email;
+mod link;
 mod password;
 mod settings;
 
 use std::sync::LazyLock;
 
 use chrono::{Duration, Local};
-use loco_rs::{auth::jwt, hash, prelude::*, validation::ModelValidationErrors};
+use loco_rs::{auth::jwt, config, hash, prelude::*, validation::ModelValidationErrors};
 use regex::Regex;
-use sea_orm::{ActiveValue, SqlErr, TransactionTrait};
+use sea_orm::{ActiveValue, IdenStatic, SqlErr, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use uuid::Uuid;
-use validator::ValidationError;
+use validator::{ValidationError, ValidationErrors};
 
 use super::{
+    email_changes,
     rate_limits::{self, Limit},
-    sessions,
+    sessions, used_links,
 };
 
 pub use super::_entities::users::{self, ActiveModel, Entity, Model};
+pub(super) use link::stored;
 pub use password::length as password_length;
 pub use settings::{configure, settings, Settings};
 
@@ -181,9 +184,7 @@ impl Model {
             password::hashed(&params.password).await?;
             return Ok(Login::Refused);
         };
-        let password = params.password.clone();
-        let verified = memory::compute(move || user.verify_password(&password).then_some(user));
-        let Some(user) = verified.await.map_err(|err| ModelError::Any(err.into()))? else {
+        let Some(user) = user.with_password(&params.password).await? else {
             return Ok(Login::Refused);
         };
         rate_limits::Model::reset(db, &key).await?;
@@ -199,7 +200,7 @@ impl Model {
         db: &DatabaseConnection,
         token: &str,
     ) -> ModelResult<Self> {
-        let user = find_by(db, users::Column::EmailVerificationToken, token).await?;
+        let user = find_by_link(db, users::Column::EmailVerificationToken, token).await?;
         let valid = Duration::hours(VERIFICATION_TOKEN_EXPIRATION_HOURS);
         match user.email_verification_sent_at {
             Some(sent_at) if sent_at + valid >= Local::now() => Ok(user),
@@ -213,7 +214,7 @@ impl Model {
     ///
     /// When there is none, the link has expired, or the database fails.
     pub async fn find_by_magic_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
-        let user = find_by(db, users::Column::MagicLinkToken, token).await?;
+        let user = find_by_link(db, users::Column::MagicLinkToken, token).await?;
         match user.magic_link_expiration {
             Some(expiration) if expiration >= Local::now() => Ok(user),
             _ => Err(ModelError::EntityNotFound),
@@ -226,12 +227,94 @@ impl Model {
     ///
     /// When there is none, the token has expired, or the database fails.
     pub async fn find_by_reset_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
-        let user = find_by(db, users::Column::ResetToken, token).await?;
+        let user = find_by_link(db, users::Column::ResetToken, token).await?;
         let valid = Duration::minutes(RESET_TOKEN_EXPIRATION_MIN);
         match user.reset_sent_at {
             Some(sent_at) if sent_at + valid >= Local::now() => Ok(user),
             _ => Err(ModelError::EntityNotFound),
         }
+    }
+
+    /// Verifies the address to which this token was mailed. Who has just done so is told the same again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, the token has expired, or the database fails.
+    pub async fn verify(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
+        let user = Self::find_by_verification_token(db, token).await;
+        let verified = match user {
+            Ok(user) => user.into_active_model().verified(db).await,
+            err => err,
+        };
+        match verified {
+            Err(ModelError::EntityNotFound) => {
+                just_used(db, users::Column::EmailVerificationToken, token).await
+            }
+            verified => verified,
+        }
+    }
+
+    /// Sets the password of the user to whom this reset token was mailed. Who has just set the same is
+    /// told so again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, the token has expired, the password is not valid or cannot be hashed, or the
+    /// database fails.
+    pub async fn reset_by_link(
+        db: &DatabaseConnection,
+        token: &str,
+        password: &str,
+    ) -> ModelResult<Self> {
+        let reset = match Self::find_by_reset_token(db, token).await {
+            Ok(user) => user.into_active_model().reset_password(db, password).await,
+            err => err,
+        };
+        let Err(ModelError::EntityNotFound) = reset else {
+            return reset;
+        };
+        let user = just_used(db, users::Column::ResetToken, token).await?;
+        user.with_password(password)
+            .await?
+            .ok_or(ModelError::EntityNotFound)
+    }
+
+    /// Logs in the user to whom this magic link was sent: with the JWT of a new session. Who has just
+    /// done so from the same browser gets another one in its place.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, the link has expired, the JWT cannot be signed, or the database fails.
+    pub async fn log_in_by_link(
+        db: &DatabaseConnection,
+        token: &str,
+        user_agent: Option<&str>,
+        jwt: &config::JWT,
+    ) -> ModelResult<(Self, String)> {
+        let login = match Self::find_by_magic_token(db, token).await {
+            Ok(user) => user.begin_session_once(db, user_agent, jwt).await,
+            Err(err) => Err(err),
+        };
+        let Err(ModelError::EntityNotFound) = login else {
+            return login;
+        };
+        let user = just_used(db, users::Column::MagicLinkToken, token).await?;
+        let jwt = sessions::Model::begin_again(db, &user, user_agent, jwt).await?;
+        Ok((user, jwt))
+    }
+
+    async fn begin_session_once(
+        self,
+        db: &DatabaseConnection,
+        user_agent: Option<&str>,
+        jwt: &config::JWT,
+    ) -> ModelResult<(Self, String)> {
+        let transaction = db.begin().await?;
+        let user = self.into_active_model();
+        let user = user.without_magic_link(&transaction).await?;
+        let jwt = sessions::Model::begin(&transaction, &user, user_agent, jwt).await?;
+        transaction.commit().await?;
+        Ok((user, jwt))
     }
 
     /// Finds the user with this public id, a UUID.
@@ -261,6 +344,14 @@ impl Model {
     #[must_use]
     pub fn verify_password(&self, password: &str) -> bool {
         hash::verify_password(password, &self.password)
+    }
+
+    /// The user, if this is the password.
+    async fn with_password(self, password: &str) -> ModelResult<Option<Self>> {
+        let password = password.to_string();
+        memory::compute(move || self.verify_password(&password).then_some(self))
+            .await
+            .map_err(|err| ModelError::Any(err.into()))
     }
 
     /// Creates a user; only the hash of the password is stored. That the address is taken is found
@@ -309,9 +400,7 @@ impl Model {
         if user.email_verified_at.is_some() {
             return Ok(Registered::Known(user));
         }
-        let (password, known) = (params.password.clone(), user.clone());
-        let is_the_same = memory::compute(move || known.verify_password(&password)).await;
-        if is_the_same.map_err(|err| ModelError::Any(err.into()))? {
+        if let Some(user) = user.clone().with_password(&params.password).await? {
             return Ok(Registered::Unverified(user));
         }
         let again = ActiveModel {
@@ -332,7 +421,7 @@ impl Model {
             Err(DbErr::RecordNotUpdated) => return Ok(Registered::Known(user)),
             Err(err) => return Err(err.into()),
         };
-        sessions::Model::end_all(&transaction, again.id).await?;
+        sessions::Model::end_all(&transaction, again.id, None).await?;
         transaction.commit().await?;
         Ok(Registered::Unverified(again))
     }
@@ -354,6 +443,24 @@ impl Model {
     pub fn has_magic_link_mail(&self) -> bool {
         let life = Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
         is_recent(self.magic_link_expiration.map(|end| end - life))
+    }
+
+    /// Clears the time in this column, and with it what it dates.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn clear_time(
+        &self,
+        db: &DatabaseConnection,
+        column: users::Column,
+    ) -> ModelResult<()> {
+        Entity::update_many()
+            .col_expr(column, Expr::value(None::<DateTimeWithTimeZone>))
+            .filter(users::Column::Id.eq(self.id))
+            .exec(db)
+            .await?;
+        Ok(())
     }
 
     /// Clears the tokens and magic links that expired a day ago or earlier, and says how many.
@@ -411,7 +518,8 @@ impl Model {
 }
 
 impl ActiveModel {
-    /// Gives the user a new verification token.
+    /// Gives the user a new verification token. It is in the user that is returned: only its hash is
+    /// stored.
     ///
     /// # Errors
     ///
@@ -420,9 +528,12 @@ impl ActiveModel {
         mut self,
         db: &DatabaseConnection,
     ) -> ModelResult<Model> {
+        let token = Uuid::new_v4().to_string();
         self.email_verification_sent_at = Set(Some(Local::now().into()));
-        self.email_verification_token = Set(Some(Uuid::new_v4().to_string()));
-        self.update(db).await.map_err(ModelError::from)
+        self.email_verification_token = Set(Some(link::stored(&token)));
+        let mut user = self.update(db).await?;
+        user.email_verification_token = Some(token);
+        Ok(user)
     }
 
     /// Keeps the time at which the user was told of a registration with a verified address.
@@ -438,15 +549,19 @@ impl ActiveModel {
         self.update(db).await.map_err(ModelError::from)
     }
 
-    /// Gives the user a token with which the password can be set anew.
+    /// Gives the user a token with which the password can be set anew. It is in the user that is
+    /// returned: only its hash is stored.
     ///
     /// # Errors
     ///
     /// When the database fails.
     pub async fn set_forgot_password_sent(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        let token = Uuid::new_v4().to_string();
         self.reset_sent_at = Set(Some(Local::now().into()));
-        self.reset_token = Set(Some(Uuid::new_v4().to_string()));
-        self.update(db).await.map_err(ModelError::from)
+        self.reset_token = Set(Some(link::stored(&token)));
+        let mut user = self.update(db).await?;
+        user.reset_token = Some(token);
+        Ok(user)
     }
 
     /// Marks the mail address as verified; its token is used up.
@@ -458,7 +573,11 @@ impl ActiveModel {
         let token = self.email_verification_token.take().flatten();
         self.email_verified_at = Set(Some(Local::now().into()));
         self.email_verification_token = Set(None);
-        use_up(users::Column::EmailVerificationToken, token, self, db).await
+        let transaction = db.begin().await?;
+        let column = users::Column::EmailVerificationToken;
+        let user = use_up(column, token, self, &transaction).await?;
+        transaction.commit().await?;
+        Ok(user)
     }
 
     /// Sets a new password; the reset token is used up, and so is a magic link. All of the user's
@@ -473,25 +592,60 @@ impl ActiveModel {
         db: &DatabaseConnection,
         password: &str,
     ) -> ModelResult<Model> {
-        if let Err(fault) = password::validate(password) {
-            let mut faults = validator::ValidationErrors::new();
-            faults.add("password", fault);
-            return Err(ModelValidationErrors::from(faults).into());
-        }
         let token = self.reset_token.take().flatten();
+        let user = self.with_new_password(password).await?;
+        let transaction = db.begin().await?;
+        let user = use_up(users::Column::ResetToken, token, user, &transaction).await?;
+        email_changes::Model::void(&transaction, user.id).await?;
+        sessions::Model::end_all(&transaction, user.id, None).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    /// Sets a new password for a user who is logged in, and voids all mailed links. All of the user's
+    /// sessions end but this one.
+    ///
+    /// # Errors
+    ///
+    /// When the password is not valid or cannot be hashed, or the database fails.
+    pub async fn change_password(
+        self,
+        db: &DatabaseConnection,
+        password: &str,
+        session: Option<Uuid>,
+    ) -> ModelResult<Model> {
+        let user = self.with_new_password(password).await?;
+        let transaction = db.begin().await?;
+        let user = user.update(&transaction).await?;
+        email_changes::Model::void(&transaction, user.id).await?;
+        sessions::Model::end_all(&transaction, user.id, session).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    async fn with_new_password(mut self, password: &str) -> ModelResult<Self> {
+        password::validate(password).map_err(|fault| faults("password", fault))?;
         self.password = Set(password::hashed(password).await?);
         self.reset_token = Set(None);
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
-        let transaction = db.begin().await?;
-        let user = use_up(users::Column::ResetToken, token, self, &transaction).await?;
-        sessions::Model::end_all(&transaction, user.id).await?;
-        transaction.commit().await?;
-        Ok(user)
+        Ok(self)
     }
 
-    /// Gives the user a token that logs in once.
+    /// Gives the user another name.
+    ///
+    /// # Errors
+    ///
+    /// When the name is not valid, or the database fails.
+    pub async fn rename(mut self, db: &DatabaseConnection, name: &str) -> ModelResult<Model> {
+        self.name = Set(name.to_string());
+        Validatable::validate(&self).map_err(ModelError::from)?;
+        self.update(db).await.map_err(ModelError::from)
+    }
+
+    /// Gives the user a token that logs in once. It is in the user that is returned: only its hash is
+    /// stored.
     ///
     /// # Errors
     ///
@@ -499,9 +653,11 @@ impl ActiveModel {
     pub async fn create_magic_link(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
         let expiration = Local::now() + Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
         let token = hash::random_string(usize::from(MAGIC_LINK_LENGTH.unsigned_abs()));
-        self.magic_link_token = Set(Some(token));
+        self.magic_link_token = Set(Some(link::stored(&token)));
         self.magic_link_expiration = Set(Some(expiration.into()));
-        self.update(db).await.map_err(ModelError::from)
+        let mut user = self.update(db).await?;
+        user.magic_link_token = Some(token);
+        Ok(user)
     }
 
     /// Uses up the magic link.
@@ -509,12 +665,40 @@ impl ActiveModel {
     /// # Errors
     ///
     /// When it was used up meanwhile, or the database fails.
-    pub async fn clear_magic_link(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+    pub async fn clear_magic_link(self, db: &DatabaseConnection) -> ModelResult<Model> {
+        let transaction = db.begin().await?;
+        let user = self.without_magic_link(&transaction).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
+    async fn without_magic_link(mut self, db: &impl ConnectionTrait) -> ModelResult<Model> {
         let token = self.magic_link_token.take().flatten();
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
         use_up(users::Column::MagicLinkToken, token, self, db).await
     }
+}
+
+/// The address as it is stored.
+pub(super) fn valid_email(address: &str) -> ModelResult<String> {
+    email::normal_form(address).ok_or_else(|| {
+        let fault = ValidationError::new("email").with_message("invalid email".into());
+        faults("email", fault).into()
+    })
+}
+
+/// What is wrong if the password that was asked for again is not the user's.
+#[must_use]
+pub fn wrong_password() -> ModelValidationErrors {
+    let fault = ValidationError::new("wrong").with_message("The password is wrong.".into());
+    faults("current_password", fault)
+}
+
+fn faults(field: &'static str, fault: ValidationError) -> ModelValidationErrors {
+    let mut faults = ValidationErrors::new();
+    faults.add(field, fault);
+    faults.into()
 }
 
 /// Whether mail can be sent to this address.
@@ -557,7 +741,7 @@ pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
 }
 
 /// Of wrong passwords for an account, and of registrations with its address.
-fn login_limit() -> Limit {
+pub(super) fn login_limit() -> Limit {
     Limit {
         attempts: settings().login_attempts,
         seconds: 15 * 60,
@@ -581,6 +765,22 @@ async fn find_by(db: &DatabaseConnection, column: users::Column, text: &str) -> 
         .ok_or(ModelError::EntityNotFound)
 }
 
+async fn find_by_link(
+    db: &DatabaseConnection,
+    column: users::Column,
+    token: &str,
+) -> ModelResult<Model> {
+    find_by(db, column, &link::stored(token)).await
+}
+
+async fn just_used(
+    db: &DatabaseConnection,
+    column: users::Column,
+    token: &str,
+) -> ModelResult<Model> {
+    used_links::Model::user(db, column.as_str(), &link::stored(token)).await
+}
+
 /// Saves the user if the token is still there: of two requests with the same token, one finds it
 /// used up.
 async fn use_up(
@@ -589,11 +789,18 @@ async fn use_up(
     user: ActiveModel,
     db: &impl ConnectionTrait,
 ) -> ModelResult<Model> {
-    let is_there = token.map_or_else(|| column.is_null(), |token| column.eq(token));
+    let is_there = match &token {
+        Some(token) => column.eq(token),
+        None => column.is_null(),
+    };
     let user = user.before_save(db, false).await?;
     let update = Entity::update(user).validate()?.filter(is_there);
-    update.exec(db).await.map_err(|err| match err {
+    let user = update.exec(db).await.map_err(|err| match err {
         DbErr::RecordNotUpdated => ModelError::EntityNotFound,
         err => err.into(),
-    })
+    })?;
+    if let Some(token) = token {
+        used_links::Model::keep(db, column.as_str(), &token, user.id).await?;
+    }
+    Ok(user)
 }

@@ -1,6 +1,6 @@
 use loco_rs::prelude::*;
 
-use crate::models::{rate_limits, sessions, users};
+use crate::models::{email_changes, rate_limits, sessions, used_links, users};
 
 /// Clears the tokens and magic links that nobody has used in time, and sessions that have expired.
 pub struct UserClearTokens;
@@ -17,7 +17,9 @@ impl Task for UserClearTokens {
     async fn run(&self, ctx: &AppContext, _vars: &task::Vars) -> Result<()> {
         let cleared = users::Model::clear_expired_tokens(&ctx.db).await?;
         let sessions = sessions::Model::delete_expired(&ctx.db).await?;
+        email_changes::Model::delete_expired(&ctx.db).await?;
         rate_limits::Model::delete_expired(&ctx.db).await?;
+        used_links::Model::delete_expired(&ctx.db).await?;
         println!("deleted {sessions} sessions");
         println!("cleared {cleared} tokens and magic links");
         Ok(())

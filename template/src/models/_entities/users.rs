@@ -28,12 +28,28 @@ pub struct Model {
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
+    #[sea_orm(has_many = "super::email_changes::Entity")]
+    EmailChanges,
     #[sea_orm(has_many = "super::sessions::Entity")]
     Sessions,
+    #[sea_orm(has_many = "super::used_links::Entity")]
+    UsedLinks,
+}
+
+impl Related<super::email_changes::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::EmailChanges.def()
+    }
 }
 
 impl Related<super::sessions::Entity> for Entity {
     fn to() -> RelationDef {
         Relation::Sessions.def()
+    }
+}
+
+impl Related<super::used_links::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::UsedLinks.def()
     }
 }

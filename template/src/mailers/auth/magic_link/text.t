@@ -1,3 +1,3 @@
 {% raw %}Log in with this link, which works once and within 5 minutes:
 
-{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}{% raw %}/magic-link/{{token}}{% endraw %}
+{{host}}/magic-link{% endraw %}{% if starter == "saas-server" %}/{% else %}#{% endif %}{% raw %}{{token}}{% endraw %}

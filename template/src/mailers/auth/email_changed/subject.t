@@ -1,0 +1,1 @@
+Your email address was changed

@@ -1,0 +1,7 @@
+<!doctype html>
+<html lang="en">
+<body>
+<p>The password of your account was changed, and you were logged out everywhere else.</p>
+<p>If it was not you, set a new one: ask for a mail to do so, where you log in.</p>
+</body>
+</html>
