@@ -5,7 +5,7 @@ import { RouterProvider } from 'react-router/dom'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ApiClientError, del, get } from './api/client'
 import { createQueryClient } from './api/queryClient'
-import { getToken, setToken } from './auth/token'
+import { getUser, setUser } from './auth/user'
 import { routes } from './routes'
 
 const service = vi.fn<typeof fetch>()
@@ -13,6 +13,8 @@ const service = vi.fn<typeof fetch>()
 beforeEach(() => {
   localStorage.clear()
   service.mockReset()
+  // Such as the list of sessions
+  service.mockImplementation(async () => Response.json([]))
   vi.stubGlobal('fetch', service)
 })
 
@@ -43,13 +45,13 @@ function submitLogin() {
 
 test('a protected page asks to log in, and opens after that', async () => {
   open('/account')
-  answer(200, { token: 'jwt', pid: '1', name: 'Ada', is_verified: true })
+  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
   answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
 
   submitLogin()
 
   expect(await screen.findByText('ada@example.com')).toBeTruthy()
-  expect(new Headers(service.mock.lastCall?.[1]?.headers).get('Authorization')).toBe('Bearer jwt')
+  expect(getUser()).toBe('1')
   expect(document.title).toContain('Your account')
 })
 
@@ -60,23 +62,23 @@ test('a wrong password says so, and nobody is logged in', async () => {
   submitLogin()
 
   expect((await screen.findByRole('alert')).textContent).toBe('The email or the password is wrong.')
-  expect(getToken()).toBeNull()
+  expect(getUser()).toBeNull()
 })
 
-test('a token that the service no longer takes is dropped, and the login page opens', async () => {
-  setToken('expired')
+test('who has no session any more is sent to log in', async () => {
+  setUser('1')
   answer(401, { error: 'unauthorized' })
 
   open('/account')
 
   expect(await screen.findByRole('heading', { name: 'Log in' })).toBeTruthy()
-  expect(getToken()).toBeNull()
+  expect(getUser()).toBeNull()
 })
 
-test('the answer to an old token does not drop a new one', async () => {
-  setToken('old')
+test('the answer to an ended session does not log out who has logged in meanwhile', async () => {
+  setUser('old')
   service.mockImplementationOnce(async () => {
-    setToken('new')
+    setUser('new')
     return Response.json({ error: 'unauthorized' }, { status: 401 })
   })
   answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
@@ -84,19 +86,19 @@ test('the answer to an old token does not drop a new one', async () => {
   open('/account')
 
   expect(await screen.findByText('ada@example.com')).toBeTruthy()
-  expect(getToken()).toBe('new')
+  expect(getUser()).toBe('new')
 })
 
 test('whoever logs in in another window is the user here, too', async () => {
-  setToken('jwt of Ada')
+  setUser('pid of Ada')
   answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
   open('/account')
   await screen.findByText('ada@example.com')
   let answerOfBob: (answer: Response) => void = () => {}
   service.mockReturnValueOnce(new Promise((resolve) => (answerOfBob = resolve)))
 
-  localStorage.setItem('auth_token', 'jwt of Bob')
-  fireEvent(window, new StorageEvent('storage', { key: 'auth_token' }))
+  localStorage.setItem('user', 'pid of Bob')
+  fireEvent(window, new StorageEvent('storage', { key: 'user' }))
 
   expect(screen.queryByText('ada@example.com')).toBeNull()
   answerOfBob(Response.json({ pid: '2', name: 'Bob', email: 'bob@example.com' }))
@@ -113,17 +115,17 @@ test('what another window stores otherwise changes nothing here', () => {
 })
 
 test('a user who has been deleted is logged out', async () => {
-  setToken('jwt')
+  setUser('1')
   answer(404, { error: 'not_found', description: 'Resource was not found' })
 
   open('/account')
 
   expect(await screen.findByRole('heading', { name: 'Log in' })).toBeTruthy()
-  expect(getToken()).toBeNull()
+  expect(getUser()).toBeNull()
 })
 
 test('a verification link is not used up before the button is pressed', async () => {
-  open('/verify/token-of-the-mail')
+  open('/verify#token-of-the-mail')
   expect(service).not.toHaveBeenCalled()
   answer(200, null)
 
@@ -134,18 +136,18 @@ test('a verification link is not used up before the button is pressed', async ()
 })
 
 test('a verification link that was used before logs nobody out', async () => {
-  setToken('jwt')
-  open('/verify/used')
+  setUser('1')
+  open('/verify#used')
   answer(401, { error: 'unauthorized' })
 
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
 
   expect((await screen.findByRole('alert')).textContent).toMatch(/used already/)
-  expect(getToken()).toBe('jwt')
+  expect(getUser()).toBe('1')
 })
 
 test('whose verification link is void can have another one sent', async () => {
-  open('/verify/used')
+  open('/verify#used')
   answer(401, { error: 'unauthorized' })
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
   fireEvent.change(await screen.findByLabelText('Email'), { target: { value: 'ada@example.com' } })
@@ -157,15 +159,15 @@ test('whose verification link is void can have another one sent', async () => {
   expect(service.mock.lastCall?.[0]).toBe('/api/auth/resend-verification-mail')
 })
 
-test('logging out drops the token, and the page is not kept for the next user', async () => {
-  setToken('jwt')
+test('logging out ends the session, and the page is not kept for the next user', async () => {
+  setUser('1')
   answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
   const router = open('/account?of=ada')
 
   fireEvent.click(screen.getByRole('button', { name: 'Log out' }))
 
   expect(await screen.findByRole('link', { name: 'Log in' })).toBeTruthy()
-  expect(getToken()).toBeNull()
+  expect(getUser()).toBeNull()
   expect(router.state.location).toMatchObject({ pathname: '/', state: null })
 })
 
@@ -249,6 +251,54 @@ test('a link that is pasted over an incomplete one counts', async () => {
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
 
   expect(await screen.findByRole('heading', { name: 'Log in with the new password' })).toBeTruthy()
+})
+
+test('the account is changed with the password', async () => {
+  setUser('1')
+  answer(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
+  open('/account')
+  const [field] = await screen.findAllByLabelText('Current password')
+  fireEvent.change(screen.getByLabelText('New email'), { target: { value: 'new@example.com' } })
+  fireEvent.change(field!, { target: { value: 'wrong' } })
+  answer(422, { error: 'unprocessable_entity', description: 'The password is wrong.' })
+
+  fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
+
+  expect((await screen.findByRole('alert')).textContent).toBe('The password is wrong.')
+  expect(getUser()).toBe('1')
+  expect(service.mock.lastCall?.[0]).toBe('/api/account/email')
+  expect(service.mock.lastCall?.[1]?.body).toBe(
+    JSON.stringify({ email: 'new@example.com', current_password: 'wrong' }),
+  )
+})
+
+test('another session can be ended, and this one cannot', async () => {
+  setUser('1')
+  answer(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
+  const began = { browser: 'Firefox, Linux', created_at: '2026-11-26T12:00:00Z' }
+  answer(200, [
+    { ...began, pid: '1', is_current: true },
+    { ...began, pid: '2', is_current: false },
+  ])
+  open('/account')
+
+  fireEvent.click(await screen.findByRole('button', { name: 'Log out there' }))
+
+  await waitFor(() => expect(screen.queryByRole('button', { name: 'Log out there' })).toBeNull())
+  expect(service.mock.calls.map(([path]) => path)).toContain('/api/account/sessions/2')
+})
+
+test('who has deleted the account is logged out', async () => {
+  setUser('1')
+  answer(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
+  open('/account')
+  const fields = await screen.findAllByLabelText('Current password')
+  fireEvent.change(fields.at(-1)!, { target: { value: 'correct horse' } })
+  answer(200, null)
+
+  fireEvent.click(screen.getByRole('button', { name: 'Delete the account' }))
+
+  await waitFor(() => expect(getUser()).toBeNull())
 })
 
 test('skipping to the content keeps the address', () => {

@@ -1,12 +1,13 @@
 import { useRef, type MouseEvent } from 'react'
 import { Link, NavLink, Outlet, ScrollRestoration, useNavigate } from 'react-router'
 import { appName } from './appName'
-import { logOut as endSession } from './api/auth'
-import { useIsLoggedIn } from './auth/token'
+import { useLogout } from './api/auth'
+import { useIsLoggedIn } from './auth/user'
 
 export function App() {
   const isLoggedIn = useIsLoggedIn()
   const navigate = useNavigate()
+  const logout = useLogout()
   const main = useRef<HTMLElement>(null)
 
   function skip(event: MouseEvent) {
@@ -18,7 +19,7 @@ export function App() {
   async function logOut() {
     // First away from a page that RequireAuth would remember for whoever logs in next.
     await navigate('/', { flushSync: true })
-    endSession()
+    logout.mutate()
   }
 
   return (
@@ -45,6 +46,7 @@ export function App() {
             </>
           )}
         </nav>
+        {logout.error && <p role="alert">{logout.error.message}</p>}
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         <Outlet />

@@ -1,9 +1,9 @@
 import type { RouteObject } from 'react-router'
 import { App } from './App'
+import { ConfirmEmail } from './auth/ConfirmEmail'
 import { ForgotPassword } from './auth/ForgotPassword'
 import { Login } from './auth/Login'
 import { MagicLink } from './auth/MagicLink'
-import { MagicLinkLogin } from './auth/MagicLinkLogin'
 import { Register } from './auth/Register'
 import { RequireAuth } from './auth/RequireAuth'
 import { ResetPassword } from './auth/ResetPassword'
@@ -22,10 +22,10 @@ export const routes: RouteObject[] = [
     children: [
       { index: true, element: <Home /> },
       { path: 'register', element: <Register /> },
-      { path: 'verify/:token', element: <Verify /> },
+      { path: 'verify', element: <Verify /> },
       { path: 'login', element: <Login /> },
       { path: 'magic-link', element: <MagicLink /> },
-      { path: 'magic-link/:token', element: <MagicLinkLogin /> },
+      { path: 'account/email', element: <ConfirmEmail /> },
       { path: 'forgot', element: <ForgotPassword /> },
       { path: 'reset', element: <ResetPassword /> },
       {

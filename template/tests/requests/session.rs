@@ -1,190 +1,115 @@
-use axum::http::{header, HeaderName, HeaderValue};
+use axum::http::header;
 use loco_rs::{testing::prelude::*, TestServer};
 use rstest::rstest;
-use sea_orm::ModelTrait;
-use serde_json::json;
+use serde_json::{json, Value};
 use serial_test::serial;
 
 use {{crate_name}}::app::App;
 
-use super::prepare_data::{self, EMAIL, PASSWORD};
+use super::prepare_data::{self, token_in_last_mail, with_links_of_production, EMAIL, PASSWORD};
 
-/// Logs in on the page, with the header that a browser sends from then on.
-pub async fn log_in(request: &TestServer) -> (HeaderName, HeaderValue) {
+/// Logs in as a browser does, and returns the cookie that it sends from then on.
+async fn log_in(request: &TestServer) -> String {
     let response = request
-        .post("/login")
-        .form(&json!({ "email": EMAIL, "password": PASSWORD }))
+        .post("/api/session")
+        .json(&json!({ "email": EMAIL, "password": PASSWORD }))
         .await;
-    assert_eq!(response.status_code(), 303);
-    assert_eq!(response.header("location"), "/account");
-    let token = response.cookie("auth_token").value().to_string();
-    let value = HeaderValue::from_str(&format!("auth_token={token}")).expect("a header");
-    (header::COOKIE, value)
+    assert_eq!(response.status_code(), 200);
+    let user: Value = response.json();
+    assert_eq!(user["email"], EMAIL);
+    assert!(user.get("token").is_none(), "{user}");
+    let cookie = response.header("set-cookie");
+    let cookie = cookie.to_str().expect("text");
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=604800"] {
+        assert!(cookie.contains(attribute), "{attribute}: {cookie}");
+    }
+    let (cookie, _) = cookie.split_once(';').expect("attributes");
+    cookie.to_string()
 }
 
 #[tokio::test]
 #[serial]
-async fn the_account_is_shown_after_login_only() {
+async fn a_browser_logs_in_and_out() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let response = request.get("/account").await;
-        assert_eq!(response.status_code(), 303);
-        assert_eq!(response.header("location"), "/login");
+        let cookie = log_in(&request).await;
+        let account = || {
+            request
+                .get("/api/account")
+                .add_header(header::COOKIE, &cookie)
+        };
+        assert_eq!(account().await.status_code(), 200);
 
-        let (name, value) = log_in(&request).await;
-        let response = request.get("/account").add_header(name, value).await;
+        let response = request
+            .delete("/api/session")
+            .add_header(header::COOKIE, &cookie)
+            .await;
 
         assert_eq!(response.status_code(), 200);
-        assert!(response.text().contains(EMAIL));
-        assert_eq!(response.header("cache-control"), "no-store");
+        let ended = response.header("set-cookie");
+        assert!(ended.to_str().expect("text").contains("Max-Age=0"));
+        assert_eq!(account().await.status_code(), 401);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn scripts_and_other_sites_do_not_reach_the_cookie() {
+async fn a_wrong_password_is_no_session() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
 
         let response = request
-            .post("/login")
-            .form(&json!({ "email": EMAIL, "password": PASSWORD }))
+            .post("/api/session")
+            .json(&json!({ "email": EMAIL, "password": "wrong" }))
             .await;
 
-        let header = response.header("set-cookie");
-        let cookie = header.to_str().expect("text");
-        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=604800"] {
-            assert!(cookie.contains(attribute), "{attribute}: {cookie}");
-        }
+        assert_eq!(response.status_code(), 401);
+        assert!(response.maybe_header("set-cookie").is_none());
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn the_api_takes_the_cookie_too_and_prefers_the_header() {
+async fn a_mailed_link_logs_the_browser_in() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let (cookie, value) = log_in(&request).await;
-        let current = || {
-            request
-                .get("/api/auth/current")
-                .add_header(cookie.clone(), value.clone())
-        };
-
-        assert_eq!(current().await.status_code(), 200);
-        let with_header = current().add_header("authorization", "Bearer wrong").await;
-        assert_eq!(with_header.status_code(), 401);
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn logging_out_takes_the_cookie_away() {
-    request::<App, _, _>(|request, ctx| async move {
-        prepare_data::register(&request, &ctx).await;
-        let (name, value) = log_in(&request).await;
-
-        let response = request
-            .post("/logout")
-            .add_header(name.clone(), value.clone())
+        with_links_of_production(&ctx);
+        request
+            .post("/api/auth/magic-link")
+            .json(&json!({ "email": EMAIL }))
             .await;
+        let link = format!("/api/session/{}", token_in_last_mail(&ctx));
 
-        assert_eq!(response.status_code(), 303);
-        let header = response.header("set-cookie");
-        let cookie = header.to_str().expect("text");
-        assert!(cookie.starts_with("auth_token=;"), "{cookie}");
-        assert!(cookie.contains("Max-Age=0"), "{cookie}");
-        let with_a_copy = request.get("/account").add_header(name, value).await;
-        assert_eq!(with_a_copy.header("location"), "/login");
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn a_wrong_password_and_an_unknown_address_look_the_same() {
-    request::<App, _, _>(|request, ctx| async move {
-        prepare_data::register(&request, &ctx).await;
-        let page = |email: &'static str| {
-            let form = request
-                .post("/login")
-                .form(&json!({ "email": email, "password": "wrong" }));
-            async move {
-                let response = form.await;
-                assert_eq!(response.status_code(), 401);
-                assert!(response.maybe_cookie("auth_token").is_none());
-                response.text().replace(email, "")
-            }
-        };
-
-        let (known, unknown) = (page(EMAIL).await, page("nobody@example.com").await);
-
-        assert!(known.contains("The email address or the password is wrong."));
-        assert_eq!(known, unknown);
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn a_login_link_is_used_up_by_the_person_and_not_by_a_look_at_it() {
-    request::<App, _, _>(|request, ctx| async move {
-        prepare_data::register(&request, &ctx).await;
-        let asked = request
-            .post("/magic-link")
-            .form(&json!({ "email": EMAIL }))
-            .await;
-        assert_eq!(asked.header("location"), "/check-your-mail");
-        let link = prepare_data::link_in_last_mail(&ctx);
-
-        assert_eq!(request.get(&link).await.status_code(), 200);
-        assert_eq!(request.get(&link).await.status_code(), 200);
         let response = request.post(&link).await;
 
-        assert_eq!(response.header("location"), "/account");
-        assert!(!response.cookie("auth_token").value().is_empty());
-        assert_eq!(request.get(&link).await.status_code(), 404);
-        assert_eq!(request.post(&link).await.status_code(), 404);
+        assert_eq!(response.status_code(), 200);
+        let cookie = response.header("set-cookie");
+        assert!(cookie.to_str().expect("text").contains("HttpOnly"));
     })
     .await;
 }
 
 #[rstest]
-#[case("user@elsewhere.org", "No login link is sent to this address.")]
-#[case("@example.com", "Enter an email address")]
-#[case("", "Enter an email address")]
+#[case("same-origin", 200)]
+#[case("cross-site", 403)]
 #[tokio::test]
 #[serial]
-async fn a_login_link_is_for_addresses_of_known_mail_domains(
-    #[case] email: &str,
-    #[case] problem: &str,
-) {
-    request::<App, _, _>(|request, _ctx| async move {
+async fn other_sites_do_not_act_with_the_cookie(#[case] site: &str, #[case] status: u16) {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let cookie = log_in(&request).await;
+
         let response = request
-            .post("/magic-link")
-            .form(&json!({ "email": email }))
+            .post("/api/account/name")
+            .add_header(header::COOKIE, cookie)
+            .add_header("sec-fetch-site", site)
+            .add_header("origin", "https://elsewhere.example")
+            .json(&json!({ "name": "Ann" }))
             .await;
 
-        assert_eq!(response.status_code(), 422);
-        assert!(response.text().contains(problem));
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn a_deleted_user_is_logged_out() {
-    request::<App, _, _>(|request, ctx| async move {
-        let user = prepare_data::register(&request, &ctx).await;
-        let (name, value) = log_in(&request).await;
-        user.delete(&ctx.db).await.expect("the user is deleted");
-
-        let response = request.get("/account").add_header(name, value).await;
-
-        assert_eq!(response.header("location"), "/login");
+        assert_eq!(response.status_code(), status);
     })
     .await;
 }

@@ -1,6 +1,6 @@
-import { useMutation, useQuery } from '@tanstack/react-query'
-import { clearToken, getToken, setToken } from '../auth/token'
-import { ApiClientError, get, post } from './client'
+import { useMutation } from '@tanstack/react-query'
+import { clearUser, setUser } from '../auth/user'
+import { post, request } from './client'
 
 export interface Registration {
   name: string
@@ -11,13 +11,6 @@ export interface Registration {
 export interface Credentials {
   email: string
   password: string
-}
-
-export interface Login {
-  token: string
-  pid: string
-  name: string
-  is_verified: boolean
 }
 
 export interface CurrentUser {
@@ -41,22 +34,22 @@ export function useResendVerification() {
 
 export function useVerify() {
   return useMutation({
-    mutationFn: (token: string) => get<null>(`/api/auth/verify/${encodeURIComponent(token)}`, null),
+    mutationFn: (token: string) => post<null>(`/api/auth/verify/${encodeURIComponent(token)}`, undefined, null),
   })
 }
 
 export function useLogin() {
   return useMutation({
-    mutationFn: (credentials: Credentials) => post<Login>('/api/auth/login', credentials, null),
-    onSuccess: ({ token }) => setToken(token),
+    mutationFn: (credentials: Credentials) => post<CurrentUser>('/api/session', credentials, null),
+    onSuccess: ({ pid }) => setUser(pid),
   })
 }
 
-/** Forgets the token at once, and has the service end its session. */
-export function logOut(): void {
-  const token = getToken()
-  clearToken()
-  post<null>('/api/auth/logout', undefined, token).catch(() => undefined)
+export function useLogout() {
+  return useMutation({
+    mutationFn: () => request<null>('DELETE', '/api/session'),
+    onSuccess: clearUser,
+  })
 }
 
 export function useMagicLink() {
@@ -67,8 +60,9 @@ export function useMagicLink() {
 
 export function useMagicLinkLogin() {
   return useMutation({
-    mutationFn: (token: string) => get<Login>(`/api/auth/magic-link/${encodeURIComponent(token)}`, null),
-    onSuccess: ({ token }) => setToken(token),
+    mutationFn: (token: string) =>
+      post<CurrentUser>(`/api/session/${encodeURIComponent(token)}`, undefined, null),
+    onSuccess: ({ pid }) => setUser(pid),
   })
 }
 
@@ -82,18 +76,4 @@ export function useResetPassword() {
   return useMutation({
     mutationFn: (reset: { token: string; password: string }) => post<null>('/api/auth/reset', reset, null),
   })
-}
-
-export function useCurrentUser() {
-  return useQuery({
-    queryKey: ['auth', 'current'],
-    queryFn: () => get<CurrentUser>('/api/auth/current').catch(logOutIfDeleted),
-  })
-}
-
-function logOutIfDeleted(error: unknown): never {
-  if (error instanceof ApiClientError && error.status === 404) {
-    clearToken()
-  }
-  throw error
 }

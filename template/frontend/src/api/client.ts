@@ -1,4 +1,4 @@
-import { clearToken, getToken } from '../auth/token'
+import { clearUser, getUser } from '../auth/user'
 import type { ApiError } from '../bindings/ApiError'
 
 /** How long an answer may take. */
@@ -17,17 +17,17 @@ export class ApiClientError extends Error {
   }
 }
 
-/** Calls the service as the user who is logged in, or with `token` as null as nobody. */
+/**
+ * Calls the service. Its refusal says that the session of `user` has ended, or with null nothing of the
+ * kind.
+ */
 export async function request<T>(
   method: string,
   path: string,
   body?: unknown,
-  token: string | null = getToken(),
+  user: string | null = getUser(),
 ): Promise<T> {
   const headers = new Headers()
-  if (token !== null) {
-    headers.set('Authorization', `Bearer ${token}`)
-  }
   if (body !== undefined) {
     headers.set('Content-Type', 'application/json')
   }
@@ -43,10 +43,9 @@ export async function request<T>(
   if (response.ok) {
     return (await content(response)) as T
   }
-  // The service no longer takes this token. RequireAuth then leads to the login page, unless another
-  // one has taken its place meanwhile.
-  if (response.status === 401 && token !== null && token === getToken()) {
-    clearToken()
+  // RequireAuth then leads to the login page, unless another user has logged in meanwhile.
+  if (response.status === 401 && user !== null && user === getUser()) {
+    clearUser()
   }
   throw await failure(response)
 }
@@ -81,12 +80,12 @@ function isLocoError(body: unknown): body is { error: string; description: strin
   return typeof body === 'object' && body !== null && 'error' in body && 'description' in body
 }
 
-export function get<T>(path: string, token?: string | null): Promise<T> {
-  return request<T>('GET', path, undefined, token)
+export function get<T>(path: string): Promise<T> {
+  return request<T>('GET', path)
 }
 
-export function post<T>(path: string, body: unknown, token?: string | null): Promise<T> {
-  return request<T>('POST', path, body, token)
+export function post<T>(path: string, body: unknown, user?: string | null): Promise<T> {
+  return request<T>('POST', path, body, user)
 }
 
 export function put<T>(path: string, body: unknown): Promise<T> {

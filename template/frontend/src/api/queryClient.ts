@@ -1,5 +1,5 @@
 import { QueryClient } from '@tanstack/react-query'
-import { onTokenChange } from '../auth/token'
+import { onUserChange } from '../auth/user'
 import { ApiClientError } from './client'
 
 /** Asks again only where that can help, and forgets what belonged to another user. */
@@ -16,6 +16,6 @@ export function createQueryClient(): QueryClient {
       },
     },
   })
-  onTokenChange(() => client.removeQueries())
+  onUserChange(() => client.removeQueries())
   return client
 }

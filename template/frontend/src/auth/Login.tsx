@@ -4,7 +4,7 @@ import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
-import { useIsLoggedIn } from './token'
+import { useIsLoggedIn } from './user'
 
 export function Login() {
   const isLoggedIn = useIsLoggedIn()

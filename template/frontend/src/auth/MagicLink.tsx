@@ -1,10 +1,18 @@
+import { useLocation } from 'react-router'
 import { useMagicLink } from '../api/auth'
 import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { MagicLinkLogin } from './MagicLinkLogin'
 
+/** Asks for the mail. The link in it leads here, too: its token stands after the #. */
 export function MagicLink() {
+  const token = useLocation().hash.slice(1)
+  return token === '' ? <MagicLinkRequest /> : <MagicLinkLogin token={token} />
+}
+
+function MagicLinkRequest() {
   const magicLink = useMagicLink()
 
   if (magicLink.isSuccess) {

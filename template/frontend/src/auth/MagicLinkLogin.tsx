@@ -1,12 +1,11 @@
-import { Link, Navigate, useParams } from 'react-router'
+import { Link, Navigate } from 'react-router'
 import { useMagicLinkLogin } from '../api/auth'
 import { ApiClientError } from '../api/client'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
 
 /** Where the link in the mail leads. It works once: a button keeps mail scanners from using it up. */
-export function MagicLinkLogin() {
-  const { token = '' } = useParams()
+export function MagicLinkLogin({ token }: { token: string }) {
   const login = useMagicLinkLogin()
 
   if (login.isSuccess) {

@@ -1,15 +1,15 @@
 import { Navigate, Outlet, useLocation } from 'react-router'
-import { useToken } from './token'
+import { useUser } from './user'
 
 /** The pages within are for users. Others log in first, and then see the page that they wanted. */
 export function RequireAuth() {
-  const token = useToken()
+  const user = useUser()
   const { pathname, search } = useLocation()
 
-  if (token === null) {
+  if (user === null) {
     const state = { from: pathname + search }
     return <Navigate to="/login" replace state={state} />
   }
   // For another user they start anew: nothing of the last one's stays.
-  return <Outlet key={token} />
+  return <Outlet key={user} />
 }

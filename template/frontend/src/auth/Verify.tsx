@@ -1,13 +1,16 @@
-import { Link, useParams } from 'react-router'
+import { Link, useLocation } from 'react-router'
 import { useResendVerification, useVerify } from '../api/auth'
 import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
 
-/** Where the link in the welcome mail leads. A button keeps mail scanners from verifying addresses. */
+/**
+ * Where the link in the welcome mail leads. Its token stands after the #, and so in no server's log. A
+ * button keeps mail scanners from verifying addresses.
+ */
 export function Verify() {
-  const { token = '' } = useParams()
+  const token = useLocation().hash.slice(1)
   const verify = useVerify()
 
   if (verify.isSuccess) {
@@ -17,6 +20,14 @@ export function Verify() {
         <p>
           <Link to="/login">Log in</Link>
         </p>
+      </Page>
+    )
+  }
+  if (token === '') {
+    return (
+      <Page title="Verify your address">
+        <p role="alert">This link is not complete. Copy all of it from the mail.</p>
+        <AnotherMail />
       </Page>
     )
   }

@@ -1,24 +1,26 @@
 import { useSyncExternalStore } from 'react'
 
-const KEY = 'auth_token'
+/** Where it is kept who is logged in. The session itself is in a cookie that scripts cannot read. */
+const KEY = 'user'
 const listeners = new Set<() => void>()
 
-export function getToken(): string | null {
+/** The public id of the user who is logged in. */
+export function getUser(): string | null {
   return localStorage.getItem(KEY)
 }
 
-export function setToken(token: string): void {
-  localStorage.setItem(KEY, token)
+export function setUser(pid: string): void {
+  localStorage.setItem(KEY, pid)
   listeners.forEach((listener) => listener())
 }
 
-export function clearToken(): void {
+export function clearUser(): void {
   localStorage.removeItem(KEY)
   listeners.forEach((listener) => listener())
 }
 
 /** Calls `listener` when the user logs in or out, in this window or in another. */
-export function onTokenChange(listener: () => void): () => void {
+export function onUserChange(listener: () => void): () => void {
   function onStorage({ key }: StorageEvent) {
     // Without a key, all was cleared.
     if (key === KEY || key === null) {
@@ -33,10 +35,10 @@ export function onTokenChange(listener: () => void): () => void {
   }
 }
 
-export function useToken(): string | null {
-  return useSyncExternalStore(onTokenChange, getToken)
+export function useUser(): string | null {
+  return useSyncExternalStore(onUserChange, getUser)
 }
 
 export function useIsLoggedIn(): boolean {
-  return useToken() !== null
+  return useUser() !== null
 }
