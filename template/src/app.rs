@@ -47,7 +47,11 @@ impl Hooks for App {
     ) -> Result<BootResult> {
         create_app::<Self, Migrator>(mode, environment, config).await
     }
-
+{% if starter == "saas-client" and embedded_assets == "false" %}
+    async fn before_routes(_ctx: &AppContext) -> Result<Router<AppContext>> {
+        Ok(controllers::assets::router())
+    }
+{% endif %}
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
         memory::serve::<Self>(app, ctx, params).await
     }
@@ -76,14 +80,24 @@ impl Hooks for App {
         // Each stands around those before it: static files are compressed, too.
         middlewares.sort_by_key(|middleware| middleware.name() != "static");
 {%- endif %}
+{%- if database == "postgres" %}
+        middlewares.insert(0, Box::new(middleware::Nul));
+{%- endif %}
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
+{%- if starter == "saas-client" %}
+        middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
+{%- endif %}
+        // Around the logger.
+        middlewares.push(Box::new(middleware::LinkTokens));
         middlewares
     }
 
     fn routes(_ctx: &AppContext) -> AppRoutes {
         AppRoutes::with_default_routes() // controller routes below
             .add_route(controllers::auth::routes())
+            .add_route(controllers::account::routes())
 {%- if starter == "saas-client" %}
+            .add_route(controllers::session::routes())
             .add_route(controllers::api::routes())
 {%- endif %}
 {%- if starter == "saas-client" and embedded_assets == "true" %}

@@ -78,10 +78,15 @@ impl Hooks for App {
         let mut middlewares = default_middleware_stack(ctx);
         // Each stands around those before it: static files are compressed, too.
         middlewares.sort_by_key(|middleware| middleware.name() != "static");
+{%- if database == "postgres" %}
+        middlewares.insert(0, Box::new(middleware::Nul));
+{%- endif %}
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
         middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
         // Around all that can fail, and within what gives each answer its headers.
         middlewares.insert_before("secure_headers", Box::new(middleware::ErrorPages));
+        // Around the logger.
+        middlewares.push(Box::new(middleware::LinkTokens));
         middlewares
     }
 
@@ -89,8 +94,9 @@ impl Hooks for App {
         AppRoutes::with_default_routes() // controller routes below
             .add_route(controllers::auth::routes())
             .add_route(controllers::account::routes())
+            .add_route(controllers::account_pages::routes())
             .add_route(controllers::page::routes())
-            .add_route(controllers::session::routes())
+            .add_route(controllers::session_pages::routes())
     }
 
     async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {

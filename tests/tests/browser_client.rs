@@ -137,7 +137,13 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.press("Verify");
     browser.see("Address verified");
     browser.photograph("client-verified");
+    // A second click leads on, too.
+    browser.open(&running.url("/"));
     browser.open(&running.url(&verify));
+    browser.press("Verify");
+    browser.see("Address verified");
+    browser.open(&running.url("/"));
+    browser.open(&running.url("/verify#of-an-older-mail"));
     browser.press("Verify");
     browser.see("This link has been used already");
 

@@ -1,194 +1,270 @@
-//! A person's account on pages: registration, verification, a new password, and the account itself.
+//! What users do with their own accounts. What hands an account over asks for the password again.
 
-use axum::http::StatusCode;
-use loco_rs::prelude::*;
-use serde::Deserialize;
-use serde_json::Value;
+use axum::http::HeaderMap;
+use loco_rs::{auth::jwt::UserClaims, prelude::*};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{
-    attempt::Attempt,
-    auth::{register_user, reset_password, send_reset_token, ForgotParams},
-    detached::after_the_answer,
-    session::link_is_void,
+    attempt::{too_often, Attempt},
+    auth::{link_page, unprocessable},
+    detached::{after_the_answer, to_its_end},
 };
 use crate::{
     mailers::auth::AuthMailer,
-    models::users::{self, RegisterParams},
-    views::page::Page,
+    models::{
+        email_changes::{self, Change},
+        sessions,
+        users::{self, Login, LoginParams},
+    },
+    views::{
+        self,
+        account::{AccountResponse, SessionResponse},
+    },
 };
 
-#[derive(Debug, Deserialize)]
-struct NewPassword {
-    password: String,
+type User = auth::JWTWithUser<users::Model>;
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct NameParams {
+    pub name: String,
 }
 
-#[debug_handler(state = AppContext)]
-async fn register_form(page: Page) -> Result<Response> {
-    page.show("auth/register.html", with_password_length(data!({})))
+#[derive(Debug, Deserialize, Serialize)]
+pub struct EmailParams {
+    pub email: String,
+    pub current_password: String,
 }
 
-/// Creates a user and mails a link that verifies the address. The answer does not tell whether the
-/// address is known.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct PasswordParams {
+    pub current_password: String,
+    pub new_password: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub struct DeleteParams {
+    pub current_password: String,
+}
+
 #[debug_handler]
-async fn register(
-    _: Attempt,
-    page: Page,
+async fn show(auth: User, State(_): State<AppContext>) -> Result<Response> {
+    format::json(AccountResponse::new(&auth.user))
+}
+
+#[debug_handler]
+async fn change_name(
+    auth: User,
     State(ctx): State<AppContext>,
-    Form(params): Form<RegisterParams>,
+    Json(params): Json<NameParams>,
 ) -> Result<Response> {
-    let typed = data!({ "name": params.name, "email": params.email });
-    match register_user(ctx, params).await {
-        Ok(()) => format::redirect("/check-your-mail"),
-        Err(Error::Model(ModelError::Validation(faults))) => {
-            // In the order of the form.
-            let fields = ["name", "email", "password"];
-            let errors = fields
-                .iter()
-                .filter(|field| faults.errors.contains_key(**field));
-            let mut data = with_password_length(typed);
-            data["errors"] = errors.copied().collect();
-            page.refuse(StatusCode::UNPROCESSABLE_ENTITY, "auth/register.html", data)
+    let user = auth.user.into_active_model();
+    match user.rename(&ctx.db, &params.name).await {
+        Ok(user) => format::json(AccountResponse::new(&user)),
+        Err(ModelError::Validation(faults)) => unprocessable(&faults),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Mails a link to the new address, which takes the place of the old one when it is confirmed.
+#[debug_handler]
+async fn change_email(
+    _: Attempt,
+    auth: User,
+    State(ctx): State<AppContext>,
+    Json(params): Json<EmailParams>,
+) -> Result<Response> {
+    match confirm_password(&ctx, &auth.user, params.current_password).await? {
+        Confirmed::Yes => answer(ask_for_email(ctx, auth.user, params.email).await),
+        Confirmed::No => unprocessable(&users::wrong_password()),
+        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+    }
+}
+
+/// Where the link in the mail to the new address leads: to a page with a button.
+#[debug_handler]
+async fn confirm_email_form(State(_): State<AppContext>) -> Result<Response> {
+    format::html(&views::auth::confirm_page())
+}
+
+#[debug_handler]
+async fn confirm_email(
+    State(ctx): State<AppContext>,
+    headers: HeaderMap,
+    Path(token): Path<String>,
+) -> Result<Response> {
+    let is_confirmed = confirm_new_email(ctx, token).await?;
+    link_page(is_confirmed, &headers)
+}
+
+/// Sets a new password, and ends the user's other sessions.
+#[debug_handler]
+async fn change_password(
+    _: Attempt,
+    auth: User,
+    State(ctx): State<AppContext>,
+    Json(params): Json<PasswordParams>,
+) -> Result<Response> {
+    match confirm_password(&ctx, &auth.user, params.current_password).await? {
+        Confirmed::Yes => {
+            answer(set_password(ctx, auth.user, auth.claims, params.new_password).await)
         }
+        Confirmed::No => unprocessable(&users::wrong_password()),
+        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+    }
+}
+
+#[debug_handler]
+async fn delete(
+    _: Attempt,
+    auth: User,
+    State(ctx): State<AppContext>,
+    Json(params): Json<DeleteParams>,
+) -> Result<Response> {
+    match confirm_password(&ctx, &auth.user, params.current_password).await? {
+        Confirmed::Yes => {
+            delete_user(ctx, auth.user).await?;
+            format::json(())
+        }
+        Confirmed::No => unprocessable(&users::wrong_password()),
+        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+    }
+}
+
+/// Where the user is logged in.
+#[debug_handler]
+async fn list_sessions(auth: User, State(ctx): State<AppContext>) -> Result<Response> {
+    let current = sessions::session_of(&auth.claims);
+    let sessions = sessions::Model::of_user(&ctx.db, auth.user.id).await?;
+    let sessions: Vec<_> = sessions
+        .iter()
+        .map(|session| SessionResponse::new(session, current))
+        .collect();
+    format::json(sessions)
+}
+
+#[debug_handler]
+async fn end_session(
+    auth: User,
+    State(ctx): State<AppContext>,
+    Path(pid): Path<Uuid>,
+) -> Result<Response> {
+    sessions::Model::end_of_user(&ctx.db, auth.user.id, pid).await?;
+    format::json(())
+}
+
+/// Whether it is the user who asks, and not somebody who has found the session open.
+pub(super) enum Confirmed {
+    Yes,
+    No,
+    /// In so many seconds, another password can be tried.
+    TooOften(i64),
+}
+
+/// Asks for the password again.
+pub(super) async fn confirm_password(
+    ctx: &AppContext,
+    user: &users::Model,
+    password: String,
+) -> Result<Confirmed> {
+    let params = LoginParams {
+        email: user.email.clone(),
+        password,
+    };
+    Ok(match users::Model::log_in(&ctx.db, &params).await? {
+        Login::User(_) => Confirmed::Yes,
+        Login::Refused => Confirmed::No,
+        Login::TooOften(seconds) => Confirmed::TooOften(seconds),
+    })
+}
+
+/// Keeps the new address, and mails a link to it. The answer does not tell whether the address has an
+/// account.
+pub(super) async fn ask_for_email(
+    ctx: AppContext,
+    user: users::Model,
+    email: String,
+) -> Result<()> {
+    to_its_end(async move {
+        let change = email_changes::Model::ask(&ctx.db, &user, &email).await?;
+        after_the_answer(async move {
+            match change {
+                Change::Asked { email, token } => {
+                    AuthMailer::send_email_change(&ctx, &email, &token).await
+                }
+                Change::Taken(owner) => AuthMailer::send_already_registered(&ctx, *owner).await,
+                Change::TooOften => Ok(()),
+            }
+        })
+        .await
+    })
+    .await
+}
+
+/// Gives the user the address to which the token was mailed, and tells the old one. Whether the token
+/// was valid.
+pub(super) async fn confirm_new_email(ctx: AppContext, token: String) -> Result<bool> {
+    to_its_end(async move {
+        match email_changes::Model::confirm(&ctx.db, &token).await {
+            Ok((user, before)) => {
+                tracing::info!(pid = %user.pid, "address changed");
+                if let Some(before) = before {
+                    let notice = async move { AuthMailer::send_email_changed(&ctx, &before).await };
+                    after_the_answer(notice).await?;
+                }
+                Ok(true)
+            }
+            Err(ModelError::EntityNotFound) => Ok(false),
+            Err(err) => Err(err.into()),
+        }
+    })
+    .await
+}
+
+/// Sets a new password, ends the user's other sessions, and tells the user by mail.
+pub(super) async fn set_password(
+    ctx: AppContext,
+    user: users::Model,
+    claims: UserClaims,
+    password: String,
+) -> Result<()> {
+    to_its_end(async move {
+        let session = sessions::session_of(&claims);
+        let user = user.into_active_model();
+        let user = user.change_password(&ctx.db, &password, session).await?;
+        after_the_answer(async move { AuthMailer::send_password_changed(&ctx, &user).await }).await
+    })
+    .await
+}
+
+pub(super) async fn delete_user(ctx: AppContext, user: users::Model) -> Result<()> {
+    to_its_end(async move {
+        let pid = user.pid;
+        user.delete(&ctx.db).await?;
+        tracing::info!(%pid, "user deleted");
+        Ok(())
+    })
+    .await
+}
+
+fn answer(done: Result<()>) -> Result<Response> {
+    match done {
+        Ok(()) => format::json(()),
+        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
         Err(err) => Err(err),
     }
-}
-
-/// What the hint at a field for a new password says.
-fn with_password_length(mut data: Value) -> Value {
-    let length = users::password_length();
-    data["shortest"] = (*length.start()).into();
-    data["longest"] = (*length.end()).into();
-    data
-}
-
-#[debug_handler(state = AppContext)]
-async fn check_your_mail(page: Page) -> Result<Response> {
-    page.show("auth/check_your_mail.html", data!({}))
-}
-
-/// Asks before it verifies: a program that follows the links in a mail is not the person.
-#[debug_handler]
-async fn verify_form(
-    page: Page,
-    State(ctx): State<AppContext>,
-    Path(token): Path<String>,
-) -> Result<Response> {
-    let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
-    match users::known(found)? {
-        Some(_) => page.show("auth/verify.html", data!({})),
-        None => link_is_void(&page, "/account"),
-    }
-}
-
-#[debug_handler]
-async fn verify(
-    page: Page,
-    State(ctx): State<AppContext>,
-    Path(token): Path<String>,
-) -> Result<Response> {
-    let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
-    let Some(user) = users::known(found)? else {
-        return link_is_void(&page, "/account");
-    };
-    user.into_active_model().verified(&ctx.db).await?;
-    format::redirect("/login?done=verified")
-}
-
-#[debug_handler(state = AppContext)]
-async fn forgot_form(page: Page) -> Result<Response> {
-    page.show("auth/forgot.html", data!({}))
-}
-
-/// Mails a link to set a new password. The answer does not tell whether the address is known.
-#[debug_handler]
-async fn forgot(
-    _: Attempt,
-    page: Page,
-    State(ctx): State<AppContext>,
-    Form(params): Form<ForgotParams>,
-) -> Result<Response> {
-    if !users::is_email(&params.email) {
-        return page.refuse(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "auth/forgot.html",
-            data!({ "errors": ["email"], "email": params.email }),
-        );
-    }
-    after_the_answer(send_reset_token(ctx, params.email)).await?;
-    format::redirect("/check-your-mail")
-}
-
-#[debug_handler]
-async fn reset_form(
-    page: Page,
-    State(ctx): State<AppContext>,
-    Path(token): Path<String>,
-) -> Result<Response> {
-    let found = users::Model::find_by_reset_token(&ctx.db, &token).await;
-    match users::known(found)? {
-        Some(_) => page.show("auth/reset.html", with_password_length(data!({}))),
-        None => link_is_void(&page, "/forgot"),
-    }
-}
-
-#[debug_handler]
-async fn reset(
-    _: Attempt,
-    page: Page,
-    State(ctx): State<AppContext>,
-    Path(token): Path<String>,
-    Form(params): Form<NewPassword>,
-) -> Result<Response> {
-    let found = users::Model::find_by_reset_token(&ctx.db, &token).await;
-    let Some(user) = users::known(found)? else {
-        return link_is_void(&page, "/forgot");
-    };
-    match reset_password(ctx, user, params.password).await {
-        Ok(()) => format::redirect("/login?done=password"),
-        Err(Error::Model(ModelError::Validation(_))) => page.refuse(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "auth/reset.html",
-            with_password_length(data!({ "errors": ["password"] })),
-        ),
-        Err(err) => Err(err),
-    }
-}
-
-#[debug_handler(state = AppContext)]
-async fn account(page: Page) -> Result<Response> {
-    if page.user.is_none() {
-        return format::redirect("/login");
-    }
-    page.show("account.html", data!({}))
-}
-
-/// Mails the verification link again.
-#[debug_handler]
-async fn resend_verification(
-    _: Attempt,
-    page: Page,
-    State(ctx): State<AppContext>,
-) -> Result<Response> {
-    let Some(user) = page.user else {
-        return format::redirect("/login");
-    };
-    if user.email_verified_at.is_none() {
-        AuthMailer::send_verification(&ctx, user).await?;
-    }
-    format::redirect("/check-your-mail")
 }
 
 pub fn routes() -> Routes {
     Routes::new()
-        .add("/register", get(register_form))
-        .add("/register", post(register))
-        .add("/check-your-mail", get(check_your_mail))
-        .add("/verify/{token}", get(verify_form))
-        .add("/verify/{token}", post(verify))
-        .add("/forgot", get(forgot_form))
-        .add("/forgot", post(forgot))
-        .add("/reset/{token}", get(reset_form))
-        .add("/reset/{token}", post(reset))
-        .add("/account", get(account))
-        .add("/account/verification", post(resend_verification))
+        .prefix("/api/account")
+        .add("/", get(show))
+        .add("/name", post(change_name))
+        .add("/email", post(change_email))
+        .add("/email/{token}", get(confirm_email_form))
+        .add("/email/{token}", post(confirm_email))
+        .add("/password", post(change_password))
+        .add("/delete", post(delete))
+        .add("/sessions", get(list_sessions))
+        .add("/sessions/{pid}", axum::routing::delete(end_session))
 }

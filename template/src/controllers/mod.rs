@@ -1,6 +1,10 @@
-{% if starter == "saas-client" -%}
+pub mod account;
+{%- if starter == "saas-client" %}
 pub mod api;
-{% endif -%}
+{%- endif %}
+{%- if starter == "saas-client" and embedded_assets == "false" %}
+pub mod assets;
+{%- endif %}
 pub mod attempt;
 pub mod auth;
 pub mod detached;
@@ -8,3 +12,7 @@ pub mod detached;
 pub mod frontend;
 {%- endif %}
 pub mod middleware;
+{%- if starter == "saas-client" %}
+pub mod session;
+pub mod session_cookie;
+{%- endif %}

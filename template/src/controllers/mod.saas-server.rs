@@ -1,7 +1,9 @@
 pub mod account;
+pub mod account_pages;
 pub mod attempt;
 pub mod auth;
 pub mod detached;
 pub mod middleware;
 pub mod page;
-pub mod session;
+pub mod session_cookie;
+pub mod session_pages;

@@ -41,3 +41,55 @@ impl CurrentResponse {
         }
     }
 }
+
+/// Asks the person who has followed the link in a mail.
+#[must_use]
+pub fn verify_page() -> String {
+    page(
+        "Verify your address",
+        r#"<form method="post"><button>Verify</button></form>"#,
+    )
+}
+
+/// Asks the person who has followed the link in the mail to a new address.
+#[must_use]
+pub fn confirm_page() -> String {
+    page(
+        "Confirm your new address",
+        r#"<form method="post"><button>Confirm</button></form>"#,
+    )
+}
+
+/// Tells a person that the link has worked.
+#[must_use]
+pub fn verified_page() -> String {
+    page("Address verified", "<p>You can close this page.</p>")
+}
+
+/// Tells a person that the link does not work any more.
+#[must_use]
+pub fn void_link_page() -> String {
+    page(
+        "This link does not work any more",
+        "<p>It was used already, is too old, or a newer mail has replaced it.</p>",
+    )
+}
+
+fn page(title: &str, content: &str) -> String {
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+</head>
+<body>
+<h1>{title}</h1>
+{content}
+</body>
+</html>
+"#
+    )
+}

@@ -1,224 +1,202 @@
-use axum::http::Method;
-use loco_rs::testing::prelude::*;
+use axum::http::{HeaderName, HeaderValue};
+use loco_rs::{testing::prelude::*, TestServer};
 use rstest::rstest;
 use serde_json::{json, Value};
 use serial_test::serial;
 
-use {{crate_name}}::app::App;
+use {{crate_name}}::{app::App, models::users};
 
-use super::{
-    prepare_data::{self, mails, stored, EMAIL, PASSWORD},
-    session,
-};
+use super::prepare_data::{self, mails, stored, token_in_last_mail, EMAIL, PASSWORD};
 
-fn new_user() -> Value {
-    json!({ "name": "New User", "email": EMAIL, "password": PASSWORD })
-}
-
-#[tokio::test]
-#[serial]
-async fn the_mail_of_a_registration_leads_to_a_verified_address() {
-    request::<App, _, _>(|request, ctx| async move {
-        let registered = request.post("/register").form(&new_user()).await;
-        assert_eq!(registered.status_code(), 303);
-        assert_eq!(registered.header("location"), "/check-your-mail");
-        let link = prepare_data::link_in_last_mail(&ctx);
-
-        let asked = request.get(&link).await;
-        assert_eq!(asked.status_code(), 200);
-        assert!(stored(&ctx).await.email_verified_at.is_none());
-        let verified = request.post(&link).await;
-
-        assert_eq!(verified.header("location"), "/login?done=verified");
-        assert!(stored(&ctx).await.email_verified_at.is_some());
-        assert_eq!(request.get(&link).await.status_code(), 404);
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn a_known_address_is_not_told_at_registration() {
-    request::<App, _, _>(|request, _ctx| async move {
-        let first = request.post("/register").form(&new_user()).await;
-        let second = request.post("/register").form(&new_user()).await;
-
-        assert_eq!(first.status_code(), second.status_code());
-        assert_eq!(first.header("location"), second.header("location"));
-        assert_eq!(first.text(), second.text());
-    })
-    .await;
+/// The status and the body of the answer.
+async fn post(
+    request: &TestServer,
+    (name, value): &(HeaderName, HeaderValue),
+    path: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let response = request
+        .post(&format!("/api/account{path}"))
+        .add_header(name, value)
+        .json(body)
+        .await;
+    (response.status_code().as_u16(), response.json())
 }
 
 #[rstest]
-#[case("name", "N", "Geben Sie einen Namen mit 2 bis 100 Zeichen")]
-#[case("email", "new", "Geben Sie eine E-Mail-Adresse ein")]
-#[case("password", "123", "Geben Sie ein Passwort in der richtigen Länge ein")]
+#[case("/email", json!({ "email": "other@example.com", "current_password": "wrong" }))]
+#[case("/password", json!({ "new_password": "another one", "current_password": "wrong" }))]
+#[case("/delete", json!({ "current_password": "wrong" }))]
 #[tokio::test]
 #[serial]
-async fn a_faulty_field_is_named_in_the_persons_language(
-    #[case] field: &str,
-    #[case] value: &str,
-    #[case] message: &str,
-) {
-    request::<App, _, _>(|request, ctx| async move {
-        let mut form = new_user();
-        form[field] = json!(value);
-
-        let response = request
-            .post("/register")
-            .add_header("accept-language", "de")
-            .form(&form)
-            .await;
-
-        assert_eq!(response.status_code(), 422);
-        let html = response.text();
-        assert!(
-            html.contains(&format!("<a href=\"#{field}\">{message}")),
-            "{html}"
-        );
-        assert_eq!(html.matches("aria-invalid").count(), 1, "{html}");
-        assert!(
-            html.contains("value=\"new"),
-            "what was typed is lost: {html}"
-        );
-        assert!(!html.contains(PASSWORD), "{html}");
-        assert_eq!(mails(&ctx), 0);
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn what_a_person_types_is_not_html() {
-    request::<App, _, _>(|request, _ctx| async move {
-        let form = json!({ "name": "<b>\"", "email": "<i>", "password": "" });
-
-        let html = request.post("/register").form(&form).await.text();
-
-        assert!(!html.contains("<b>") && !html.contains("<i>"), "{html}");
-        assert!(html.contains("value=\"&lt;b&gt;&quot;\""), "{html}");
-    })
-    .await;
-}
-
-#[tokio::test]
-#[serial]
-async fn the_mail_for_a_forgotten_password_leads_to_a_new_one() {
+async fn an_open_session_does_not_hand_the_account_over(#[case] path: &str, #[case] body: Value) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let asked = request
-            .post("/forgot")
-            .form(&json!({ "email": EMAIL }))
-            .await;
-        assert_eq!(asked.header("location"), "/check-your-mail");
-        let link = prepare_data::link_in_last_mail(&ctx);
-        assert_eq!(request.get(&link).await.status_code(), 200);
+        let (_, session) = prepare_data::login(&request).await;
 
-        let short = request
-            .post(&link)
-            .form(&json!({ "password": "123" }))
-            .await;
-        assert_eq!(short.status_code(), 422);
+        let (status, body) = post(&request, &session, path, &body).await;
+
+        assert_eq!(status, 422);
+        assert!(body["errors"]["current_password"].is_array(), "{body}");
         assert!(stored(&ctx).await.verify_password(PASSWORD));
-
-        let form = json!({ "password": "another one" });
-        let set = request.post(&link).form(&form).await;
-        assert_eq!(set.header("location"), "/login?done=password");
-        assert!(stored(&ctx).await.verify_password("another one"));
-        assert_eq!(request.get(&link).await.status_code(), 404);
-        assert_eq!(request.post(&link).form(&form).await.status_code(), 404);
-    })
-    .await;
-}
-
-#[rstest]
-#[case("/forgot")]
-#[case("/magic-link")]
-#[tokio::test]
-#[serial]
-async fn an_unknown_address_is_not_told_on_pages(#[case] path: &str) {
-    request::<App, _, _>(|request, ctx| async move {
-        let response = request
-            .post(path)
-            .form(&json!({ "email": "nobody@example.com" }))
-            .await;
-
-        assert_eq!(response.header("location"), "/check-your-mail");
-        assert_eq!(mails(&ctx), 0);
-    })
-    .await;
-}
-
-#[rstest]
-#[case(Method::GET, "/verify/token")]
-#[case(Method::POST, "/verify/token")]
-#[case(Method::GET, "/reset/token")]
-#[case(Method::POST, "/reset/token")]
-#[case(Method::GET, "/magic-link/token")]
-#[case(Method::POST, "/magic-link/token")]
-#[tokio::test]
-#[serial]
-async fn a_link_is_not_called_void_when_the_database_fails(
-    #[case] method: Method,
-    #[case] path: &str,
-) {
-    request::<App, _, _>(|request, ctx| async move {
-        ctx.db.close_by_ref().await.expect("it is closed");
-
-        let response = request
-            .method(method, path)
-            .form(&json!({ "password": PASSWORD }))
-            .await;
-
-        assert_eq!(response.status_code(), 500);
+        assert_eq!(mails(&ctx), 1);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn the_verification_mail_is_sent_again_from_the_account() {
+async fn a_new_address_counts_once_it_is_confirmed() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let (name, value) = session::log_in(&request).await;
-        let resend = || {
+        let (_, session) = prepare_data::login(&request).await;
+        let body = json!({ "email": "Other@Example.com", "current_password": PASSWORD });
+
+        let answer = post(&request, &session, "/email", &body).await;
+
+        assert_eq!(answer, (200, Value::Null));
+        assert!(stored(&ctx).await.email_verified_at.is_none());
+        let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+        assert_eq!(request.get(&link).await.status_code(), 200);
+        assert_eq!(stored(&ctx).await.email, EMAIL);
+        assert_eq!(request.post(&link).await.status_code(), 200);
+        let user = users::Model::find_by_email(&ctx.db, "other@example.com").await;
+        assert!(user.expect("the address").email_verified_at.is_some());
+        let messages = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
+        let notice = messages.last().expect("a mail");
+        assert!(notice.contains(&format!("To: {EMAIL}")), "{notice}");
+        assert_eq!(request.post(&link).await.status_code(), 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn the_address_of_somebody_else_is_not_told() {
+    request::<App, _, _>(|request, ctx| async move {
+        let owner = json!({ "name": "Owner", "email": "owner@example.com", "password": PASSWORD });
+        request.post("/api/auth/register").json(&owner).await;
+        prepare_data::register(&request, &ctx).await;
+        let (_, session) = prepare_data::login(&request).await;
+        let body = json!({ "email": "owner@example.com", "current_password": PASSWORD });
+
+        let answer = post(&request, &session, "/email", &body).await;
+
+        assert_eq!(answer, (200, Value::Null));
+        let messages = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
+        let notice = messages.last().expect("a mail");
+        assert!(notice.contains("You have an account already"), "{notice}");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_new_password_ends_the_other_sessions() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, other) = prepare_data::login(&request).await;
+        let (_, here) = prepare_data::login(&request).await;
+        let short = json!({ "new_password": "1", "current_password": PASSWORD });
+        let body = json!({ "new_password": "another one", "current_password": PASSWORD });
+
+        let (refused, _) = post(&request, &here, "/password", &short).await;
+        let (changed, _) = post(&request, &here, "/password", &body).await;
+
+        assert_eq!((refused, changed), (422, 200));
+        assert!(stored(&ctx).await.verify_password("another one"));
+        assert_eq!(mails(&ctx), 2);
+        for ((name, value), status) in [(other, 401), (here, 200)] {
+            let account = request.get("/api/account").add_header(name, value);
+            assert_eq!(account.await.status_code(), status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_session_is_listed_and_can_be_ended() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, (_, other)) = prepare_data::login(&request).await;
+        let (_, (name, here)) = prepare_data::login(&request).await;
+        let list = || {
             request
-                .post("/account/verification")
-                .add_header(name.clone(), value.clone())
+                .get("/api/account/sessions")
+                .add_header(&name, &here)
         };
 
-        assert_eq!(resend().await.header("location"), "/check-your-mail");
-        assert_eq!(mails(&ctx), 2);
+        let sessions: Vec<Value> = list().await.json();
+        assert_eq!(sessions.len(), 2);
+        assert_eq!(sessions[0]["is_current"], true);
+        let pid = sessions[1]["pid"].as_str().expect("a public id");
+        let end = request.delete(&format!("/api/account/sessions/{pid}"));
+        assert_eq!(end.add_header(&name, &here).await.status_code(), 200);
 
-        request.post(&prepare_data::link_in_last_mail(&ctx)).await;
-        resend().await;
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(list().await.json::<Vec<Value>>().len(), 1);
+        let account = request.get("/api/account").add_header(&name, other);
+        assert_eq!(account.await.status_code(), 401);
     })
     .await;
 }
 
-#[rstest]
-#[case("/register")]
-#[case("/login")]
-#[case("/forgot")]
-#[case("/magic-link")]
-#[case("/check-your-mail")]
 #[tokio::test]
 #[serial]
-async fn every_page_is_there_in_every_language(#[case] path: &str) {
-    request::<App, _, _>(|request, _ctx| async move {
-        for language in ["en-US", "de-DE"] {
-            let response = request
-                .get(path)
-                .add_header("accept-language", language)
-                .await;
+async fn the_session_of_somebody_else_cannot_be_ended() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, (name, here)) = prepare_data::login(&request).await;
+        let list = request.get("/api/account/sessions");
+        let sessions: Vec<Value> = list.add_header(&name, &here).await.json();
+        let pid = sessions[0]["pid"].as_str().expect("a public id");
+        let other = json!({ "name": "Other", "email": "other@example.com", "password": PASSWORD });
+        request.post("/api/auth/register").json(&other).await;
+        let login: Value = request.post("/api/auth/login").json(&other).await.json();
+        let header = format!("Bearer {}", login["token"].as_str().expect("a token"));
 
-            assert_eq!(response.status_code(), 200);
-            let html = response.text();
-            assert!(html.contains(&format!("lang=\"{language}\"")), "{html}");
-            assert!(!html.contains("Unknown localization key"), "{html}");
-        }
+        let end = request.delete(&format!("/api/account/sessions/{pid}"));
+        end.add_header("authorization", header).await;
+
+        let account = request.get("/api/account").add_header(name, here);
+        assert_eq!(account.await.status_code(), 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_user_has_another_name_from_now_on() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, session) = prepare_data::login(&request).await;
+
+        let link = json!({ "name": "a.example" });
+        let (refused, _) = post(&request, &session, "/name", &link).await;
+        let (changed, _) = post(&request, &session, "/name", &json!({ "name": "Ann" })).await;
+
+        assert_eq!((refused, changed), (422, 200));
+        assert_eq!(stored(&ctx).await.name, "Ann");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn an_account_can_be_deleted() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, session) = prepare_data::login(&request).await;
+        let body = json!({ "current_password": PASSWORD });
+
+        let answer = post(&request, &session, "/delete", &body).await;
+
+        assert_eq!(answer, (200, Value::Null));
+        let found = users::Model::find_by_email(&ctx.db, EMAIL).await;
+        assert!(users::known(found).expect("the database").is_none());
+        let (name, value) = session;
+        let account = request.get("/api/account").add_header(name, value);
+        assert_eq!(account.await.status_code(), 401);
     })
     .await;
 }

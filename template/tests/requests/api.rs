@@ -18,3 +18,14 @@ async fn an_unknown_api_route_is_an_error_and_not_a_page() {
     })
     .await;
 }
+
+#[tokio::test]
+#[serial]
+async fn a_script_that_an_earlier_build_had_is_missing_and_not_a_page() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request.get("/assets/index-earlier.js").await;
+
+        assert_eq!(response.status_code(), 404);
+    })
+    .await;
+}

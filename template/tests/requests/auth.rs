@@ -6,9 +6,11 @@ use sea_orm::{IntoActiveModel, ModelTrait};
 use serde_json::{json, Value};
 use serial_test::serial;
 
-use {{crate_name}}::{app::App, models::users};
+use {{crate_name}}::{app::App, mailers::auth::AuthMailer, models::users};
 
-use super::prepare_data::{self, mails, stored, EMAIL, PASSWORD};
+use super::prepare_data::{
+    self, mails, stored, token_in_last_mail, with_links_of_production, EMAIL, PASSWORD,
+};
 
 #[tokio::test]
 #[serial]
@@ -407,11 +409,13 @@ async fn the_verification_mail_is_sent_again_until_verified() {
 #[rstest]
 #[case(Method::POST, "register")]
 #[case(Method::GET, "verify/token")]
+#[case(Method::POST, "verify/token")]
 #[case(Method::POST, "login")]
 #[case(Method::POST, "forgot")]
 #[case(Method::POST, "reset")]
 #[case(Method::POST, "magic-link")]
 #[case(Method::GET, "magic-link/token")]
+#[case(Method::POST, "magic-link/token")]
 #[case(Method::POST, "resend-verification-mail")]
 #[tokio::test]
 #[serial]
@@ -445,4 +449,122 @@ async fn a_secret_that_can_sign_no_login_stops_the_start() {
     let err = App::before_run(&ctx).await.expect_err("it is refused");
 
     assert!(err.to_string().starts_with("auth.jwt.secret"), "{err}");
+}
+
+#[tokio::test]
+#[serial]
+async fn the_database_does_not_hold_what_a_mail_does() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        with_links_of_production(&ctx);
+
+        for path in ["resend-verification-mail", "forgot", "magic-link"] {
+            request
+                .post(&format!("/api/auth/{path}"))
+                .json(&json!({ "email": EMAIL }))
+                .await;
+            let token = token_in_last_mail(&ctx);
+            let user = format!("{:?}", stored(&ctx).await);
+            assert!(token.len() >= 32, "{token}");
+            assert!(!user.contains(&token), "{path}: {user}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn following_a_link_neither_verifies_nor_logs_in() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        with_links_of_production(&ctx);
+        let mail = |path: &str| {
+            request
+                .post(&format!("/api/auth/{path}"))
+                .json(&json!({ "email": EMAIL }))
+        };
+
+        mail("resend-verification-mail").await;
+        let link = format!("/api/auth/verify/{}", token_in_last_mail(&ctx));
+        let page = request.get(&link).await;
+        assert_eq!(page.status_code(), 200);
+        assert!(page.text().contains("<form method=\"post\">"));
+        assert!(stored(&ctx).await.email_verified_at.is_none());
+        let page = request.post(&link).add_header("accept", "text/html").await;
+        assert!(page.text().contains("Address verified"));
+        assert!(stored(&ctx).await.email_verified_at.is_some());
+
+        mail("magic-link").await;
+        let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));
+        let response = request.get(&link).await;
+        assert_eq!(response.status_code(), 405);
+        assert_eq!(response.header("allow"), "POST");
+        let login: Value = request.post(&link).await.json();
+        assert_eq!(login["is_verified"], true);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_link_that_was_just_used_leads_the_same_person_on() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        with_links_of_production(&ctx);
+        let mail = |path: &str| {
+            request
+                .post(&format!("/api/auth/{path}"))
+                .json(&json!({ "email": EMAIL }))
+        };
+
+        mail("resend-verification-mail").await;
+        let verify = format!("/api/auth/verify/{}", token_in_last_mail(&ctx));
+        assert_eq!(request.post(&verify).await.status_code(), 200);
+        assert_eq!(request.post(&verify).await.status_code(), 200);
+
+        mail("forgot").await;
+        let token = token_in_last_mail(&ctx);
+        let reset = |password: &'static str| {
+            request
+                .post("/api/auth/reset")
+                .json(&json!({ "token": token, "password": password }))
+        };
+        assert_eq!(reset("correct horse").await.status_code(), 200);
+        assert_eq!(reset("correct horse").await.status_code(), 200);
+        assert_eq!(reset("another horse").await.status_code(), 401);
+
+        mail("magic-link").await;
+        let token = token_in_last_mail(&ctx);
+        let log_in = |browser: &'static str| {
+            request
+                .post(&format!("/api/auth/magic-link/{token}"))
+                .add_header("user-agent", browser)
+        };
+        let first: Value = log_in("Firefox").await.json();
+        assert_eq!(log_in("curl").await.status_code(), 401);
+        let second: Value = log_in("Firefox").await.json();
+        for (login, status) in [(first, 401), (second, 200)] {
+            let header = format!("Bearer {}", login["token"].as_str().expect("a token"));
+            let current = request.get("/api/auth/current");
+            let response = current.add_header("authorization", header).await;
+            assert_eq!(response.status_code(), status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn a_mail_that_could_not_be_sent_is_sent_at_the_next_try() {
+    request::<App, _, _>(|request, ctx| async move {
+        let mut offline = ctx.clone();
+        offline.mailer = None;
+        let user = prepare_data::register(&request, &ctx).await;
+
+        let sent = AuthMailer::send_verification(&offline, user).await;
+
+        assert!(sent.is_err());
+        assert!(stored(&ctx).await.email_verification_sent_at.is_none());
+    })
+    .await;
 }

@@ -16,14 +16,3 @@ async fn a_path_of_the_front_end_answers_with_its_page_when_it_is_loaded_anew() 
     })
     .await;
 }
-
-#[tokio::test]
-#[serial]
-async fn a_script_that_an_earlier_build_had_is_missing_and_not_a_page() {
-    request::<App, _, _>(|request, _ctx| async move {
-        let response = request.get("/assets/index-earlier.js").await;
-
-        assert_eq!(response.status_code(), 404);
-    })
-    .await;
-}

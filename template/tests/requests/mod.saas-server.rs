@@ -1,7 +1,11 @@
 #![allow(clippy::future_not_send)] // the test client's requests stay on the test's thread
 
 mod account;
+mod account_pages;
 mod auth;
+{%- if database == "postgres" %}
+mod nul;
+{%- endif %}
 mod page;
 mod prepare_data;
-mod session;
+mod session_pages;

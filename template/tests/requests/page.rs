@@ -4,7 +4,7 @@ use serial_test::serial;
 
 use {{crate_name}}::app::App;
 
-use super::{prepare_data, session::log_in};
+use super::{prepare_data, session_pages::log_in};
 
 #[tokio::test]
 #[serial]

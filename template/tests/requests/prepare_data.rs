@@ -39,9 +39,21 @@ pub async fn login(request: &TestServer) -> (LoginResponse, (HeaderName, HeaderV
     let value = HeaderValue::from_str(&format!("Bearer {}", login.token)).expect("a header");
     (login, (HeaderName::from_static("authorization"), value))
 }
-{%- if starter == "saas-server" %}
 
-/// The path of the page to which the last mail leads.
+/// Has links in mails work as they do in production.
+pub fn with_links_of_production(ctx: &AppContext) {
+    let mut config = ctx.config.clone();
+    config.settings = Some(json!({
+        "accounts": {
+            "allow_common_passwords": true,
+            "mail_after_answer": false,
+            "mail_cooldown": 0,
+        },
+    }));
+    users::configure(&config).expect("the settings");
+}
+
+/// The path to which the last mail leads.
 pub fn link_in_last_mail(ctx: &AppContext) -> String {
     let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
     let mail = mails.last().expect("a mail");
@@ -53,4 +65,10 @@ pub fn link_in_last_mail(ctx: &AppContext) -> String {
         .expect("its path")
         .to_string()
 }
-{%- endif %}
+
+/// The token in that link.
+pub fn token_in_last_mail(ctx: &AppContext) -> String {
+    let link = link_in_last_mail(ctx);
+    let (_, token) = link.rsplit_once(['/', '#']).expect("a token");
+    token.to_string()
+}

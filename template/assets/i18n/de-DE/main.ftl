@@ -16,6 +16,8 @@ home-text = Diese Seite ist assets/views/home/hello.html, und ihr Text steht in 
 name = Name
 email = E-Mail-Adresse
 password = Passwort
+current_password = Bisheriges Passwort
+new_password = Neues Passwort
 password-hint = { $shortest } bis { $longest } Zeichen.
 
 # Was an ihnen falsch ist
@@ -23,6 +25,8 @@ problems = Es gibt ein Problem
 error-name = Geben Sie einen Namen mit 2 bis 100 Zeichen und ohne Links ein.
 error-email = Geben Sie eine E-Mail-Adresse ein, zum Beispiel name@example.com.
 error-password = Geben Sie ein Passwort in der richtigen Länge ein, das nicht zu den häufigsten gehört.
+error-current_password = Das bisherige Passwort ist falsch.
+error-new_password = Geben Sie ein Passwort in der richtigen Länge ein, das nicht zu den häufigsten gehört.
 error-login = Die E-Mail-Adresse oder das Passwort ist falsch.
 error-magic-link = An diese Adresse wird kein Anmeldelink geschickt. Melden Sie sich mit Ihrem Passwort an.
 
@@ -36,7 +40,7 @@ log-in = Anmelden
 log-out = Abmelden
 no-account = Sie haben kein Konto? Registrieren Sie sich.
 done-verified = Ihre E-Mail-Adresse ist bestätigt.
-done-password = Ihr neues Passwort ist gesetzt. Melden Sie sich damit an.
+done-password = Ihr neues Passwort ist gesetzt.
 
 # Anmeldelink
 magic-link-title = Ohne Passwort anmelden
@@ -70,6 +74,29 @@ account = Ihr Konto
 is-verified = Ihre E-Mail-Adresse ist bestätigt.
 is-not-verified = Ihre E-Mail-Adresse ist noch nicht bestätigt. Folgen Sie dem Link in unserer E-Mail.
 send-again = E-Mail noch einmal schicken
+change-name = Namen ändern
+change-email = E-Mail-Adresse ändern
+change-email-text = Wir schicken einen Link an die neue Adresse. Wenn Sie ihm gefolgt sind, melden Sie sich mit der neuen Adresse an.
+change-password = Passwort ändern
+change-password-text = Hier bleiben Sie angemeldet, überall sonst werden Sie abgemeldet.
+confirm-email-title = Neue E-Mail-Adresse bestätigen
+confirm-email-text = Der Link aus unserer E-Mail ist gültig. Es fehlt nur noch ein Klick.
+confirm = Bestätigen
+save = Speichern
+cancel = Zurück zum Konto
+sessions = Wo Sie angemeldet sind
+since = seit
+this-session = Das ist hier.
+end-session = Dort abmelden
+unknown-browser = Unbekannter Browser
+delete-title = Konto löschen
+delete-text = Alles, was dazugehört, wird mitgelöscht. Das lässt sich nicht rückgängig machen.
+delete = Konto endgültig löschen
+done-name = Ihr Name ist geändert.
+done-email = Ihre E-Mail-Adresse ist geändert.
+done-email-asked = Sehen Sie im Postfach der neuen Adresse nach, und folgen Sie dem Link in der E-Mail.
+done-session = Sie sind dort abgemeldet.
+done-deleted = Ihr Konto ist gelöscht.
 
 # Fehler
 not-found-title = Seite nicht gefunden

@@ -16,6 +16,8 @@ home-text = This page is assets/views/home/hello.html, and what it says is in as
 name = Name
 email = Email address
 password = Password
+current_password = Current password
+new_password = New password
 password-hint = { $shortest } to { $longest } characters.
 
 # What is wrong with them
@@ -23,6 +25,8 @@ problems = There is a problem
 error-name = Enter a name of 2 to 100 characters, without links.
 error-email = Enter an email address, such as name@example.com.
 error-password = Enter a password of the right length that is not a common one.
+error-current_password = The current password is wrong.
+error-new_password = Enter a password of the right length that is not a common one.
 error-login = The email address or the password is wrong.
 error-magic-link = No login link is sent to this address. Log in with your password.
 
@@ -36,7 +40,7 @@ log-in = Log in
 log-out = Log out
 no-account = No account yet? Register.
 done-verified = Your email address is verified.
-done-password = Your new password is set. Log in with it.
+done-password = Your new password is set.
 
 # Login link
 magic-link-title = Log in without a password
@@ -70,6 +74,29 @@ account = Your account
 is-verified = Your email address is verified.
 is-not-verified = Your email address is not verified yet. Follow the link in our email.
 send-again = Send the email again
+change-name = Change your name
+change-email = Change your email address
+change-email-text = We send a link to the new address. Once you have followed it, you log in with the new address.
+change-password = Change your password
+change-password-text = You stay logged in here, and are logged out everywhere else.
+confirm-email-title = Confirm your new email address
+confirm-email-text = The link in our email is valid. One more click, and the address is yours.
+confirm = Confirm
+save = Save
+cancel = Back to your account
+sessions = Where you are logged in
+since = since
+this-session = This is here.
+end-session = Log out there
+unknown-browser = Unknown browser
+delete-title = Delete your account
+delete-text = Everything that belongs to it is deleted with it. This cannot be undone.
+delete = Delete the account
+done-name = Your name is changed.
+done-email = Your email address is changed.
+done-email-asked = Check the email at your new address, and follow the link in it.
+done-session = You are logged out there.
+done-deleted = Your account is deleted.
 
 # Errors
 not-found-title = Page not found

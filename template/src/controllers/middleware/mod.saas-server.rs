@@ -1,7 +1,15 @@
 mod csrf;
 mod error_pages;
+mod link_tokens;
+{%- if database == "postgres" %}
+mod nul;
+{%- endif %}
 mod sessions;
 
 pub use csrf::Csrf;
 pub use error_pages::ErrorPages;
+pub use link_tokens::LinkTokens;
+{%- if database == "postgres" %}
+pub use nul::Nul;
+{%- endif %}
 pub use sessions::{token_cookie, Sessions};

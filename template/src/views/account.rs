@@ -1,0 +1,77 @@
+use loco_rs::prelude::DateTimeWithTimeZone;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::models::{sessions, users};
+
+/// What users see of themselves.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct AccountResponse {
+    pub name: String,
+    pub email: String,
+    pub is_verified: bool,
+}
+
+impl AccountResponse {
+    #[must_use]
+    pub fn new(user: &users::Model) -> Self {
+        Self {
+            name: user.name.clone(),
+            email: user.email.clone(),
+            is_verified: user.email_verified_at.is_some(),
+        }
+    }
+}
+
+/// Where a user is logged in.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SessionResponse {
+    pub pid: Uuid,
+    /// Such as `Firefox, Linux`.
+    pub browser: String,
+    pub created_at: DateTimeWithTimeZone,
+    /// Whether it is the one that asks.
+    pub is_current: bool,
+}
+
+impl SessionResponse {
+    #[must_use]
+    pub fn new(session: &sessions::Model, current: Option<Uuid>) -> Self {
+        Self {
+            pid: session.pid,
+            browser: browser(session.user_agent.as_deref().unwrap_or_default()),
+            created_at: session.created_at,
+            is_current: current == Some(session.pid),
+        }
+    }
+}
+
+/// What a person calls the browser, by what it says of itself.
+fn browser(user_agent: &str) -> String {
+    // Many say that they are others, too: the first one counts.
+    let browsers = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ];
+    let systems = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let name = |names: &[(&str, &'static str)]| {
+        names
+            .iter()
+            .find(|(sign, _)| user_agent.contains(sign))
+            .map(|(_, name)| *name)
+    };
+    match (name(&browsers), name(&systems)) {
+        (Some(browser), Some(system)) => format!("{browser}, {system}"),
+        _ => user_agent.chars().take(40).collect(),
+    }
+}
