@@ -6,6 +6,7 @@ mod browser;
 pub mod dockerfile;
 pub mod loaded;
 pub mod machine;
+mod mailbox;
 pub mod needs;
 pub mod options;
 pub mod profiles;
@@ -17,6 +18,7 @@ mod sources;
 pub mod stock;
 
 pub use browser::Browser;
+pub use mailbox::{link_in, Mailbox};
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
 #[cfg(unix)]
 pub use running::send_signal;

@@ -51,15 +51,50 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
         "",
         "a script can read the login"
     );
+    browser.see("This is here.");
     browser.photograph("server-account");
+
+    browser.follow("Change your name");
+    browser.fill("Name", "Ada Lovelace");
+    browser.press("Save");
+    browser.see("Your name is changed.");
+    browser.see("Ada Lovelace");
+    browser.follow("Change your email address");
+    browser.fill("Email address", "ada@example.com");
+    browser.fill("Current password", "wrong");
+    browser.press("Send the link");
+    browser.see("The current password is wrong.");
+    browser.photograph("server-email-problems");
+    browser.fill("Current password", "correct horse");
+    browser.press("Send the link");
+    browser.see("Check the email at your new address");
+    browser.follow("Change your password");
+    browser.photograph("server-password");
+    browser.fill("Current password", "correct horse");
+    browser.fill("New password", "another horse");
+    browser.press("Set the password");
+    browser.see("Your new password is set.");
+    browser.follow("Delete your account");
+    browser.photograph("server-delete");
+    browser.follow("Back to your account");
 
     browser.follow("Deutsch");
     browser.see("Ihr Konto");
     browser.photograph("server-account-german");
     browser.press("Abmelden");
     browser.see("Hallo Welt!");
-    browser.open(&running.url("/account"));
+    browser.open(&running.url("/account/name"));
     assert_eq!(browser.path(), "/login", "the account is closed again");
+    browser.fill("E-Mail-Adresse", "new@example.com");
+    browser.fill("Passwort", "another horse");
+    browser.press("Anmelden");
+    browser.see("Namen ändern");
+    assert_eq!(browser.path(), "/account/name");
+    browser.follow("Zurück zum Konto");
+    browser.follow("Konto löschen");
+    browser.fill("Bisheriges Passwort", "another horse");
+    browser.press("Konto endgültig löschen");
+    browser.see("Ihr Konto ist gelöscht.");
 
     browser.open(&running.url("/nowhere"));
     browser.see("Seite nicht gefunden");

@@ -38,7 +38,7 @@ function answer(status: number, body: unknown) {
 }
 
 function submitLogin() {
-  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   fireEvent.change(screen.getByLabelText('Password'), { target: { value: 'correct horse' } })
   fireEvent.click(screen.getByRole('button', { name: 'Log in' }))
 }
@@ -150,7 +150,7 @@ test('whose verification link is void can have another one sent', async () => {
   open('/verify#used')
   answer(401, { error: 'unauthorized' })
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
-  fireEvent.change(await screen.findByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.change(await screen.findByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   answer(200, null)
 
   fireEvent.click(screen.getByRole('button', { name: 'Send another mail' }))
@@ -175,7 +175,7 @@ test('what the service says of a failure is shown', async () => {
   open('/forgot')
   answer(503, { error: 'service_unavailable', description: 'Try again later' })
 
-  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
 
   expect((await screen.findByRole('alert')).textContent).toBe('Try again later')
@@ -207,7 +207,7 @@ test('a reset link that was used up says so', async () => {
 test('a form is sent once, however often its button is pressed', async () => {
   open('/forgot')
   service.mockReturnValueOnce(new Promise(() => {}))
-  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   const button = screen.getByRole('button', { name: 'Send the mail' })
 
   fireEvent.click(button)
@@ -221,7 +221,7 @@ test('a page that takes the place of a form is announced', async () => {
   open('/forgot')
   answer(200, null)
 
-  fireEvent.change(screen.getByLabelText('Email'), { target: { value: 'ada@example.com' } })
+  fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
 
   const heading = await screen.findByRole('heading', { name: 'Check your mail' })
@@ -253,23 +253,26 @@ test('a link that is pasted over an incomplete one counts', async () => {
   expect(await screen.findByRole('heading', { name: 'Log in with the new password' })).toBeTruthy()
 })
 
-test('the account is changed with the password', async () => {
+test('the address is changed with the password', async () => {
   setUser('1')
-  answer(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
-  open('/account')
-  const [field] = await screen.findAllByLabelText('Current password')
-  fireEvent.change(screen.getByLabelText('New email'), { target: { value: 'new@example.com' } })
-  fireEvent.change(field!, { target: { value: 'wrong' } })
+  const router = open('/account/email')
+  const type = (password: string) => {
+    fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'new@example.com' } })
+    fireEvent.change(screen.getByLabelText('Current password'), { target: { value: password } })
+    fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
+  }
   answer(422, { error: 'unprocessable_entity', description: 'The password is wrong.' })
-
-  fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
-
+  type('wrong')
   expect((await screen.findByRole('alert')).textContent).toBe('The password is wrong.')
   expect(getUser()).toBe('1')
-  expect(service.mock.lastCall?.[0]).toBe('/api/account/email')
-  expect(service.mock.lastCall?.[1]?.body).toBe(
-    JSON.stringify({ email: 'new@example.com', current_password: 'wrong' }),
-  )
+  answer(200, null)
+
+  type('correct horse')
+
+  expect(await screen.findByText(/Check the email at your new address/)).toBeTruthy()
+  expect(router.state.location.pathname).toBe('/account')
+  const call = service.mock.calls.find(([, init]) => String(init?.body).includes('correct horse'))
+  expect(call?.[0]).toBe('/api/account/email')
 })
 
 test('another session can be ended, and this one cannot', async () => {
@@ -290,10 +293,8 @@ test('another session can be ended, and this one cannot', async () => {
 
 test('who has deleted the account is logged out', async () => {
   setUser('1')
-  answer(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
-  open('/account')
-  const fields = await screen.findAllByLabelText('Current password')
-  fireEvent.change(fields.at(-1)!, { target: { value: 'correct horse' } })
+  open('/account/delete')
+  fireEvent.change(screen.getByLabelText('Current password'), { target: { value: 'correct horse' } })
   answer(200, null)
 
   fireEvent.click(screen.getByRole('button', { name: 'Delete the account' }))

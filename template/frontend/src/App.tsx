@@ -28,14 +28,14 @@ export function App() {
         Skip to content
       </a>
       <header>
-        <Link className="brand" to="/">
+        <Link className="service" to="/">
           {appName}
         </Link>
         <nav aria-label="Account">
           {isLoggedIn ? (
             <>
               <NavLink to="/account">Account</NavLink>
-              <button type="button" onClick={() => void logOut()}>
+              <button type="button" className="link" onClick={() => void logOut()}>
                 Log out
               </button>
             </>
@@ -46,7 +46,7 @@ export function App() {
             </>
           )}
         </nav>
-        {logout.error && <p role="alert">{logout.error.message}</p>}
+        {logout.error && <p className="problems" role="alert">{logout.error.message}</p>}
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         <Outlet />

@@ -1,6 +1,5 @@
 import type { RouteObject } from 'react-router'
 import { App } from './App'
-import { ConfirmEmail } from './auth/ConfirmEmail'
 import { ForgotPassword } from './auth/ForgotPassword'
 import { Login } from './auth/Login'
 import { MagicLink } from './auth/MagicLink'
@@ -8,7 +7,12 @@ import { Register } from './auth/Register'
 import { RequireAuth } from './auth/RequireAuth'
 import { ResetPassword } from './auth/ResetPassword'
 import { Verify } from './auth/Verify'
-import { Account } from './pages/Account'
+import { Account } from './pages/account/Account'
+import { ChangeEmail } from './pages/account/ChangeEmail'
+import { ChangeName } from './pages/account/ChangeName'
+import { ChangePassword } from './pages/account/ChangePassword'
+import { ConfirmEmail } from './pages/account/ConfirmEmail'
+import { DeleteAccount } from './pages/account/DeleteAccount'
 import { Failure } from './pages/Failure'
 import { Home } from './pages/Home'
 import { NotFound } from './pages/NotFound'
@@ -25,13 +29,17 @@ export const routes: RouteObject[] = [
       { path: 'verify', element: <Verify /> },
       { path: 'login', element: <Login /> },
       { path: 'magic-link', element: <MagicLink /> },
-      { path: 'account/email', element: <ConfirmEmail /> },
+      { path: 'account/email/confirm', element: <ConfirmEmail /> },
       { path: 'forgot', element: <ForgotPassword /> },
       { path: 'reset', element: <ResetPassword /> },
       {
         element: <RequireAuth />,
         children: [
           { path: 'account', element: <Account /> },
+          { path: 'account/name', element: <ChangeName /> },
+          { path: 'account/email', element: <ChangeEmail /> },
+          { path: 'account/password', element: <ChangePassword /> },
+          { path: 'account/delete', element: <DeleteAccount /> },
           // scaffold:routes
         ],
       },

@@ -63,10 +63,10 @@ async fn verify_form(
     headers: HeaderMap,
     token: Path<String>,
 ) -> Result<Response> {
-    if users::settings().links_act_on_get {
-        return verify(state, headers, token).await;
+    if users::settings().strict_links {
+        return format::html(&views::auth::verify_page());
     }
-    format::html(&views::auth::verify_page())
+    verify(state, headers, token).await
 }
 
 /// Marks the address as verified.
@@ -154,10 +154,11 @@ async fn magic_link_get(
     headers: HeaderMap,
     token: Path<String>,
 ) -> Result<Response> {
-    if users::settings().links_act_on_get {
-        return magic_link_verify(attempt, state, headers, token).await;
+    if users::settings().strict_links {
+        let post = [(header::ALLOW, "POST")];
+        return Ok((StatusCode::METHOD_NOT_ALLOWED, post).into_response());
     }
-    Ok((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response())
+    magic_link_verify(attempt, state, headers, token).await
 }
 
 /// Logs in the user to whom the link was mailed.

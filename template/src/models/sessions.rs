@@ -40,7 +40,7 @@ impl Model {
         let session = ActiveModel {
             pid: Set(pid),
             user_id: Set(user.id),
-            user_agent: Set(shortened(user_agent)),
+            user_agent: Set(user_agent.map(shortened)),
             expires_at: Set((Local::now() + life).into()),
             ..Default::default()
         };
@@ -63,7 +63,7 @@ impl Model {
             .filter(sessions::Column::UserId.eq(user.id))
             .order_by_desc(sessions::Column::Id);
         let last = last.one(db).await?.ok_or(ModelError::EntityNotFound)?;
-        if last.user_agent != shortened(user_agent) || !used_links::is_recent(last.created_at) {
+        if last.user_agent != user_agent.map(shortened) || !used_links::is_recent(last.created_at) {
             return Err(ModelError::EntityNotFound);
         }
         last.delete(db).await?;
@@ -174,8 +174,8 @@ impl Model {
     }
 }
 
-fn shortened(user_agent: Option<&str>) -> Option<String> {
-    user_agent.map(|text| text.chars().take(USER_AGENT_LENGTH).collect())
+fn shortened(user_agent: &str) -> String {
+    user_agent.chars().take(USER_AGENT_LENGTH).collect()
 }
 
 /// The public id of the session of a JWT.

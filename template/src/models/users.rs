@@ -789,10 +789,9 @@ async fn use_up(
     user: ActiveModel,
     db: &impl ConnectionTrait,
 ) -> ModelResult<Model> {
-    let is_there = match &token {
-        Some(token) => column.eq(token),
-        None => column.is_null(),
-    };
+    let is_there = token
+        .as_ref()
+        .map_or_else(|| column.is_null(), |token| column.eq(token));
     let user = user.before_save(db, false).await?;
     let update = Entity::update(user).validate()?.filter(is_there);
     let user = update.exec(db).await.map_err(|err| match err {

@@ -17,8 +17,8 @@ export function Edit() {
   return (
     <Page title="Edit {{ pascal_singular }}">
       {isLoading && <output>Loading…</output>}
-      {error && <p role="alert">{error.message}</p>}
-      {!(id > 0) && <p role="alert">There is no {{ pascal_singular }} at this address.</p>}
+      {error && <p className="problems" role="alert">{error.message}</p>}
+      {!(id > 0) && <p className="problems" role="alert">There is no {{ pascal_singular }} at this address.</p>}
       {data && <EditForm key={data.id} {{ camel_singular }}={data} />}
     </Page>
   )
@@ -45,7 +45,7 @@ function EditForm({ {{ camel_singular }} }: { {{ camel_singular }}: {{ pascal_si
   return (
     <form onSubmit={handleSubmit}>
       <Fields values={values} onChange={setValues} />
-      {update.error && <p role="alert">{update.error.message}</p>}
+      {update.error && <p className="problems" role="alert">{update.error.message}</p>}
       <button type="submit" aria-disabled={update.isPending}>
         Save
       </button>

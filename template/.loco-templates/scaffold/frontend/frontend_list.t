@@ -12,13 +12,21 @@ injections:
   after: "scaffold:nav"
   content: "{{ frontend_nav_injection }}"
 ---
-import { Link } from 'react-router'
+import { Link, useSearchParams } from 'react-router'
 import { useList{{ pascal_plural }}, useRemove{{ pascal_singular }} } from '../../api/{{ snake_plural }}'
 import { Page } from '../../components/Page'
+import { Pager } from '../../components/Pager'
 
 export function List() {
-  const { data, error, isLoading } = useList{{ pascal_plural }}()
+  const [search] = useSearchParams()
+  const { data, error, isLoading } = useList{{ pascal_plural }}({ page: Number(search.get('page')) || 1 })
   const remove = useRemove{{ pascal_singular }}()
+
+  function handleDelete(id: number) {
+    if (window.confirm('Delete this {{ pascal_singular }}?')) {
+      remove.mutate(id)
+    }
+  }
 
   return (
     <Page title="{{ pascal_plural }}">
@@ -26,8 +34,8 @@ export function List() {
         <Link to="/{{ snake_plural }}/new">New {{ pascal_singular }}</Link>
       </p>
       {isLoading && <output>Loading…</output>}
-      {error && <p role="alert">{error.message}</p>}
-      {remove.error && <p role="alert">{remove.error.message}</p>}
+      {error && <p className="problems" role="alert">{error.message}</p>}
+      {remove.error && <p className="problems" role="alert">{remove.error.message}</p>}
       {data && (
         <table>
           <thead>
@@ -52,7 +60,7 @@ export function List() {
                 <td>
                   <Link to={`/{{ snake_plural }}/${{ "{" }}{{ camel_singular }}.id}`}>Show</Link>{' '}
                   <Link to={`/{{ snake_plural }}/${{ "{" }}{{ camel_singular }}.id}/edit`}>Edit</Link>{' '}
-                  <button type="button" onClick={() => remove.mutate({{ camel_singular }}.id)}>
+                  <button type="button" className="link" onClick={() => handleDelete({{ camel_singular }}.id)}>
                     Delete
                   </button>
                 </td>
@@ -61,6 +69,7 @@ export function List() {
           </tbody>
         </table>
       )}
+      {data && <Pager page={data} />}
     </Page>
   )
 }

@@ -34,7 +34,7 @@ export function New() {
     <Page title="New {{ pascal_singular }}">
       <form onSubmit={handleSubmit}>
         <Fields values={values} onChange={setValues} />
-        {create.error && <p role="alert">{create.error.message}</p>}
+        {create.error && <p className="problems" role="alert">{create.error.message}</p>}
         <button type="submit" aria-disabled={create.isPending}>
           Save
         </button>
@@ -55,7 +55,7 @@ export function Fields({ values, onChange }: FieldsProps) {
 {%- for field in fields %}
 {%- set name = field.field_name %}
 {%- if field.input_kind == "checkbox" %}
-      <div>
+      <div className="field">
         <label>
           <input
             type="checkbox"
@@ -66,7 +66,7 @@ export function Fields({ values, onChange }: FieldsProps) {
         </label>
       </div>
 {%- else %}
-      <div>
+      <div className="field">
         <label htmlFor="{{ name }}">{{ field.label }}</label>
 {%- if field.input_kind == "select" %}
         <select

@@ -13,8 +13,8 @@ export function Show() {
   return (
     <Page title={`{{ pascal_singular }} ${id}`}>
       {isLoading && <output>Loading…</output>}
-      {error && <p role="alert">{error.message}</p>}
-      {!(id > 0) && <p role="alert">There is no {{ pascal_singular }} at this address.</p>}
+      {error && <p className="problems" role="alert">{error.message}</p>}
+      {!(id > 0) && <p className="problems" role="alert">There is no {{ pascal_singular }} at this address.</p>}
       {data && (
         <>
           <dl>

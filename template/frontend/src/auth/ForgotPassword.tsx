@@ -25,7 +25,7 @@ export function ForgotPassword() {
         onSubmit={({ email }) => forgot.mutate(email)}
       >
         <p>We mail you a link with which you can set a new one.</p>
-        <Field label="Email" name="email" type="email" autoComplete="email" required />
+        <Field label="Email address" name="email" type="email" autoComplete="email" required />
       </Form>
     </Page>
   )

@@ -22,14 +22,14 @@ export function Login() {
         error={login.error && reason(login.error)}
         onSubmit={({ email, password }) => login.mutate({ email, password })}
       >
-        <Field label="Email" name="email" type="email" autoComplete="email" required />
+        <Field label="Email address" name="email" type="email" autoComplete="email" required />
         <Field label="Password" name="password" type="password" autoComplete="current-password" required />
       </Form>
       <p>
         <Link to="/forgot">Forgot your password?</Link>
       </p>
       <p>
-        <Link to="/magic-link">Log in with a link by mail</Link>
+        <Link to="/magic-link">Log in without a password</Link>
       </p>
       <p>
         No account yet? <Link to="/register">Register</Link>

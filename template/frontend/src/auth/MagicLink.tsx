@@ -26,7 +26,7 @@ function MagicLinkRequest() {
     )
   }
   return (
-    <Page title="Log in with a link">
+    <Page title="Log in without a password">
       <Form
         action="Send the mail"
         isPending={magicLink.isPending}
@@ -34,7 +34,7 @@ function MagicLinkRequest() {
         onSubmit={({ email }) => magicLink.mutate(email)}
       >
         <p>We mail you a link that logs you in without a password.</p>
-        <Field label="Email" name="email" type="email" autoComplete="email" required />
+        <Field label="Email address" name="email" type="email" autoComplete="email" required />
       </Form>
     </Page>
   )

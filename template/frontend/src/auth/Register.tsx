@@ -11,7 +11,7 @@ export function Register() {
     return <CheckYourMail email={register.variables.email} />
   }
   return (
-    <Page title="Register">
+    <Page title="Create an account">
       <Form
         action="Register"
         isPending={register.isPending}
@@ -19,7 +19,7 @@ export function Register() {
         onSubmit={({ name, email, password }) => register.mutate({ name, email, password })}
       >
         <Field label="Name" name="name" autoComplete="name" minLength={2} maxLength={100} required />
-        <Field label="Email" name="email" type="email" autoComplete="email" required />
+        <Field label="Email address" name="email" type="email" autoComplete="email" required />
         <Field
           label="Password"
           name="password"
@@ -28,7 +28,7 @@ export function Register() {
           minLength={8}
           maxLength={128}
           required
-          hint="8 to 128 characters"
+          hint="8 to 128 characters."
         />
       </Form>
       <p>
@@ -53,7 +53,7 @@ function CheckYourMail({ email }: { email: string }) {
         onSubmit={() => resend.mutate(email)}
       >
         <p>Nothing there? Look into the spam folder, or have it sent again.</p>
-        {resend.isSuccess && <output>If a mail is still needed, it is on its way.</output>}
+        {resend.isSuccess && <output className="done">If a mail is still needed, it is on its way.</output>}
       </Form>
       <p>
         <Link to="/login">Log in</Link>

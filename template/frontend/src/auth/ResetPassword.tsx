@@ -13,7 +13,7 @@ export function ResetPassword() {
   if (token === '') {
     return (
       <Page title="Set a new password">
-        <p role="alert">This link is not complete. Copy all of it from the mail.</p>
+        <p className="problems" role="alert">This link is not complete. Copy all of it from the mail.</p>
         <p>
           <Link to="/forgot">Send me another mail</Link>
         </p>
@@ -33,7 +33,7 @@ export function ResetPassword() {
   if (reset.error instanceof ApiClientError && reset.error.status === 401) {
     return (
       <Page title="This link does not work any more">
-        <p role="alert">It was used already, or it is too old.</p>
+        <p className="problems" role="alert">It was used already, or it is too old.</p>
         <p>
           <Link to="/forgot">Send me another mail</Link>
         </p>
@@ -56,7 +56,7 @@ export function ResetPassword() {
           minLength={8}
           maxLength={128}
           required
-          hint="8 to 128 characters"
+          hint="8 to 128 characters."
         />
       </Form>
     </Page>

@@ -26,7 +26,7 @@ export function Verify() {
   if (token === '') {
     return (
       <Page title="Verify your address">
-        <p role="alert">This link is not complete. Copy all of it from the mail.</p>
+        <p className="problems" role="alert">This link is not complete. Copy all of it from the mail.</p>
         <AnotherMail />
       </Page>
     )
@@ -56,8 +56,8 @@ function AnotherMail() {
       error={resend.error?.message}
       onSubmit={({ email }) => resend.mutate(email)}
     >
-      <Field label="Email" name="email" type="email" autoComplete="email" required />
-      {resend.isSuccess && <output>If a mail is still needed, it is on its way.</output>}
+      <Field label="Email address" name="email" type="email" autoComplete="email" required />
+      {resend.isSuccess && <output className="done">If a mail is still needed, it is on its way.</output>}
     </Form>
   )
 }

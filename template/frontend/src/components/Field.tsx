@@ -9,14 +9,14 @@ interface Props extends ComponentProps<'input'> {
 export function Field({ label, hint, ...input }: Props) {
   const id = useId()
   return (
-    <div>
+    <div className="field">
       <label htmlFor={id}>{label}</label>
-      <input id={id} aria-describedby={hint && `${id}-hint`} {...input} />
       {hint && (
         <p className="hint" id={`${id}-hint`}>
           {hint}
         </p>
       )}
+      <input id={id} aria-describedby={hint && `${id}-hint`} {...input} />
     </div>
   )
 }

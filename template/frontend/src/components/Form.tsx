@@ -24,7 +24,11 @@ export function Form({ action, isPending, error, onSubmit, children }: Props) {
   return (
     <form onSubmit={handleSubmit}>
       {children}
-      {error && <p role="alert">{error}</p>}
+      {error && (
+        <p className="problems" role="alert">
+          {error}
+        </p>
+      )}
       {/* Disabled, it would lose the focus of the keyboard. */}
       <button type="submit" aria-disabled={isPending}>
         {action}

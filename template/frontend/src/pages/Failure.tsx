@@ -5,7 +5,7 @@ export function Failure() {
   return (
     <main>
       <Page title="Something went wrong">
-        <p role="alert">
+        <p className="problems" role="alert">
           This page failed. <a href="/">Go to the home page</a>
         </p>
       </Page>

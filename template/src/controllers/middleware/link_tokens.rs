@@ -37,8 +37,6 @@ fn without_token(request: &Request) -> Option<Uri> {
     if !path.ends_with("/{token}") {
         return None;
     }
-    match request.uri().query() {
-        Some(query) => format!("{path}?{query}").parse().ok(),
-        None => path.parse().ok(),
-    }
+    let query = request.uri().query().unwrap_or_default();
+    format!("{path}?{query}").parse().ok()
 }

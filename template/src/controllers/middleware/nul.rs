@@ -1,6 +1,6 @@
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, Request},
+    extract::{FromRequest, OriginalUri, Request},
     http::{header, HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -31,8 +31,9 @@ impl MiddlewareLayer for Nul {
 }
 
 async fn refuse_nul(request: Request, next: Next) -> Response {
-    let address = request.uri().path_and_query();
-    if address.is_some_and(|address| address.as_str().contains("%00")) {
+    // `LinkTokens` may have changed the other one.
+    let uri = request.extensions().get::<OriginalUri>();
+    if uri.is_some_and(|OriginalUri(uri)| uri.to_string().contains("%00")) {
         return refusal();
     }
     let Some(nul) = nul_of(request.headers()) else {

@@ -22,11 +22,9 @@ pub struct Settings {
     pub mail_after_answer: bool,
     /// Seconds for which a user is not mailed the same again.
     pub mail_cooldown: i64,
-    /// Whether only the hashes of the tokens in mailed links are stored.
-    pub hash_link_tokens: bool,
-    /// Whether a GET is enough to verify an address or log in by a link of the API. Programs that scan
-    /// mails send one, too.
-    pub links_act_on_get: bool,
+    /// Whether mailed links are safe from those who read the database, as it has the hashes of their
+    /// tokens only, and from programs that scan mails, as a GET of the API neither verifies nor logs in.
+    pub strict_links: bool,
     /// Seconds for which a link that was used leads the same person on once more.
     pub link_repeat: i64,
     /// The domains whose addresses may log in by a mailed link. Empty: all of them.
@@ -48,8 +46,7 @@ impl Settings {
         attempts_per_minute: 60,
         mail_after_answer: true,
         mail_cooldown: 60,
-        hash_link_tokens: true,
-        links_act_on_get: false,
+        strict_links: true,
         link_repeat: 30,
         magic_link_domains: Vec::new(),
     };

@@ -1,8 +1,8 @@
 import { Link, useLocation } from 'react-router'
-import { useConfirmEmail } from '../api/account'
-import { ApiClientError } from '../api/client'
-import { Form } from '../components/Form'
-import { Page } from '../components/Page'
+import { useConfirmEmail } from '../../api/account'
+import { ApiClientError } from '../../api/client'
+import { Form } from '../../components/Form'
+import { Page } from '../../components/Page'
 
 /** Where the link in the mail to a new address leads. Its token stands after the #. */
 export function ConfirmEmail() {

@@ -1,0 +1,180 @@
+//! Long: a thousand people at once, a third of whom hang up at a random moment.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io::{Read, Write},
+    net::TcpStream,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{json, Value};
+use template_tests::{link_in, loaded, Answers, Mailbox, Running};
+
+const PEOPLE: usize = 1000;
+/// How many of them are there at the same time.
+const AT_ONCE: usize = 64;
+
+fn address(person: usize) -> String {
+    format!("person{person}@example.com")
+}
+
+/// The status of the answer to a POST, or none for whoever hangs up after so long.
+fn post(port: u16, path: &str, body: &Value, hangs_up: Option<Duration>) -> Option<u16> {
+    let body = body.to_string();
+    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    client.write_all(request.as_bytes()).expect("it is sent");
+    if let Some(time) = hangs_up {
+        thread::sleep(time);
+        return None;
+    }
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    let status = answer.split(' ').nth(1).expect("a status");
+    Some(status.parse().expect("a number"))
+}
+
+/// When this person hangs up, if at all: every third does, somewhere between the request and an
+/// answer to it.
+fn patience(person: usize, round: usize) -> Option<Duration> {
+    let random = (person * 7919 + round * 104_729) % 1009;
+    (random % 3 == 0).then(|| Duration::from_millis(random as u64 / 2))
+}
+
+/// Has everybody do something, and returns what came of it.
+fn everybody<T: Send>(what: impl Fn(usize) -> T + Sync) -> HashMap<usize, T> {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut done = Vec::new();
+                    loop {
+                        let person = next.fetch_add(1, Ordering::Relaxed);
+                        if person >= PEOPLE {
+                            return done;
+                        }
+                        done.push((person, what(person)));
+                    }
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("it does not panic"))
+            .collect()
+    })
+}
+
+/// The mails until there are no more, with the address of each.
+fn mails(mailbox: &Mailbox) -> Vec<(String, String)> {
+    let mut mails = Vec::new();
+    while let Some(mail) = mailbox.next(Duration::from_secs(10)) {
+        let (_, to) = mail.split_once("To: ").expect("an address");
+        let (to, _) = to.split_once("\r\n").expect("its end");
+        mails.push((to.to_string(), mail.clone()));
+    }
+    mails
+}
+
+fn assert_no_failure(statuses: &HashMap<usize, Option<u16>>, expected: &[u16]) {
+    for (person, status) in statuses {
+        let is_expected = status.is_none_or(|status| expected.contains(&status));
+        assert!(is_expected, "{person}: {status:?}");
+    }
+}
+
+/// Who has an account: a login with the password works.
+fn log_in(running: &Running, password: &str) -> HashSet<usize> {
+    let logins = everybody(|person| {
+        let login = json!({ "email": address(person), "password": password });
+        post(running.port(), "/api/auth/login", &login, None)
+    });
+    assert_no_failure(&logins, &[200, 401]);
+    logins
+        .into_iter()
+        .filter(|(_, status)| *status == Some(200))
+        .map(|(person, _)| person)
+        .collect()
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
+    let service = Answers::new("svc").render().expect("the answers render");
+    let binary = service.build().expect("it builds");
+    // All of them come from one address.
+    loaded::configure(service.root(), "crowd", |config| {
+        config.replace("attempts_per_minute: 60", "attempts_per_minute: 0")
+    })
+    .expect("a configuration");
+    let mailbox = Mailbox::open();
+    let mut running = service
+        .start(
+            &binary,
+            &[
+                ("LOCO_CONFIG_FOLDER", "config-crowd"),
+                ("LOG_LEVEL", "warn"),
+                ("MAILER_HOST", "127.0.0.1"),
+                ("MAILER_PORT", mailbox.port()),
+            ],
+        )
+        .expect("it starts");
+    let (port, host) = (running.port(), running.url(""));
+    let first = "correct horse";
+
+    let registrations = everybody(|person| {
+        let user = json!({ "name": "Ann", "email": address(person), "password": first });
+        post(port, "/api/auth/register", &user, patience(person, 1))
+    });
+    assert_no_failure(&registrations, &[200]);
+    let mailed: HashSet<_> = mails(&mailbox).into_iter().map(|(to, _)| to).collect();
+    let accounts = log_in(&running, first);
+    assert!(accounts.len() > PEOPLE / 2, "{}", accounts.len());
+    for person in &accounts {
+        assert!(mailed.contains(&address(*person)), "{person} has no mail");
+    }
+
+    let requests = everybody(|person| {
+        let user = json!({ "email": address(person) });
+        post(port, "/api/auth/forgot", &user, patience(person, 2))
+    });
+    assert_no_failure(&requests, &[200]);
+    let tokens: HashMap<_, _> = mails(&mailbox)
+        .into_iter()
+        .map(|(to, mail)| {
+            let link = link_in(&mail, &host);
+            let (_, token) = link.split_once('#').expect("a token");
+            (to, token.to_string())
+        })
+        .collect();
+    assert!(tokens.len() > PEOPLE / 2, "{}", tokens.len());
+
+    // Whoever has hung up tries again.
+    let second = "another horse";
+    let resets = everybody(|person| {
+        let token = tokens.get(&address(person))?;
+        let reset = json!({ "token": token, "password": second });
+        let patience = patience(person, 3);
+        let status = post(port, "/api/auth/reset", &reset, patience);
+        status.or_else(|| post(port, "/api/auth/reset", &reset, None))
+    });
+    assert_no_failure(&resets, &[200]);
+    let able = log_in(&running, second);
+    for person in 0..PEOPLE {
+        assert_eq!(
+            able.contains(&person),
+            tokens.contains_key(&address(person)),
+            "{person}"
+        );
+    }
+    let log = running.log();
+    assert!(!log.contains("panicked"), "{log}");
+    assert!(!log.contains("ERROR"), "{log}");
+}
