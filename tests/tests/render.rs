@@ -33,7 +33,7 @@ fn distinct_files() -> impl Iterator<Item = (&'static Sources, &'static Path, &'
 }
 
 /// What the name of a file has that is for one starter alone.
-const VERSIONS: [&str; 2] = [".lightweight.", ".saas-server."];
+const VERSIONS: [&str; 3] = [".lightweight.", ".saas-client.", ".saas-server."];
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension() == Some(OsStr::new(extension))
@@ -299,6 +299,18 @@ fn locos_scaffold_generator_finds_its_places_in_the_front_end() {
             1,
             "{anchor} in {file}"
         );
+    }
+}
+
+#[test]
+fn both_saas_starters_have_one_look() {
+    let template = template_tests::repository().join("template");
+    for (server, client) in [
+        ("assets/static/style.css", "frontend/src/index.css"),
+        ("assets/static/favicon.svg", "frontend/public/favicon.svg"),
+    ] {
+        let text = |path| std::fs::read_to_string(template.join(path)).expect("a file");
+        assert_eq!(text(server), text(client), "{server}");
     }
 }
 

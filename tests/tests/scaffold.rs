@@ -165,7 +165,7 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
              import type { PostDto } from '../bindings/PostDto'\n\
              import type { UpdatePost } from '../bindings/UpdatePost'\n\
              type Update = { id: number; data: UpdatePost }\n\
-             export declare function useListPosts(): UseQueryResult<Page<PostDto>, Error>\n\
+             export declare function useListPosts(params?: { page?: number }): UseQueryResult<Page<PostDto>, Error>\n\
              export declare function useRemovePost(): UseMutationResult<void, Error, number>\n\
              export declare function usePost(id: number): UseQueryResult<PostDto, Error>\n\
              export declare function useCreatePost(): UseMutationResult<PostDto, Error, CreatePost>\n\

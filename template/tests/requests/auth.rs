@@ -6,7 +6,8 @@ use sea_orm::{IntoActiveModel, ModelTrait};
 use serde_json::{json, Value};
 use serial_test::serial;
 
-use {{crate_name}}::{app::App, mailers::auth::AuthMailer, models::users};
+use {{crate_name}}::mailers::auth::AuthMailer;
+use {{crate_name}}::{app::App, models::users};
 
 use super::prepare_data::{
     self, mails, stored, token_in_last_mail, with_links_of_production, EMAIL, PASSWORD,

@@ -1,5 +1,5 @@
 {% raw %}Welcome! Please verify your email address with this link, which is valid for 24 hours:
 
-{{host}}{% endraw %}{% if starter == "rest-api" %}/api/auth{% endif %}/verify{% if starter == "saas-client" %}#{% else %}/{% endif %}{% raw %}{{verifyToken}}
+{{host}}{% endraw %}{{verify_path}}{% raw %}{{verifyToken}}
 
 If you did not register, ignore this mail.{% endraw %}

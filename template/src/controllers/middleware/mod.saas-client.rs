@@ -1,0 +1,13 @@
+mod csrf;
+mod link_tokens;
+{%- if database == "postgres" %}
+mod nul;
+{%- endif %}
+mod sessions;
+
+pub use csrf::Csrf;
+pub use link_tokens::LinkTokens;
+{%- if database == "postgres" %}
+pub use nul::Nul;
+{%- endif %}
+pub use sessions::{token_cookie, Sessions};
