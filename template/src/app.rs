@@ -47,11 +47,6 @@ impl Hooks for App {
     ) -> Result<BootResult> {
         create_app::<Self, Migrator>(mode, environment, config).await
     }
-{% if starter == "saas-client" and embedded_assets == "false" %}
-    async fn before_routes(_ctx: &AppContext) -> Result<Router<AppContext>> {
-        Ok(controllers::assets::router())
-    }
-{% endif %}
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
         memory::serve::<Self>(app, ctx, params).await
     }
@@ -76,17 +71,10 @@ impl Hooks for App {
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut middlewares = default_middleware_stack(ctx);
-{%- if starter == "saas-client" and embedded_assets == "false" %}
-        // Each stands around those before it: static files are compressed, too.
-        middlewares.sort_by_key(|middleware| middleware.name() != "static");
-{%- endif %}
 {%- if database == "postgres" %}
         middlewares.insert(0, Box::new(middleware::Nul));
 {%- endif %}
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
-{%- if starter == "saas-client" %}
-        middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
-{%- endif %}
         // Around the logger.
         middlewares.push(Box::new(middleware::LinkTokens));
         middlewares
@@ -96,13 +84,6 @@ impl Hooks for App {
         AppRoutes::with_default_routes() // controller routes below
             .add_route(controllers::auth::routes())
             .add_route(controllers::account::routes())
-{%- if starter == "saas-client" %}
-            .add_route(controllers::session::routes())
-            .add_route(controllers::api::routes())
-{%- endif %}
-{%- if starter == "saas-client" and embedded_assets == "true" %}
-            .add_route(controllers::frontend::routes())
-{%- endif %}
     }
 
     async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {

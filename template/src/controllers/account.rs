@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use loco_rs::{auth::jwt::UserClaims, prelude::*};
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use uuid::Uuid;
 
 use super::{
@@ -25,24 +26,24 @@ use crate::{
 
 type User = auth::JWTWithUser<users::Model>;
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct NameParams {
     pub name: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct EmailParams {
     pub email: String,
     pub current_password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct PasswordParams {
     pub current_password: String,
     pub new_password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct DeleteParams {
     pub current_password: String,
 }

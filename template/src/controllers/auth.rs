@@ -3,6 +3,7 @@
 use axum::http::{header, HeaderMap, StatusCode};
 use loco_rs::{controller::ErrorDetail, prelude::*, validation::ModelValidationErrors};
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use super::{
     attempt::{too_often, Attempt},
@@ -20,23 +21,23 @@ use crate::{
     },
 };
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct ForgotParams {
     pub email: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct ResetParams {
     pub token: String,
     pub password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct MagicLinkParams {
     pub email: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct ResendVerificationParams {
     pub email: String,
 }

@@ -11,6 +11,7 @@ use regex::Regex;
 use sea_orm::{ActiveValue, IdenStatic, SqlErr, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use ts_rs::TS;
 use uuid::Uuid;
 use validator::{ValidationError, ValidationErrors};
 
@@ -42,13 +43,13 @@ static NOT_IN_NAMES: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a regular expression")
 });
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct LoginParams {
     pub email: String,
     pub password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct RegisterParams {
     pub email: String,
     pub password: String,

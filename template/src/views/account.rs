@@ -1,11 +1,12 @@
 use loco_rs::prelude::DateTimeWithTimeZone;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 use uuid::Uuid;
 
 use crate::models::{sessions, users};
 
 /// What users see of themselves.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct AccountResponse {
     pub name: String,
     pub email: String,
@@ -24,8 +25,9 @@ impl AccountResponse {
 }
 
 /// Where a user is logged in.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct SessionResponse {
+    #[ts(type = "string")]
     pub pid: Uuid,
     /// Such as `Firefox, Linux`.
     pub browser: String,

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use crate::models::users;
 
@@ -24,7 +25,7 @@ impl LoginResponse {
 }
 
 /// The user to whom the request's JWT belongs.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, TS)]
 pub struct CurrentResponse {
     pub pid: String,
     pub name: String,

@@ -56,7 +56,8 @@ pub fn with_links_of_production(ctx: &AppContext) {
 /// The path to which the last mail leads.
 pub fn link_in_last_mail(ctx: &AppContext) -> String {
     let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
-    let mail = mails.last().expect("a mail");
+    // As quoted-printable has it, a line goes on after a `=`.
+    let mail = mails.last().expect("a mail").replace("=\r\n", "");
     let (_, link) = mail
         .split_once(&ctx.config.server.host)
         .expect("a link to this service");

@@ -1,44 +1,35 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { clearUser } from '../auth/user'
+import type { AccountResponse } from '../bindings/AccountResponse'
+import type { DeleteParams } from '../bindings/DeleteParams'
+import type { EmailParams } from '../bindings/EmailParams'
+import type { NameParams } from '../bindings/NameParams'
+import type { PasswordParams } from '../bindings/PasswordParams'
+import type { SessionResponse } from '../bindings/SessionResponse'
 import { ApiClientError, del, get, post } from './client'
-
-export interface Account {
-  name: string
-  email: string
-  is_verified: boolean
-}
-
-export interface Session {
-  pid: string
-  /** Such as `Firefox, Linux`. */
-  browser: string
-  created_at: string
-  is_current: boolean
-}
 
 const ACCOUNT = ['account']
 const SESSIONS = ['account', 'sessions']
 
 export function useAccount() {
-  return useQuery({ queryKey: ACCOUNT, queryFn: () => get<Account>('/api/account').catch(logOutIfDeleted) })
+  return useQuery({ queryKey: ACCOUNT, queryFn: () => get<AccountResponse>('/api/account').catch(logOutIfDeleted) })
 }
 
 export function useSessions() {
-  return useQuery({ queryKey: SESSIONS, queryFn: () => get<Session[]>('/api/account/sessions') })
+  return useQuery({ queryKey: SESSIONS, queryFn: () => get<SessionResponse[]>('/api/account/sessions') })
 }
 
 export function useChangeName() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: (name: string) => post<Account>('/api/account/name', { name }),
+    mutationFn: (change: NameParams) => post<AccountResponse>('/api/account/name', change),
     onSuccess: (account) => client.setQueryData(ACCOUNT, account),
   })
 }
 
 export function useChangeEmail() {
   return useMutation({
-    mutationFn: (change: { email: string; current_password: string }) =>
-      post<null>('/api/account/email', change),
+    mutationFn: (change: EmailParams) => post<null>('/api/account/email', change),
   })
 }
 
@@ -55,8 +46,7 @@ export function useConfirmEmail() {
 export function useChangePassword() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: (change: { current_password: string; new_password: string }) =>
-      post<null>('/api/account/password', change),
+    mutationFn: (change: PasswordParams) => post<null>('/api/account/password', change),
     onSuccess: () => client.invalidateQueries({ queryKey: SESSIONS }),
   })
 }
@@ -71,7 +61,7 @@ export function useEndSession() {
 
 export function useDeleteAccount() {
   return useMutation({
-    mutationFn: (current_password: string) => post<null>('/api/account/delete', { current_password }),
+    mutationFn: (deletion: DeleteParams) => post<null>('/api/account/delete', deletion),
     onSuccess: clearUser,
   })
 }

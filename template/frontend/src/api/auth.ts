@@ -1,34 +1,25 @@
 import { useMutation } from '@tanstack/react-query'
 import { clearUser, setUser } from '../auth/user'
+import type { CurrentResponse } from '../bindings/CurrentResponse'
+import type { ForgotParams } from '../bindings/ForgotParams'
+import type { LoginParams } from '../bindings/LoginParams'
+import type { MagicLinkParams } from '../bindings/MagicLinkParams'
+import type { RegisterParams } from '../bindings/RegisterParams'
+import type { ResendVerificationParams } from '../bindings/ResendVerificationParams'
+import type { ResetParams } from '../bindings/ResetParams'
 import { post, request } from './client'
-
-export interface Registration {
-  name: string
-  email: string
-  password: string
-}
-
-export interface Credentials {
-  email: string
-  password: string
-}
-
-export interface CurrentUser {
-  pid: string
-  name: string
-  email: string
-}
 
 /** Succeeds for an address that is taken, too: no one learns here who has an account. */
 export function useRegister() {
   return useMutation({
-    mutationFn: (registration: Registration) => post<null>('/api/auth/register', registration, null),
+    mutationFn: (registration: RegisterParams) => post<null>('/api/auth/register', registration, null),
   })
 }
 
 export function useResendVerification() {
   return useMutation({
-    mutationFn: (email: string) => post<null>('/api/auth/resend-verification-mail', { email }, null),
+    mutationFn: (params: ResendVerificationParams) =>
+      post<null>('/api/auth/resend-verification-mail', params, null),
   })
 }
 
@@ -40,7 +31,7 @@ export function useVerify() {
 
 export function useLogin() {
   return useMutation({
-    mutationFn: (credentials: Credentials) => post<CurrentUser>('/api/session', credentials, null),
+    mutationFn: (credentials: LoginParams) => post<CurrentResponse>('/api/session', credentials, null),
     onSuccess: ({ pid }) => setUser(pid),
   })
 }
@@ -54,26 +45,26 @@ export function useLogout() {
 
 export function useMagicLink() {
   return useMutation({
-    mutationFn: (email: string) => post<object>('/api/auth/magic-link', { email }, null),
+    mutationFn: (params: MagicLinkParams) => post<object>('/api/auth/magic-link', params, null),
   })
 }
 
 export function useMagicLinkLogin() {
   return useMutation({
     mutationFn: (token: string) =>
-      post<CurrentUser>(`/api/session/${encodeURIComponent(token)}`, undefined, null),
+      post<CurrentResponse>(`/api/session/${encodeURIComponent(token)}`, undefined, null),
     onSuccess: ({ pid }) => setUser(pid),
   })
 }
 
 export function useForgotPassword() {
   return useMutation({
-    mutationFn: (email: string) => post<null>('/api/auth/forgot', { email }, null),
+    mutationFn: (params: ForgotParams) => post<null>('/api/auth/forgot', params, null),
   })
 }
 
 export function useResetPassword() {
   return useMutation({
-    mutationFn: (reset: { token: string; password: string }) => post<null>('/api/auth/reset', reset, null),
+    mutationFn: (reset: ResetParams) => post<null>('/api/auth/reset', reset, null),
   })
 }

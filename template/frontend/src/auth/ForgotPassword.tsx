@@ -10,7 +10,7 @@ export function ForgotPassword() {
     return (
       <Page title="Check your mail">
         <p>
-          If <strong>{forgot.variables}</strong> is registered, a mail with a link to set a new password is
+          If <strong>{forgot.variables.email}</strong> is registered, a mail with a link to set a new password is
           on its way. The link is valid for 30 minutes.
         </p>
       </Page>
@@ -22,7 +22,7 @@ export function ForgotPassword() {
         action="Send the mail"
         isPending={forgot.isPending}
         error={forgot.error?.message}
-        onSubmit={({ email }) => forgot.mutate(email)}
+        onSubmit={({ email }) => forgot.mutate({ email })}
       >
         <p>We mail you a link with which you can set a new one.</p>
         <Field label="Email address" name="email" type="email" autoComplete="email" required />

@@ -19,7 +19,7 @@ function MagicLinkRequest() {
     return (
       <Page title="Check your mail">
         <p>
-          If <strong>{magicLink.variables}</strong> is registered, a mail with a link to log in is on its
+          If <strong>{magicLink.variables.email}</strong> is registered, a mail with a link to log in is on its
           way. The link works once, within 5 minutes.
         </p>
       </Page>
@@ -31,7 +31,7 @@ function MagicLinkRequest() {
         action="Send the mail"
         isPending={magicLink.isPending}
         error={magicLink.error && reason(magicLink.error)}
-        onSubmit={({ email }) => magicLink.mutate(email)}
+        onSubmit={({ email }) => magicLink.mutate({ email })}
       >
         <p>We mail you a link that logs you in without a password.</p>
         <Field label="Email address" name="email" type="email" autoComplete="email" required />

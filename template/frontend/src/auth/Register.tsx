@@ -50,7 +50,7 @@ function CheckYourMail({ email }: { email: string }) {
         action="Send it again"
         isPending={resend.isPending}
         error={resend.error?.message}
-        onSubmit={() => resend.mutate(email)}
+        onSubmit={() => resend.mutate({ email })}
       >
         <p>Nothing there? Look into the spam folder, or have it sent again.</p>
         {resend.isSuccess && <output className="done">If a mail is still needed, it is on its way.</output>}

@@ -54,7 +54,7 @@ function AnotherMail() {
       action="Send another mail"
       isPending={resend.isPending}
       error={resend.error?.message}
-      onSubmit={({ email }) => resend.mutate(email)}
+      onSubmit={({ email }) => resend.mutate({ email })}
     >
       <Field label="Email address" name="email" type="email" autoComplete="email" required />
       {resend.isSuccess && <output className="done">If a mail is still needed, it is on its way.</output>}

@@ -56,7 +56,7 @@ function Verification({ email }: { email: string }) {
       action="Send the email again"
       isPending={resend.isPending}
       error={resend.error?.message}
-      onSubmit={() => resend.mutate(email)}
+      onSubmit={() => resend.mutate({ email })}
     >
       <p>Your email address is not verified yet. Follow the link in our email.</p>
       {resend.isSuccess && <output className="done">The email is on its way.</output>}

@@ -12,7 +12,7 @@ export function ChangeName() {
 
   function handleChange(name: string) {
     const state = { done: 'Your name is changed.' }
-    change.mutate(name, { onSuccess: () => void navigate('/account', { state }) })
+    change.mutate({ name }, { onSuccess: () => void navigate('/account', { state }) })
   }
 
   return (

@@ -13,7 +13,7 @@ export function DeleteAccount() {
         action="Delete the account"
         isPending={deletion.isPending}
         error={deletion.error?.message}
-        onSubmit={({ current_password }) => deletion.mutate(current_password)}
+        onSubmit={({ current_password }) => deletion.mutate({ current_password })}
       >
         <p>Everything that belongs to it is deleted with it. This cannot be undone.</p>
         <CurrentPassword />

@@ -1,0 +1,130 @@
+use std::path::Path;
+
+use async_trait::async_trait;
+use axum::Router;
+use loco_rs::{
+    app::{AppContext, Hooks, Initializer},
+    auth::jwt::JWT,
+    bgworker::{BackgroundWorker, Queue},
+    boot::{create_app, BootResult, ServeParams, StartMode},
+    config::Config,
+    controller::{
+        middleware::{default_middleware_stack, MiddlewareLayer},
+        AppRoutes,
+    },
+    db::{self, truncate_table},
+    environment::Environment,
+    task::Tasks,
+    Error, Result,
+};
+use migration::Migrator;
+use serde_json::Map;
+
+use crate::{
+    controllers::{self, middleware},
+    models::{rate_limits, users},
+    tasks,
+    workers::downloader::DownloadWorker,
+};
+
+pub struct App;
+
+#[async_trait]
+impl Hooks for App {
+    fn app_name() -> &'static str {
+        env!("CARGO_CRATE_NAME")
+    }
+
+    fn app_version() -> String {
+        let sha = option_env!("BUILD_SHA").or(option_env!("GITHUB_SHA"));
+        format!("{} ({})", env!("CARGO_PKG_VERSION"), sha.unwrap_or("dev"))
+    }
+
+    async fn boot(
+        mode: StartMode,
+        environment: &Environment,
+        config: Config,
+    ) -> Result<BootResult> {
+        create_app::<Self, Migrator>(mode, environment, config).await
+    }
+{% if embedded_assets == "false" %}
+    async fn before_routes(_ctx: &AppContext) -> Result<Router<AppContext>> {
+        Ok(controllers::assets::router())
+    }
+{% endif %}
+    async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
+        memory::serve::<Self>(app, ctx, params).await
+    }
+
+    async fn after_context(ctx: AppContext) -> Result<AppContext> {
+        users::configure(&ctx.config)?;
+        Ok(ctx)
+    }
+
+    async fn before_run(ctx: &AppContext) -> Result<()> {
+        // A secret that is not Base64 would otherwise be found by the first login.
+        let jwt = ctx.config.get_jwt_config()?;
+        JWT::new(&jwt.secret)
+            .generate_token(jwt.expiration, String::new(), Map::new())
+            .map_err(|err| Error::Message(format!("auth.jwt.secret in config/*.yaml: {err}")))?;
+        Ok(())
+    }
+
+    async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
+        Ok(vec![Box::new(memory::MemoryInitializer)])
+    }
+
+    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
+        let mut middlewares = default_middleware_stack(ctx);
+{%- if embedded_assets == "false" %}
+        // Each stands around those before it: static files are compressed, too.
+        middlewares.sort_by_key(|middleware| middleware.name() != "static");
+{%- endif %}
+{%- if database == "postgres" %}
+        middlewares.insert(0, Box::new(middleware::Nul));
+{%- endif %}
+        middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
+        middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
+        // Around the logger.
+        middlewares.push(Box::new(middleware::LinkTokens));
+        middlewares
+    }
+
+    fn routes(_ctx: &AppContext) -> AppRoutes {
+        AppRoutes::with_default_routes() // controller routes below
+            .add_route(controllers::auth::routes())
+            .add_route(controllers::account::routes())
+            .add_route(controllers::session::routes())
+            .add_route(controllers::api::routes())
+{%- if embedded_assets == "true" %}
+            .add_route(controllers::frontend::routes())
+{%- endif %}
+    }
+
+    async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {
+        queue.register(DownloadWorker::build(ctx)).await?;
+        Ok(())
+    }
+
+    fn register_tasks(tasks: &mut Tasks) {
+        tasks.register(memory::MemoryTask);
+{%- if queue_kind != "" %}
+        tasks.register(tasks::jobs_tidy::JobsTidy);
+{%- endif %}
+        tasks.register(tasks::user_clear_tokens::UserClearTokens);
+        tasks.register(tasks::user_create::UserCreate);
+        tasks.register(tasks::user_delete::UserDelete);
+        // tasks-inject (do not remove)
+    }
+
+    async fn truncate(ctx: &AppContext) -> Result<()> {
+        truncate_table(&ctx.db, rate_limits::Entity).await?;
+        truncate_table(&ctx.db, users::Entity).await?;
+        Ok(())
+    }
+
+    async fn seed(ctx: &AppContext, base: &Path) -> Result<()> {
+        let users = base.join("users.yaml").display().to_string();
+        db::seed::<users::ActiveModel>(&ctx.db, &users).await
+    }
+}

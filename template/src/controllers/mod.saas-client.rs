@@ -1,0 +1,14 @@
+pub mod account;
+pub mod api;
+{%- if embedded_assets == "false" %}
+pub mod assets;
+{%- endif %}
+pub mod attempt;
+pub mod auth;
+pub mod detached;
+{%- if embedded_assets == "true" %}
+pub mod frontend;
+{%- endif %}
+pub mod middleware;
+pub mod session;
+pub mod session_cookie;

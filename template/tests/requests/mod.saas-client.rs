@@ -1,0 +1,14 @@
+#![allow(clippy::future_not_send)] // the test client's requests stay on the test's thread
+
+mod account;
+mod api;
+mod auth;
+mod bindings;
+{%- if embedded_assets == "true" %}
+mod frontend;
+{%- endif %}
+{%- if database == "postgres" %}
+mod nul;
+{%- endif %}
+mod prepare_data;
+mod session;
