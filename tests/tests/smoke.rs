@@ -91,6 +91,20 @@ fn assert_documented_commands_work(service: &Rendered, running: &Running) {
     );
 }
 
+/// A mailed link is worth a login, and logs are read by more people than mails.
+fn assert_tokens_are_not_logged(running: &mut Running) {
+    for path in ["verify", "magic-link"] {
+        ureq::post(running.url(&format!("/api/auth/{path}/a-token-of-a-mail")))
+            .send_empty()
+            .expect_err("it is void");
+    }
+
+    let log = running.log();
+    assert!(log.contains("/api/auth/verify/{token}"), "{log}");
+    assert!(log.contains("/api/auth/magic-link/{token}"), "{log}");
+    assert!(!log.contains("a-token-of-a-mail"), "{log}");
+}
+
 /// 60 attempts in a minute: the next one is told when there are others.
 fn assert_attempts_are_limited(running: &Running) {
     let unknown = json!({ "email": "nobody@example.com" });
@@ -127,6 +141,7 @@ fn a_rest_api_on_sqlite_is_clean_tested_and_serves_users() {
         .expect("it starts");
     register_and_log_in(&running);
     assert_documented_commands_work(&service, &running);
+    assert_tokens_are_not_logged(&mut running);
     assert_memory_is_returned(&mut running);
     assert_attempts_are_limited(&running);
     drop(running);
