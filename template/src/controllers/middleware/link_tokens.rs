@@ -37,6 +37,10 @@ fn without_token(request: &Request) -> Option<Uri> {
     if !path.ends_with("/{token}") {
         return None;
     }
-    let query = request.uri().query().unwrap_or_default();
-    format!("{path}?{query}").parse().ok()
+    let mut uri = path.to_string();
+    if let Some(query) = request.uri().query() {
+        uri.push('?');
+        uri.push_str(query);
+    }
+    uri.parse().ok()
 }
