@@ -34,7 +34,7 @@ export function App() {
         <nav aria-label="Account">
           {isLoggedIn ? (
             <>
-              <NavLink to="/account">Account</NavLink>
+              <NavLink to="/account">Your account</NavLink>
               <button type="button" className="link" onClick={() => void logOut()}>
                 Log out
               </button>
