@@ -57,7 +57,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.fill("Email address", "ada@example.com");
     browser.fill("Password", "correct horse");
     browser.press("Register");
-    browser.see("Check your mail");
+    browser.see("Check your email");
     browser.photograph("client-check-your-mail");
 
     let verify = mailbox.link(&host);
@@ -65,21 +65,21 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.see("One more click, and your address is verified.");
     browser.photograph("client-verify");
     browser.press("Verify");
-    browser.see("Address verified");
+    browser.see("Your email address is verified.");
     browser.photograph("client-verified");
     // A second click leads on, too.
     browser.open(&running.url("/"));
     browser.open(&running.url(&verify));
     browser.press("Verify");
-    browser.see("Address verified");
+    browser.see("Your email address is verified.");
     browser.open(&running.url("/"));
     browser.open(&running.url("/verify#of-an-older-mail"));
     browser.press("Verify");
-    browser.see("This link has been used already");
+    browser.see("It was used already");
 
     browser.open(&running.url("/account"));
     log_in("wrong");
-    browser.see("The email or the password is wrong.");
+    browser.see("The email address or the password is wrong.");
     assert_eq!(browser.path(), "/login");
     browser.photograph("client-wrong-password");
     log_in("correct horse");
@@ -107,15 +107,15 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     assert_eq!(browser.path(), "/login");
 
     browser.follow("Forgot your password?");
-    browser.see("We mail you a link");
+    browser.see("We send you a link to");
     browser.fill("Email address", "ada@example.com");
-    browser.press("Send the mail");
-    browser.see("Check your mail");
+    browser.press("Send the link");
+    browser.see("Check your email");
     browser.open(&running.url(&mailbox.link(&host)));
     browser.fill("New password", "another-password");
     browser.photograph("client-reset");
     browser.press("Set the password");
-    browser.see("Log in with the new password");
+    browser.see("Your new password is set.");
     browser.follow("Log in");
     log_in("another-password");
     browser.see("This is here.");
@@ -123,10 +123,10 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
 
     browser.follow("Log in");
     browser.follow("Log in without a password");
-    browser.see("We mail you a link that");
+    browser.see("We send you a link that");
     browser.fill("Email address", "ada@example.com");
-    browser.press("Send the mail");
-    browser.see("Check your mail");
+    browser.press("Send the link");
+    browser.see("Check your email");
     browser.open(&running.url(&mailbox.link(&host)));
     browser.see("One more click, and you are logged in.");
     browser.photograph("client-magic-link");

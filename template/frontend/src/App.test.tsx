@@ -61,7 +61,7 @@ test('a wrong password says so, and nobody is logged in', async () => {
 
   submitLogin()
 
-  expect((await screen.findByRole('alert')).textContent).toBe('The email or the password is wrong.')
+  expect((await screen.findByRole('alert')).textContent).toContain('The email address or the password is wrong.')
   expect(getUser()).toBeNull()
 })
 
@@ -131,7 +131,7 @@ test('a verification link is not used up before the button is pressed', async ()
 
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
 
-  expect(await screen.findByRole('heading', { name: 'Address verified' })).toBeTruthy()
+  expect(await screen.findByRole('heading', { name: 'Your email address is verified.' })).toBeTruthy()
   expect(service.mock.lastCall?.[0]).toBe('/api/auth/verify/token-of-the-mail')
 })
 
@@ -153,7 +153,7 @@ test('whose verification link is void can have another one sent', async () => {
   fireEvent.change(await screen.findByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   answer(200, null)
 
-  fireEvent.click(screen.getByRole('button', { name: 'Send another mail' }))
+  fireEvent.click(screen.getByRole('button', { name: 'Send the email again' }))
 
   expect(await screen.findByText(/on its way/)).toBeTruthy()
   expect(service.mock.lastCall?.[0]).toBe('/api/auth/resend-verification-mail')
@@ -176,9 +176,9 @@ test('what the service says of a failure is shown', async () => {
   answer(503, { error: 'service_unavailable', description: 'Try again later' })
 
   fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
-  fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
+  fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
 
-  expect((await screen.findByRole('alert')).textContent).toBe('Try again later')
+  expect((await screen.findByRole('alert')).textContent).toContain('Try again later')
 })
 
 test('without a network a form says so, and nothing is sent when there is one again', async () => {
@@ -208,7 +208,7 @@ test('a form is sent once, however often its button is pressed', async () => {
   open('/forgot')
   service.mockReturnValueOnce(new Promise(() => {}))
   fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
-  const button = screen.getByRole('button', { name: 'Send the mail' })
+  const button = screen.getByRole('button', { name: 'Send the link' })
 
   fireEvent.click(button)
   await waitFor(() => expect(button.getAttribute('aria-disabled')).toBe('true'))
@@ -222,9 +222,9 @@ test('a page that takes the place of a form is announced', async () => {
   answer(200, null)
 
   fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
-  fireEvent.click(screen.getByRole('button', { name: 'Send the mail' }))
+  fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
 
-  const heading = await screen.findByRole('heading', { name: 'Check your mail' })
+  const heading = await screen.findByRole('heading', { name: 'Check your email' })
   expect(document.activeElement).toBe(heading)
 })
 
@@ -235,7 +235,7 @@ test('a new password is sent with the token of the link', async () => {
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
 
-  expect(await screen.findByRole('heading', { name: 'Log in with the new password' })).toBeTruthy()
+  expect(await screen.findByRole('heading', { name: 'Your new password is set.' })).toBeTruthy()
   expect(service.mock.lastCall?.[1]?.body).toBe(
     JSON.stringify({ token: 'token-of-the-mail', password: 'new-password' }),
   )
@@ -250,7 +250,7 @@ test('a link that is pasted over an incomplete one counts', async () => {
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
 
-  expect(await screen.findByRole('heading', { name: 'Log in with the new password' })).toBeTruthy()
+  expect(await screen.findByRole('heading', { name: 'Your new password is set.' })).toBeTruthy()
 })
 
 test('the address is changed with the password', async () => {
@@ -261,9 +261,13 @@ test('the address is changed with the password', async () => {
     fireEvent.change(screen.getByLabelText('Current password'), { target: { value: password } })
     fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
   }
-  answer(422, { error: 'unprocessable_entity', description: 'The password is wrong.' })
+  answer(422, {
+    error: 'unprocessable_entity',
+    description: 'The password is wrong.',
+    errors: { current_password: [] },
+  })
   type('wrong')
-  expect((await screen.findByRole('alert')).textContent).toBe('The password is wrong.')
+  expect((await screen.findByRole('alert')).textContent).toContain('The current password is wrong.')
   expect(getUser()).toBe('1')
   answer(200, null)
 
@@ -300,6 +304,20 @@ test('who has deleted the account is logged out', async () => {
   fireEvent.click(screen.getByRole('button', { name: 'Delete the account' }))
 
   await waitFor(() => expect(getUser()).toBeNull())
+})
+
+test('the pages speak the language that a person chooses', async () => {
+  open('/login')
+
+  fireEvent.click(screen.getByRole('button', { name: 'Deutsch' }))
+
+  expect(await screen.findByRole('heading', { name: 'Anmelden' })).toBeTruthy()
+  expect(document.documentElement.lang).toBe('de')
+  answer(401, { error: 'unauthorized' })
+  fireEvent.change(screen.getByLabelText('E-Mail-Adresse'), { target: { value: 'ada@example.com' } })
+  fireEvent.change(screen.getByLabelText('Passwort'), { target: { value: 'wrong' } })
+  fireEvent.click(screen.getByRole('button', { name: 'Anmelden' }))
+  expect((await screen.findByRole('alert')).textContent).toContain('Passwort ist falsch')
 })
 
 test('skipping to the content keeps the address', () => {

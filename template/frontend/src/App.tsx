@@ -3,11 +3,15 @@ import { Link, NavLink, Outlet, ScrollRestoration, useNavigate } from 'react-rou
 import { appName } from './appName'
 import { useLogout } from './api/auth'
 import { useIsLoggedIn } from './auth/user'
+import { Languages } from './components/Languages'
+import { Problems } from './components/Problems'
+import { useTexts } from './texts'
 
 export function App() {
   const isLoggedIn = useIsLoggedIn()
   const navigate = useNavigate()
   const logout = useLogout()
+  const t = useTexts()
   const main = useRef<HTMLElement>(null)
 
   function skip(event: MouseEvent) {
@@ -25,32 +29,35 @@ export function App() {
   return (
     <>
       <a className="skip" href="#main" onClick={skip}>
-        Skip to content
+        {t.skip}
       </a>
       <header>
         <Link className="service" to="/">
           {appName}
         </Link>
-        <nav aria-label="Account">
+        <nav aria-label={t.navigation}>
           {isLoggedIn ? (
             <>
-              <NavLink to="/account">Your account</NavLink>
+              <NavLink to="/account">{t.account}</NavLink>
               <button type="button" className="link" onClick={() => void logOut()}>
-                Log out
+                {t.logOut}
               </button>
             </>
           ) : (
             <>
-              <NavLink to="/login">Log in</NavLink>
-              <NavLink to="/register">Register</NavLink>
+              <NavLink to="/login">{t.logIn}</NavLink>
+              <NavLink to="/register">{t.register}</NavLink>
             </>
           )}
         </nav>
-        {logout.error && <p className="problems" role="alert">{logout.error.message}</p>}
+        {logout.error && <Problems error={logout.error} />}
       </header>
       <main id="main" ref={main} tabIndex={-1}>
         <Outlet />
       </main>
+      <footer>
+        <Languages />
+      </footer>
       <ScrollRestoration />
     </>
   )

@@ -1,5 +1,6 @@
 import { clearUser, getUser } from '../auth/user'
 import type { ApiError } from '../bindings/ApiError'
+import { getTexts } from '../texts'
 
 /** How long an answer may take. */
 const TIMEOUT_MS = 20_000
@@ -8,12 +9,15 @@ const TIMEOUT_MS = 20_000
 export class ApiClientError extends Error {
   readonly status: number
   readonly body: ApiError | null
+  /** The fields that are not valid. */
+  readonly fields: string[]
 
-  constructor(status: number, message: string, body: ApiError | null = null) {
+  constructor(status: number, message: string, body: ApiError | null = null, fields: string[] = []) {
     super(message)
     this.name = 'ApiClientError'
     this.status = status
     this.body = body
+    this.fields = fields
   }
 }
 
@@ -37,7 +41,7 @@ export async function request<T>(
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     response = await fetch(path, { method, headers, body: JSON.stringify(body), signal })
   } catch {
-    throw new ApiClientError(0, 'The server cannot be reached. Try again in a moment.')
+    throw new ApiClientError(0, getTexts().unreachable)
   }
 
   if (response.ok) {
@@ -56,7 +60,7 @@ async function content(response: Response): Promise<unknown> {
     const text = await response.text()
     return text === '' ? undefined : JSON.parse(text)
   } catch {
-    throw new ApiClientError(response.status, 'The answer of the server cannot be read.')
+    throw new ApiClientError(response.status, getTexts().unreadable)
   }
 }
 
@@ -66,17 +70,24 @@ async function failure(response: Response): Promise<ApiClientError> {
     return new ApiClientError(response.status, body.message, body)
   }
   if (isLocoError(body)) {
-    return new ApiClientError(response.status, body.description)
+    return new ApiClientError(response.status, body.description, null, Object.keys(body.errors ?? {}))
   }
-  return new ApiClientError(response.status, `The request failed (${response.status}).`)
+  return new ApiClientError(response.status, getTexts().failed(response.status))
 }
 
 function isApiError(body: unknown): body is ApiError {
   return typeof body === 'object' && body !== null && 'code' in body && 'message' in body
 }
 
+interface LocoError {
+  error: string
+  description: string
+  /** By field. */
+  errors?: Record<string, unknown>
+}
+
 /** What Loco answers with itself. Not all of its errors have a description. */
-function isLocoError(body: unknown): body is { error: string; description: string } {
+function isLocoError(body: unknown): body is LocoError {
   return typeof body === 'object' && body !== null && 'error' in body && 'description' in body
 }
 

@@ -2,30 +2,26 @@ import { useForgotPassword } from '../api/auth'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
+import { CheckYourMail } from './CheckYourMail'
 
 export function ForgotPassword() {
   const forgot = useForgotPassword()
+  const t = useTexts()
 
   if (forgot.isSuccess) {
-    return (
-      <Page title="Check your mail">
-        <p>
-          If <strong>{forgot.variables.email}</strong> is registered, a mail with a link to set a new password is
-          on its way. The link is valid for 30 minutes.
-        </p>
-      </Page>
-    )
+    return <CheckYourMail />
   }
   return (
-    <Page title="Forgot your password?">
+    <Page title={t.forgotTitle}>
       <Form
-        action="Send the mail"
+        action={t.sendLink}
         isPending={forgot.isPending}
-        error={forgot.error?.message}
+        error={forgot.error}
         onSubmit={({ email }) => forgot.mutate({ email })}
       >
-        <p>We mail you a link with which you can set a new one.</p>
-        <Field label="Email address" name="email" type="email" autoComplete="email" required />
+        <p>{t.forgotText}</p>
+        <Field label={t.email} name="email" type="email" autoComplete="email" required />
       </Form>
     </Page>
   )

@@ -1,45 +1,47 @@
 import { Link, Navigate, useLocation } from 'react-router'
 import { useLogin } from '../api/auth'
-import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 import { useIsLoggedIn } from './user'
 
 export function Login() {
   const isLoggedIn = useIsLoggedIn()
   const { state } = useLocation()
   const login = useLogin()
+  const t = useTexts()
 
   if (isLoggedIn) {
     return <Navigate to={state?.from ?? '/account'} replace />
   }
   return (
-    <Page title="Log in">
+    <Page title={t.logIn}>
       <Form
-        action="Log in"
+        action={t.logIn}
         isPending={login.isPending}
-        error={login.error && reason(login.error)}
+        error={login.error}
+        reasons={{ 401: t.wrongLogin }}
         onSubmit={({ email, password }) => login.mutate({ email, password })}
       >
-        <Field label="Email address" name="email" type="email" autoComplete="email" required />
-        <Field label="Password" name="password" type="password" autoComplete="current-password" required />
+        <Field label={t.email} name="email" type="email" autoComplete="email" required />
+        <Field
+          label={t.password}
+          name="password"
+          type="password"
+          autoComplete="current-password"
+          required
+        />
       </Form>
       <p>
-        <Link to="/forgot">Forgot your password?</Link>
+        <Link to="/forgot">{t.forgotTitle}</Link>
       </p>
       <p>
-        <Link to="/magic-link">Log in without a password</Link>
+        <Link to="/magic-link">{t.magicLinkTitle}</Link>
       </p>
       <p>
-        No account yet? <Link to="/register">Register</Link>
+        {t.noAccount} <Link to="/register">{t.register}</Link>
       </p>
     </Page>
   )
-}
-
-function reason(error: Error): string {
-  return error instanceof ApiClientError && error.status === 401
-    ? 'The email or the password is wrong.'
-    : error.message
 }

@@ -1,9 +1,10 @@
 import { useLocation } from 'react-router'
 import { useMagicLink } from '../api/auth'
-import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
+import { CheckYourMail } from './CheckYourMail'
 import { MagicLinkLogin } from './MagicLinkLogin'
 
 /** Asks for the mail. The link in it leads here, too: its token stands after the #. */
@@ -14,34 +15,23 @@ export function MagicLink() {
 
 function MagicLinkRequest() {
   const magicLink = useMagicLink()
+  const t = useTexts()
 
   if (magicLink.isSuccess) {
-    return (
-      <Page title="Check your mail">
-        <p>
-          If <strong>{magicLink.variables.email}</strong> is registered, a mail with a link to log in is on its
-          way. The link works once, within 5 minutes.
-        </p>
-      </Page>
-    )
+    return <CheckYourMail />
   }
   return (
-    <Page title="Log in without a password">
+    <Page title={t.magicLinkTitle}>
       <Form
-        action="Send the mail"
+        action={t.sendLink}
         isPending={magicLink.isPending}
-        error={magicLink.error && reason(magicLink.error)}
+        error={magicLink.error}
+        reasons={{ 400: t.noMagicLink }}
         onSubmit={({ email }) => magicLink.mutate({ email })}
       >
-        <p>We mail you a link that logs you in without a password.</p>
-        <Field label="Email address" name="email" type="email" autoComplete="email" required />
+        <p>{t.magicLinkText}</p>
+        <Field label={t.email} name="email" type="email" autoComplete="email" required />
       </Form>
     </Page>
   )
-}
-
-function reason(error: Error): string {
-  return error instanceof ApiClientError && error.status === 400
-    ? 'This address cannot log in with a link. Use the password.'
-    : error.message
 }

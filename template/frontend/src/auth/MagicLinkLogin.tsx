@@ -1,37 +1,33 @@
 import { Link, Navigate } from 'react-router'
 import { useMagicLinkLogin } from '../api/auth'
-import { ApiClientError } from '../api/client'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 
 /** Where the link in the mail leads. It works once: a button keeps mail scanners from using it up. */
 export function MagicLinkLogin({ token }: { token: string }) {
   const login = useMagicLinkLogin()
+  const t = useTexts()
 
   if (login.isSuccess) {
     return <Navigate to="/account" replace />
   }
   return (
-    <Page title="Welcome back">
+    <Page title={t.magicLinkConfirmTitle}>
       <Form
-        action="Log in"
+        action={t.logIn}
         isPending={login.isPending}
-        error={login.error && reason(login.error)}
+        error={login.error}
+        reasons={{ 401: t.voidText }}
         onSubmit={() => login.mutate(token)}
       >
-        <p>One more click, and you are logged in.</p>
+        <p>{t.magicLinkConfirmText}</p>
       </Form>
       {login.isError && (
         <p>
-          <Link to="/magic-link">Send me another link</Link>
+          <Link to="/magic-link">{t.getAnother}</Link>
         </p>
       )}
     </Page>
   )
-}
-
-function reason(error: Error): string {
-  return error instanceof ApiClientError && error.status === 401
-    ? 'This link has been used already, or is too old.'
-    : error.message
 }

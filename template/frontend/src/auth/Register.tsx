@@ -3,61 +3,60 @@ import { useRegister, useResendVerification } from '../api/auth'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
+import { CheckYourMail } from './CheckYourMail'
 
 export function Register() {
   const register = useRegister()
+  const t = useTexts()
 
   if (register.isSuccess) {
-    return <CheckYourMail email={register.variables.email} />
+    return (
+      <CheckYourMail>
+        <SendAgain email={register.variables.email} />
+      </CheckYourMail>
+    )
   }
   return (
-    <Page title="Create an account">
+    <Page title={t.registerTitle}>
       <Form
-        action="Register"
+        action={t.register}
         isPending={register.isPending}
-        error={register.error?.message}
+        error={register.error}
         onSubmit={({ name, email, password }) => register.mutate({ name, email, password })}
       >
-        <Field label="Name" name="name" autoComplete="name" minLength={2} maxLength={100} required />
-        <Field label="Email address" name="email" type="email" autoComplete="email" required />
+        <Field label={t.name} name="name" autoComplete="name" minLength={2} maxLength={100} required />
+        <Field label={t.email} name="email" type="email" autoComplete="email" required />
         <Field
-          label="Password"
+          label={t.password}
           name="password"
           type="password"
           autoComplete="new-password"
           minLength={8}
           maxLength={128}
           required
-          hint="8 to 128 characters."
+          hint={t.passwordHint}
         />
       </Form>
       <p>
-        Already registered? <Link to="/login">Log in</Link>
+        {t.haveAccount} <Link to="/login">{t.logIn}</Link>
       </p>
     </Page>
   )
 }
 
-function CheckYourMail({ email }: { email: string }) {
+function SendAgain({ email }: { email: string }) {
   const resend = useResendVerification()
+  const t = useTexts()
 
   return (
-    <Page title="Check your mail">
-      <p>
-        If <strong>{email}</strong> is not registered yet, a mail with a link to verify it is on its way.
-      </p>
-      <Form
-        action="Send it again"
-        isPending={resend.isPending}
-        error={resend.error?.message}
-        onSubmit={() => resend.mutate({ email })}
-      >
-        <p>Nothing there? Look into the spam folder, or have it sent again.</p>
-        {resend.isSuccess && <output className="done">If a mail is still needed, it is on its way.</output>}
-      </Form>
-      <p>
-        <Link to="/login">Log in</Link>
-      </p>
-    </Page>
+    <Form
+      action={t.sendAgain}
+      isPending={resend.isPending}
+      error={resend.error}
+      onSubmit={() => resend.mutate({ email })}
+    >
+      {resend.isSuccess && <output className="done">{t.sent}</output>}
+    </Form>
   )
 }

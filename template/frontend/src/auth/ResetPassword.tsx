@@ -4,59 +4,60 @@ import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 
 /** Where the link in the mail leads. Its token stands after the #, and so in no server's log. */
 export function ResetPassword() {
   const token = useLocation().hash.slice(1)
   const reset = useResetPassword()
+  const t = useTexts()
 
   if (token === '') {
     return (
-      <Page title="Set a new password">
-        <p className="problems" role="alert">This link is not complete. Copy all of it from the mail.</p>
+      <Page title={t.resetTitle}>
+        <p role="alert">{t.incomplete}</p>
         <p>
-          <Link to="/forgot">Send me another mail</Link>
+          <Link to="/forgot">{t.getAnother}</Link>
         </p>
       </Page>
     )
   }
   if (reset.isSuccess) {
     return (
-      <Page title="Log in with the new password">
-        <p>Your new password is set.</p>
+      <Page title={t.passwordSet}>
         <p>
-          <Link to="/login">Log in</Link>
+          <Link to="/login">{t.logIn}</Link>
         </p>
       </Page>
     )
   }
   if (reset.error instanceof ApiClientError && reset.error.status === 401) {
     return (
-      <Page title="This link does not work any more">
-        <p className="problems" role="alert">It was used already, or it is too old.</p>
+      <Page title={t.voidTitle}>
+        <p role="alert">{t.voidText}</p>
         <p>
-          <Link to="/forgot">Send me another mail</Link>
+          <Link to="/forgot">{t.getAnother}</Link>
         </p>
       </Page>
     )
   }
   return (
-    <Page title="Set a new password">
+    <Page title={t.resetTitle}>
       <Form
-        action="Set the password"
+        action={t.setPassword}
         isPending={reset.isPending}
-        error={reset.error?.message}
+        error={reset.error}
         onSubmit={({ password }) => reset.mutate({ token, password })}
       >
         <Field
-          label="New password"
+          label={t.newPassword}
           name="password"
           type="password"
           autoComplete="new-password"
           minLength={8}
           maxLength={128}
           required
-          hint="8 to 128 characters."
+          hint={t.passwordHint}
         />
       </Form>
     </Page>

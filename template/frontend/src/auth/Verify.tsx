@@ -1,9 +1,9 @@
 import { Link, useLocation } from 'react-router'
 import { useResendVerification, useVerify } from '../api/auth'
-import { ApiClientError } from '../api/client'
 import { Field } from '../components/Field'
 import { Form } from '../components/Form'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 
 /**
  * Where the link in the welcome mail leads. Its token stands after the #, and so in no server's log. A
@@ -12,34 +12,35 @@ import { Page } from '../components/Page'
 export function Verify() {
   const token = useLocation().hash.slice(1)
   const verify = useVerify()
+  const t = useTexts()
 
   if (verify.isSuccess) {
     return (
-      <Page title="Address verified">
-        <p>Thank you.</p>
+      <Page title={t.verified}>
         <p>
-          <Link to="/login">Log in</Link>
+          <Link to="/login">{t.logIn}</Link>
         </p>
       </Page>
     )
   }
   if (token === '') {
     return (
-      <Page title="Verify your address">
-        <p className="problems" role="alert">This link is not complete. Copy all of it from the mail.</p>
+      <Page title={t.verifyTitle}>
+        <p role="alert">{t.incomplete}</p>
         <AnotherMail />
       </Page>
     )
   }
   return (
-    <Page title="Verify your address">
+    <Page title={t.verifyTitle}>
       <Form
-        action="Verify"
+        action={t.verify}
         isPending={verify.isPending}
-        error={verify.error && reason(verify.error)}
+        error={verify.error}
+        reasons={{ 401: t.voidText }}
         onSubmit={() => verify.mutate(token)}
       >
-        <p>One more click, and your address is verified.</p>
+        <p>{t.verifyText}</p>
       </Form>
       {verify.isError && <AnotherMail />}
     </Page>
@@ -48,22 +49,17 @@ export function Verify() {
 
 function AnotherMail() {
   const resend = useResendVerification()
+  const t = useTexts()
 
   return (
     <Form
-      action="Send another mail"
+      action={t.sendAgain}
       isPending={resend.isPending}
-      error={resend.error?.message}
+      error={resend.error}
       onSubmit={({ email }) => resend.mutate({ email })}
     >
-      <Field label="Email address" name="email" type="email" autoComplete="email" required />
-      {resend.isSuccess && <output className="done">If a mail is still needed, it is on its way.</output>}
+      <Field label={t.email} name="email" type="email" autoComplete="email" required />
+      {resend.isSuccess && <output className="done">{t.sent}</output>}
     </Form>
   )
-}
-
-function reason(error: Error): string {
-  return error instanceof ApiClientError && error.status === 401
-    ? 'This link has been used already, is too old, or a newer mail has replaced it.'
-    : error.message
 }

@@ -1,16 +1,19 @@
 import type { ReactNode, SubmitEvent } from 'react'
+import { Problems } from './Problems'
 
 interface Props {
   /** What the button says. */
   action: string
   isPending: boolean
-  error?: string | null
+  error?: Error | null
+  /** What a refusal with this status means here. */
+  reasons?: Record<number, string>
   /** Gets the value of each field, by its name. */
   onSubmit: (values: Record<string, string>) => void
   children: ReactNode
 }
 
-export function Form({ action, isPending, error, onSubmit, children }: Props) {
+export function Form({ action, isPending, error, reasons, onSubmit, children }: Props) {
   function handleSubmit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault()
     if (isPending) {
@@ -23,12 +26,8 @@ export function Form({ action, isPending, error, onSubmit, children }: Props) {
 
   return (
     <form onSubmit={handleSubmit}>
+      {error && <Problems error={error} reasons={reasons} />}
       {children}
-      {error && (
-        <p className="problems" role="alert">
-          {error}
-        </p>
-      )}
       {/* Disabled, it would lose the focus of the keyboard. */}
       <button type="submit" aria-disabled={isPending}>
         {action}

@@ -1,24 +1,25 @@
 import { Link } from 'react-router'
 import type { Page } from '../bindings/Page'
+import { useTexts } from '../texts'
 
 /** Leads to the other pages of a list. A list of one page has none. */
 export function Pager({ page: { page, total_pages } }: { page: Page<unknown> }) {
+  const t = useTexts()
+
   if (total_pages <= 1) {
     return null
   }
   return (
-    <nav aria-label="Pages of the list">
+    <nav aria-label={t.listPages}>
       {page > 1 && (
         <Link to={`?page=${page - 1}`} rel="prev">
-          Previous
+          {t.previous}
         </Link>
       )}
-      <span>
-        Page {page} of {total_pages}
-      </span>
+      <span>{t.pageOf(page, total_pages)}</span>
       {page < total_pages && (
         <Link to={`?page=${page + 1}`} rel="next">
-          Next
+          {t.next}
         </Link>
       )}
     </nav>

@@ -1,12 +1,16 @@
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 
 /** Stands in for a page that failed. The router writes the error to the console. */
 export function Failure() {
+  const t = useTexts()
+
   return (
     <main>
-      <Page title="Something went wrong">
-        <p className="problems" role="alert">
-          This page failed. <a href="/">Go to the home page</a>
+      <Page title={t.failureTitle}>
+        <p role="alert">{t.failureText}</p>
+        <p>
+          <a href="/">{t.toHome}</a>
         </p>
       </Page>
     </main>

@@ -1,15 +1,18 @@
 import { Link } from 'react-router'
 import { appName } from '../appName'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 
 export function Home() {
+  const t = useTexts()
+
   return (
-    <Page title="Welcome">
-      <p>This is the front end of {appName}.</p>
-      <nav aria-label="Pages">
+    <Page title={t.welcome}>
+      <p>{t.homeText(appName)}</p>
+      <nav aria-label={t.pages}>
         <ul>
           {/* scaffold:nav */}
-          <li><Link to="/account">Your account</Link></li>
+          <li><Link to="/account">{t.account}</Link></li>
         </ul>
       </nav>
     </Page>

@@ -1,11 +1,15 @@
 import { Link } from 'react-router'
 import { Page } from '../components/Page'
+import { useTexts } from '../texts'
 
 export function NotFound() {
+  const t = useTexts()
+
   return (
-    <Page title="Page not found">
+    <Page title={t.notFoundTitle}>
+      <p>{t.notFoundText}</p>
       <p>
-        There is nothing at this address. <Link to="/">Go to the home page</Link>
+        <Link to="/">{t.toHome}</Link>
       </p>
     </Page>
   )

@@ -3,63 +3,63 @@ import { useAccount, useEndSession, useSessions } from '../../api/account'
 import { useResendVerification } from '../../api/auth'
 import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
+import { Problems } from '../../components/Problems'
+import { useLanguage, useTexts } from '../../texts'
 
 export function Account() {
   const { data: user, error } = useAccount()
   const { state } = useLocation()
+  const t = useTexts()
 
   return (
-    <Page title="Your account">
+    <Page title={t.account}>
       {state?.done && <output className="done">{state.done}</output>}
-      {error && (
-        <p className="problems" role="alert">
-          {error.message}
-        </p>
-      )}
+      {error && <Problems error={error} />}
       {user && (
         <>
           <dl>
-            <dt>Name</dt>
+            <dt>{t.name}</dt>
             <dd>
-              {user.name} <Link to="/account/name">Change your name</Link>
+              {user.name} <Link to="/account/name">{t.changeName}</Link>
             </dd>
-            <dt>Email address</dt>
+            <dt>{t.email}</dt>
             <dd>
-              {user.email} <Link to="/account/email">Change your email address</Link>
+              {user.email} <Link to="/account/email">{t.changeEmail}</Link>
             </dd>
-            <dt>Password</dt>
+            <dt>{t.password}</dt>
             <dd>
-              <Link to="/account/password">Change your password</Link>
+              <Link to="/account/password">{t.changePassword}</Link>
             </dd>
           </dl>
           {user.is_verified ? (
-            <p>Your email address is verified.</p>
+            <p>{t.isVerified}</p>
           ) : (
             <Verification email={user.email} />
           )}
           <Sessions />
           <p>
-            <Link to="/account/delete">Delete your account</Link>
+            <Link to="/account/delete">{t.deleteTitle}</Link>
           </p>
         </>
       )}
-      {!user && !error && <output>Loading…</output>}
+      {!user && !error && <output>{t.loading}</output>}
     </Page>
   )
 }
 
 function Verification({ email }: { email: string }) {
   const resend = useResendVerification()
+  const t = useTexts()
 
   return (
     <Form
-      action="Send the email again"
+      action={t.sendAgain}
       isPending={resend.isPending}
-      error={resend.error?.message}
+      error={resend.error}
       onSubmit={() => resend.mutate({ email })}
     >
-      <p>Your email address is not verified yet. Follow the link in our email.</p>
-      {resend.isSuccess && <output className="done">The email is on its way.</output>}
+      <p>{t.isNotVerified}</p>
+      {resend.isSuccess && <output className="done">{t.sent}</output>}
     </Form>
   )
 }
@@ -67,32 +67,30 @@ function Verification({ email }: { email: string }) {
 function Sessions() {
   const sessions = useSessions()
   const end = useEndSession()
+  const language = useLanguage()
+  const t = useTexts()
   const error = sessions.error ?? end.error
 
   return (
     <>
-      <h2>Where you are logged in</h2>
-      {error && (
-        <p className="problems" role="alert">
-          {error.message}
-        </p>
-      )}
+      <h2>{t.sessions}</h2>
+      {error && <Problems error={error} />}
       <ul className="sessions">
         {sessions.data?.map((session) => (
           <li key={session.pid}>
             <p>
-              {session.browser || 'Unknown browser'}
+              {session.browser || t.unknownBrowser}
               <br />
               <span className="hint">
-                since{' '}
-                <time dateTime={session.created_at}>{new Date(session.created_at).toLocaleDateString()}</time>
+                {t.since}{' '}
+                <time dateTime={session.created_at}>{new Date(session.created_at).toLocaleDateString(language)}</time>
               </span>
             </p>
             {session.is_current ? (
-              <p className="hint">This is here.</p>
+              <p className="hint">{t.thisSession}</p>
             ) : (
               <button type="button" className="link" onClick={() => end.mutate(session.pid)}>
-                Log out there
+                {t.endSession}
               </button>
             )}
           </li>

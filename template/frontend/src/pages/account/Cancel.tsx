@@ -1,9 +1,12 @@
 import { Link } from 'react-router'
+import { useTexts } from '../../texts'
 
 export function Cancel() {
+  const t = useTexts()
+
   return (
     <p>
-      <Link to="/account">Back to your account</Link>
+      <Link to="/account">{t.cancel}</Link>
     </p>
   )
 }

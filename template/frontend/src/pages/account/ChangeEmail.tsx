@@ -3,15 +3,17 @@ import { useChangeEmail } from '../../api/account'
 import { Field } from '../../components/Field'
 import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
+import { useTexts } from '../../texts'
 import { Cancel } from './Cancel'
 import { CurrentPassword } from './CurrentPassword'
 
 export function ChangeEmail() {
   const change = useChangeEmail()
   const navigate = useNavigate()
+  const t = useTexts()
 
   function handleChange(email: string, current_password: string) {
-    const state = { done: 'Check the email at your new address, and follow the link in it.' }
+    const state = { done: t.emailAsked }
     change.mutate(
       { email, current_password },
       { onSuccess: () => void navigate('/account', { state }) },
@@ -19,17 +21,15 @@ export function ChangeEmail() {
   }
 
   return (
-    <Page title="Change your email address">
+    <Page title={t.changeEmail}>
       <Form
-        action="Send the link"
+        action={t.sendLink}
         isPending={change.isPending}
-        error={change.error?.message}
+        error={change.error}
         onSubmit={({ email, current_password }) => handleChange(email, current_password)}
       >
-        <p>
-          We send a link to the new address. Once you have followed it, you log in with the new address.
-        </p>
-        <Field label="Email address" name="email" type="email" autoComplete="email" required />
+        <p>{t.changeEmailText}</p>
+        <Field label={t.email} name="email" type="email" autoComplete="email" required />
         <CurrentPassword />
       </Form>
       <Cancel />

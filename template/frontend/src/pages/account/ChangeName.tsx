@@ -3,29 +3,32 @@ import { useAccount, useChangeName } from '../../api/account'
 import { Field } from '../../components/Field'
 import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
+import { Problems } from '../../components/Problems'
+import { useTexts } from '../../texts'
 import { Cancel } from './Cancel'
 
 export function ChangeName() {
   const { data: user, error } = useAccount()
   const change = useChangeName()
   const navigate = useNavigate()
+  const t = useTexts()
 
   function handleChange(name: string) {
-    const state = { done: 'Your name is changed.' }
+    const state = { done: t.nameChanged }
     change.mutate({ name }, { onSuccess: () => void navigate('/account', { state }) })
   }
 
   return (
-    <Page title="Change your name">
+    <Page title={t.changeName}>
       {user && (
         <Form
-          action="Save"
+          action={t.save}
           isPending={change.isPending}
-          error={change.error?.message}
+          error={change.error}
           onSubmit={({ name }) => handleChange(name)}
         >
           <Field
-            label="Name"
+            label={t.name}
             name="name"
             autoComplete="name"
             defaultValue={user.name}
@@ -35,11 +38,7 @@ export function ChangeName() {
           />
         </Form>
       )}
-      {error && (
-        <p className="problems" role="alert">
-          {error.message}
-        </p>
-      )}
+      {error && <Problems error={error} />}
       <Cancel />
     </Page>
   )

@@ -3,15 +3,17 @@ import { useChangePassword } from '../../api/account'
 import { Field } from '../../components/Field'
 import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
+import { useTexts } from '../../texts'
 import { Cancel } from './Cancel'
 import { CurrentPassword } from './CurrentPassword'
 
 export function ChangePassword() {
   const change = useChangePassword()
   const navigate = useNavigate()
+  const t = useTexts()
 
   function handleChange(current_password: string, new_password: string) {
-    const state = { done: 'Your new password is set.' }
+    const state = { done: t.passwordSet }
     change.mutate(
       { current_password, new_password },
       { onSuccess: () => void navigate('/account', { state }) },
@@ -19,24 +21,24 @@ export function ChangePassword() {
   }
 
   return (
-    <Page title="Change your password">
+    <Page title={t.changePassword}>
       <Form
-        action="Set the password"
+        action={t.setPassword}
         isPending={change.isPending}
-        error={change.error?.message}
+        error={change.error}
         onSubmit={({ current_password, new_password }) => handleChange(current_password, new_password)}
       >
-        <p>You stay logged in here, and are logged out everywhere else.</p>
+        <p>{t.changePasswordText}</p>
         <CurrentPassword />
         <Field
-          label="New password"
+          label={t.newPassword}
           name="new_password"
           type="password"
           autoComplete="new-password"
           minLength={8}
           maxLength={128}
           required
-          hint="8 to 128 characters."
+          hint={t.passwordHint}
         />
       </Form>
       <Cancel />

@@ -1,40 +1,35 @@
 import { Link, useLocation } from 'react-router'
 import { useConfirmEmail } from '../../api/account'
-import { ApiClientError } from '../../api/client'
 import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
+import { useTexts } from '../../texts'
 
 /** Where the link in the mail to a new address leads. Its token stands after the #. */
 export function ConfirmEmail() {
   const token = useLocation().hash.slice(1)
   const confirm = useConfirmEmail()
+  const t = useTexts()
 
   if (confirm.isSuccess) {
     return (
-      <Page title="Address changed">
-        <p>You log in with it from now on.</p>
+      <Page title={t.emailChanged}>
         <p>
-          <Link to="/account">Your account</Link>
+          <Link to="/account">{t.account}</Link>
         </p>
       </Page>
     )
   }
   return (
-    <Page title="Confirm your new address">
+    <Page title={t.confirmEmailTitle}>
       <Form
-        action="Confirm"
+        action={t.confirm}
         isPending={confirm.isPending}
-        error={confirm.error && reason(confirm.error)}
+        error={confirm.error}
+        reasons={{ 401: t.voidText, 404: t.incomplete }}
         onSubmit={() => confirm.mutate(token)}
       >
-        <p>One more click, and your account has the new address.</p>
+        <p>{t.confirmEmailText}</p>
       </Form>
     </Page>
   )
-}
-
-function reason(error: Error): string {
-  return error instanceof ApiClientError && (error.status === 401 || error.status === 404)
-    ? 'This link has been used already, is too old, or is not complete.'
-    : error.message
 }

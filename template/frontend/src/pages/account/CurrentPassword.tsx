@@ -1,10 +1,13 @@
 import { Field } from '../../components/Field'
+import { useTexts } from '../../texts'
 
 /** What hands the account over asks for the password again. */
 export function CurrentPassword() {
+  const t = useTexts()
+
   return (
     <Field
-      label="Current password"
+      label={t.currentPassword}
       name="current_password"
       type="password"
       autoComplete="current-password"

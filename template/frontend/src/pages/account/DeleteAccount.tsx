@@ -1,21 +1,23 @@
 import { useDeleteAccount } from '../../api/account'
 import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
+import { useTexts } from '../../texts'
 import { Cancel } from './Cancel'
 import { CurrentPassword } from './CurrentPassword'
 
 export function DeleteAccount() {
   const deletion = useDeleteAccount()
+  const t = useTexts()
 
   return (
-    <Page title="Delete your account">
+    <Page title={t.deleteTitle}>
       <Form
-        action="Delete the account"
+        action={t.deleteAccount}
         isPending={deletion.isPending}
-        error={deletion.error?.message}
+        error={deletion.error}
         onSubmit={({ current_password }) => deletion.mutate({ current_password })}
       >
-        <p>Everything that belongs to it is deleted with it. This cannot be undone.</p>
+        <p>{t.deleteText}</p>
         <CurrentPassword />
       </Form>
       <Cancel />

@@ -1,0 +1,120 @@
+export const en = {
+  language: 'English',
+
+  // Around every page
+  skip: 'Skip to content',
+  navigation: 'Main',
+  languages: 'Languages',
+
+  // Home
+  welcome: 'Welcome',
+  homeText: (app: string) => `This is the front end of ${app}.`,
+  pages: 'Pages',
+
+  // Fields
+  name: 'Name',
+  email: 'Email address',
+  password: 'Password',
+  currentPassword: 'Current password',
+  newPassword: 'New password',
+  passwordHint: '8 to 128 characters.',
+
+  // What is wrong with them
+  problems: 'There is a problem',
+  wrong: {
+    name: 'Enter a name of 2 to 100 characters, without links.',
+    email: 'Enter an email address, such as name@example.com.',
+    password: 'Enter a password of the right length that is not a common one.',
+    current_password: 'The current password is wrong.',
+  } as Record<string, string>,
+  wrongLogin: 'The email address or the password is wrong.',
+  noMagicLink: 'No login link is sent to this address. Log in with your password.',
+
+  // Registration
+  register: 'Register',
+  registerTitle: 'Create an account',
+  haveAccount: 'Already have an account?',
+
+  // Login
+  logIn: 'Log in',
+  logOut: 'Log out',
+  noAccount: 'No account yet?',
+
+  // Login link
+  magicLinkTitle: 'Log in without a password',
+  magicLinkText: 'We send you a link that logs you in once, within 5 minutes.',
+  magicLinkConfirmTitle: 'Welcome back',
+  magicLinkConfirmText: 'One more click, and you are logged in.',
+  sendLink: 'Send the link',
+
+  // Mail on its way
+  checkTitle: 'Check your email',
+  checkText: 'If the address is correct, an email is on its way. Follow the link in it.',
+  checkNothing:
+    'No email after a few minutes? Check your spam folder. If you registered with this address before, log in, or set a new password.',
+  sendAgain: 'Send the email again',
+  sent: 'If an email is still needed, it is on its way.',
+
+  // Verification
+  verify: 'Verify',
+  verifyTitle: 'Verify your email address',
+  verifyText: 'One more click, and your address is verified.',
+  verified: 'Your email address is verified.',
+
+  // New password
+  forgotTitle: 'Forgot your password?',
+  forgotText: 'We send you a link to set a new password. It is valid for 30 minutes.',
+  resetTitle: 'Set a new password',
+  setPassword: 'Set the password',
+  passwordSet: 'Your new password is set.',
+
+  // Links that are used up
+  voidTitle: 'This link does not work any more',
+  voidText: 'It was used already, is too old, or a newer email has replaced it.',
+  incomplete: 'This link is not complete. Copy all of it from the email.',
+  getAnother: 'Get another one',
+
+  // Account
+  account: 'Your account',
+  isVerified: 'Your email address is verified.',
+  isNotVerified: 'Your email address is not verified yet. Follow the link in our email.',
+  changeName: 'Change your name',
+  changeEmail: 'Change your email address',
+  changeEmailText:
+    'We send a link to the new address. Once you have followed it, you log in with the new address.',
+  changePassword: 'Change your password',
+  changePasswordText: 'You stay logged in here, and are logged out everywhere else.',
+  confirmEmailTitle: 'Confirm your new email address',
+  confirmEmailText: 'One more click, and your account has the new address.',
+  confirm: 'Confirm',
+  save: 'Save',
+  cancel: 'Back to your account',
+  sessions: 'Where you are logged in',
+  since: 'since',
+  thisSession: 'This is here.',
+  endSession: 'Log out there',
+  unknownBrowser: 'Unknown browser',
+  deleteTitle: 'Delete your account',
+  deleteText: 'Everything that belongs to it is deleted with it. This cannot be undone.',
+  deleteAccount: 'Delete the account',
+  nameChanged: 'Your name is changed.',
+  emailChanged: 'Your email address is changed.',
+  emailAsked: 'Check the email at your new address, and follow the link in it.',
+
+  // Lists
+  listPages: 'Pages of the list',
+  previous: 'Previous',
+  next: 'Next',
+  pageOf: (page: number, pages: number) => `Page ${page} of ${pages}`,
+
+  // Everything else
+  loading: 'Loading…',
+  notFoundTitle: 'Page not found',
+  notFoundText: 'There is nothing at this address.',
+  failureTitle: 'That did not work',
+  failureText: 'This page failed.',
+  toHome: 'Go to the home page',
+  unreachable: 'The server cannot be reached. Try again in a moment.',
+  unreadable: 'The answer of the server cannot be read.',
+  failed: (status: number) => `The request failed (${status}).`,
+}
