@@ -281,7 +281,8 @@ impl Model {
     }
 
     /// Logs in the user to whom this magic link was sent: with the JWT of a new session. Who has just
-    /// done so from the same browser gets another one in its place.
+    /// done so from the same browser gets another one in its place. An address that was not verified is
+    /// so now, and what somebody did without that proof is void: the password, and other sessions.
     ///
     /// # Errors
     ///
@@ -310,9 +311,19 @@ impl Model {
         user_agent: Option<&str>,
         jwt: &config::JWT,
     ) -> ModelResult<(Self, String)> {
+        let is_first_proof = self.email_verified_at.is_none();
+        let mut user = self.into_active_model();
+        if is_first_proof {
+            // Whoever registered the address, and chose the password, may have been somebody else.
+            user.email_verified_at = Set(Some(Local::now().into()));
+            user.email_verification_token = Set(None);
+            user.password = Set(password::hashed(&hash::random_string(32)).await?);
+        }
         let transaction = db.begin().await?;
-        let user = self.into_active_model();
         let user = user.without_magic_link(&transaction).await?;
+        if is_first_proof {
+            sessions::Model::end_all(&transaction, user.id, None).await?;
+        }
         let jwt = sessions::Model::begin(&transaction, &user, user_agent, jwt).await?;
         transaction.commit().await?;
         Ok((user, jwt))

@@ -569,3 +569,25 @@ async fn a_mail_that_could_not_be_sent_is_sent_at_the_next_try() {
     })
     .await;
 }
+
+#[tokio::test]
+#[serial]
+async fn a_mailed_login_of_an_unverified_address_voids_what_somebody_else_has_begun() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, (name, intruder)) = prepare_data::login(&request).await;
+        request
+            .post("/api/auth/magic-link")
+            .json(&json!({ "email": EMAIL }))
+            .await;
+        let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));
+
+        let owner: Value = request.post(&link).await.json();
+
+        assert_eq!(owner["is_verified"], true);
+        assert!(!stored(&ctx).await.verify_password(PASSWORD));
+        let current = request.get("/api/auth/current").add_header(name, intruder);
+        assert_eq!(current.await.status_code(), 401);
+    })
+    .await;
+}
