@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{json, Value};
-use template_tests::{link_in, loaded, Answers, Mailbox, Running};
+use template_tests::{link_in, loaded, Answers, Mailbox};
 
 const PEOPLE: usize = 1000;
 /// How many of them are there at the same time.
@@ -91,10 +91,10 @@ fn assert_no_failure(statuses: &HashMap<usize, Option<u16>>, expected: &[u16]) {
 }
 
 /// Who has an account: a login with the password works.
-fn log_in(running: &Running, password: &str) -> HashSet<usize> {
+fn log_in(port: u16, password: &str) -> HashSet<usize> {
     let logins = everybody(|person| {
         let login = json!({ "email": address(person), "password": password });
-        post(running.port(), "/api/auth/login", &login, None)
+        post(port, "/api/auth/login", &login, None)
     });
     assert_no_failure(&logins, &[200, 401]);
     logins
@@ -135,7 +135,7 @@ fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
     });
     assert_no_failure(&registrations, &[200]);
     let mailed: HashSet<_> = mails(&mailbox).into_iter().map(|(to, _)| to).collect();
-    let accounts = log_in(&running, first);
+    let accounts = log_in(port, first);
     assert!(accounts.len() > PEOPLE / 2, "{}", accounts.len());
     for person in &accounts {
         assert!(mailed.contains(&address(*person)), "{person} has no mail");
@@ -166,7 +166,7 @@ fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
         status.or_else(|| post(port, "/api/auth/reset", &reset, None))
     });
     assert_no_failure(&resets, &[200]);
-    let able = log_in(&running, second);
+    let able = log_in(port, second);
     for person in 0..PEOPLE {
         assert_eq!(
             able.contains(&person),
