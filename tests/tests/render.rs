@@ -387,17 +387,17 @@ const MANY_CONDITIONS: [(&str, usize); 14] = [
     (".github/workflows/ci.yaml", 17),
     ("AGENTS.lightweight.md", 11),
     ("AGENTS.md", 30),
-    ("Cargo.toml.liquid", 20),
+    ("Cargo.toml.liquid", 22),
     ("Dockerfile", 12),
     ("README.lightweight.md", 12),
-    ("README.md", 64),
+    ("README.md", 60),
     ("compose.yaml", 41),
-    ("config/development.yaml", 32),
+    ("config/development.yaml", 34),
     ("config/production.yaml", 32),
     ("config/test.yaml", 22),
     ("deploy/kubernetes/settings.yaml", 18),
     ("deploy/kubernetes/web.yaml", 21),
-    ("src/app.rs", 12),
+    ("src/app.saas-client.rs", 10),
 ];
 const A_HANDFUL: usize = 8;
 

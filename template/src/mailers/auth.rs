@@ -76,6 +76,7 @@ impl AuthMailer {
         let locals = json!({
             "verifyToken": user.email_verification_token,
             "host": ctx.config.server.host,
+            "path": "{{verify_path}}",
         });
         Self::send_dated(ctx, &WELCOME, user, locals, Column::EmailVerificationSentAt).await
     }
@@ -89,6 +90,7 @@ impl AuthMailer {
         let locals = json!({
             "resetToken": user.reset_token,
             "host": ctx.config.server.host,
+            "path": "{{reset_path}}",
         });
         Self::send_dated(ctx, &FORGOT, user, locals, Column::ResetSentAt).await
     }
@@ -106,6 +108,7 @@ impl AuthMailer {
         let locals = json!({
             "token": token,
             "host": ctx.config.server.host,
+            "path": "{{magic_link_path}}",
         });
         Self::send_dated(ctx, &MAGIC_LINK, user, locals, Column::MagicLinkExpiration).await
     }
@@ -119,6 +122,7 @@ impl AuthMailer {
         let locals = json!({
             "token": token,
             "host": ctx.config.server.host,
+            "path": "{{email_path}}",
         });
         Self::send(ctx, &EMAIL_CHANGE, email, locals).await
     }

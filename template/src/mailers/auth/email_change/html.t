@@ -1,7 +1,7 @@
-{% raw %}<!doctype html>
+<!doctype html>
 <html lang="en">
 <body>
-<p><a href="{{host}}{% endraw %}{{email_path}}{% raw %}{{token}}">Confirm your new email address</a>: the link is valid for 24 hours.</p>
+<p><a href="{{host}}{{path}}{{token}}">Confirm your new email address</a>: the link is valid for 24 hours.</p>
 <p>If you did not ask for it, ignore this mail.</p>
 </body>
-</html>{% endraw %}
+</html>

@@ -1,5 +1,5 @@
-{% raw %}Set a new password with this link, which is valid for 30 minutes:
+Set a new password with this link, which is valid for 30 minutes:
 
-{{host}}{% endraw %}{{reset_path}}{% raw %}{{resetToken}}
+{{host}}{{path}}{{resetToken}}
 
-If you did not ask for it, ignore this mail.{% endraw %}
+If you did not ask for it, ignore this mail.

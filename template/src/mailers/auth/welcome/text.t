@@ -1,5 +1,5 @@
-{% raw %}Welcome! Please verify your email address with this link, which is valid for 24 hours:
+Welcome! Please verify your email address with this link, which is valid for 24 hours:
 
-{{host}}{% endraw %}{{verify_path}}{% raw %}{{verifyToken}}
+{{host}}{{path}}{{verifyToken}}
 
-If you did not register, ignore this mail.{% endraw %}
+If you did not register, ignore this mail.
