@@ -176,5 +176,10 @@ fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
     }
     let log = running.log();
     assert!(!log.contains("panicked"), "{log}");
-    assert!(!log.contains("ERROR"), "{log}");
+    // A refused login is an error to Loco.
+    let failures: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("ERROR") && !line.contains("Unauthorized("))
+        .collect();
+    assert!(failures.is_empty(), "{failures:#?}");
 }

@@ -32,7 +32,10 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     let running = service
         .start(
             &binary,
-            &[("MAILER_HOST", "127.0.0.1"), ("MAILER_PORT", mailbox.port())],
+            &[
+                ("MAILER_HOST", "127.0.0.1"),
+                ("MAILER_PORT", mailbox.port()),
+            ],
         )
         .expect("it starts");
     let host = running.url("");
