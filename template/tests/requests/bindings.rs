@@ -1,9 +1,15 @@
 use ts_rs::{Config, TS};
 
 use {{crate_name}}::{
-    controllers::{account, auth},
-    models::users,
-    views,
+    controllers::{
+        account::{DeleteParams, EmailParams, NameParams, PasswordParams},
+        auth::{ForgotParams, MagicLinkParams, ResendVerificationParams, ResetParams},
+    },
+    models::users::{LoginParams, RegisterParams},
+    views::{
+        account::{AccountResponse, SessionResponse},
+        auth::CurrentResponse,
+    },
 };
 
 #[test]
@@ -11,19 +17,19 @@ fn the_front_end_has_the_types_of_the_api() {
     let config = Config::new().with_out_dir("frontend/src/bindings");
 
     for written in [
-        account::DeleteParams::export(&config),
-        account::EmailParams::export(&config),
-        account::NameParams::export(&config),
-        account::PasswordParams::export(&config),
-        auth::ForgotParams::export(&config),
-        auth::MagicLinkParams::export(&config),
-        auth::ResendVerificationParams::export(&config),
-        auth::ResetParams::export(&config),
-        users::LoginParams::export(&config),
-        users::RegisterParams::export(&config),
-        views::account::AccountResponse::export(&config),
-        views::account::SessionResponse::export(&config),
-        views::auth::CurrentResponse::export(&config),
+        AccountResponse::export(&config),
+        CurrentResponse::export(&config),
+        DeleteParams::export(&config),
+        EmailParams::export(&config),
+        ForgotParams::export(&config),
+        LoginParams::export(&config),
+        MagicLinkParams::export(&config),
+        NameParams::export(&config),
+        PasswordParams::export(&config),
+        RegisterParams::export(&config),
+        ResendVerificationParams::export(&config),
+        ResetParams::export(&config),
+        SessionResponse::export(&config),
     ] {
         written.expect("it is written");
     }
