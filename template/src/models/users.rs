@@ -311,7 +311,7 @@ impl Model {
         user_agent: Option<&str>,
         jwt: &config::JWT,
     ) -> ModelResult<(Self, String)> {
-        let is_first_proof = self.email_verified_at.is_none();
+        let is_first_proof = settings().strict_links && self.email_verified_at.is_none();
         let mut user = self.into_active_model();
         if is_first_proof {
             // Whoever registered the address, and chose the password, may have been somebody else.

@@ -576,6 +576,7 @@ async fn a_mailed_login_of_an_unverified_address_voids_what_somebody_else_has_be
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, (name, intruder)) = prepare_data::login(&request).await;
+        with_links_of_production(&ctx);
         request
             .post("/api/auth/magic-link")
             .json(&json!({ "email": EMAIL }))

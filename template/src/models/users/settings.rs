@@ -23,7 +23,8 @@ pub struct Settings {
     /// Seconds for which a user is not mailed the same again.
     pub mail_cooldown: i64,
     /// Whether mailed links are safe from those who read the database, as it has the hashes of their
-    /// tokens only, and from programs that scan mails, as a GET of the API neither verifies nor logs in.
+    /// tokens only, and from programs that scan mails, as a GET of the API neither verifies nor logs in;
+    /// and whether a login by one voids what was done with the address before it was verified.
     pub strict_links: bool,
     /// Seconds for which a link that was used leads the same person on once more.
     pub link_repeat: i64,
