@@ -88,7 +88,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     log_in("correct horse");
     browser.see("Ada Lovelace");
     assert_eq!(browser.path(), "/account");
-    browser.see("This is here.");
+    browser.see("This browser");
     browser.photograph("client-account");
     assert_eq!(
         browser.cookies_of_scripts(),
@@ -121,7 +121,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.see("Your new password is set.");
     browser.follow("Log in");
     log_in("another-password");
-    browser.see("This is here.");
+    browser.see("This browser");
     browser.press("Log out");
 
     browser.follow("Log in");
@@ -134,7 +134,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.see("One more click, and you are logged in.");
     browser.photograph("client-magic-link");
     browser.press("Log in");
-    browser.see("This is here.");
+    browser.see("This browser");
 
     browser.open(&running.url("/nowhere"));
     browser.see("Page not found");

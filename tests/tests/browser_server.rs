@@ -51,7 +51,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
         "",
         "a script can read the login"
     );
-    browser.see("This is here.");
+    browser.see("This browser");
     browser.photograph("server-account");
 
     browser.follow("Change your name");

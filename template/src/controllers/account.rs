@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     attempt::{too_often, Attempt},
-    auth::{link_page, unprocessable},
+    auth::{link_page, null_or_faults, unprocessable},
     detached::{after_the_answer, to_its_end},
 };
 use crate::{
@@ -75,11 +75,10 @@ async fn change_email(
     State(ctx): State<AppContext>,
     Json(params): Json<EmailParams>,
 ) -> Result<Response> {
-    match confirm_password(&ctx, &auth.user, params.current_password).await? {
-        Confirmed::Yes => answer(ask_for_email(ctx, auth.user, params.email).await),
-        Confirmed::No => unprocessable(&users::wrong_password()),
-        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+    if let Some(answer) = wrong_password(&ctx, &auth.user, params.current_password).await? {
+        return Ok(answer);
     }
+    null_or_faults(ask_for_email(ctx, auth.user, params.email).await)
 }
 
 /// Where the link in the mail to the new address leads: to a page with a button.
@@ -106,13 +105,10 @@ async fn change_password(
     State(ctx): State<AppContext>,
     Json(params): Json<PasswordParams>,
 ) -> Result<Response> {
-    match confirm_password(&ctx, &auth.user, params.current_password).await? {
-        Confirmed::Yes => {
-            answer(set_password(ctx, auth.user, auth.claims, params.new_password).await)
-        }
-        Confirmed::No => unprocessable(&users::wrong_password()),
-        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+    if let Some(answer) = wrong_password(&ctx, &auth.user, params.current_password).await? {
+        return Ok(answer);
     }
+    null_or_faults(set_password(ctx, auth.user, auth.claims, params.new_password).await)
 }
 
 #[debug_handler]
@@ -122,26 +118,17 @@ async fn delete(
     State(ctx): State<AppContext>,
     Json(params): Json<DeleteParams>,
 ) -> Result<Response> {
-    match confirm_password(&ctx, &auth.user, params.current_password).await? {
-        Confirmed::Yes => {
-            delete_user(ctx, auth.user).await?;
-            format::json(())
-        }
-        Confirmed::No => unprocessable(&users::wrong_password()),
-        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+    if let Some(answer) = wrong_password(&ctx, &auth.user, params.current_password).await? {
+        return Ok(answer);
     }
+    delete_user(ctx, auth.user).await?;
+    format::json(())
 }
 
 /// Where the user is logged in.
 #[debug_handler]
 async fn list_sessions(auth: User, State(ctx): State<AppContext>) -> Result<Response> {
-    let current = sessions::session_of(&auth.claims);
-    let sessions = sessions::Model::of_user(&ctx.db, auth.user.id).await?;
-    let sessions: Vec<_> = sessions
-        .iter()
-        .map(|session| SessionResponse::new(session, current))
-        .collect();
-    format::json(sessions)
+    format::json(sessions_of(&ctx, &auth.user, &auth.claims).await?)
 }
 
 #[debug_handler]
@@ -154,29 +141,44 @@ async fn end_session(
     format::json(())
 }
 
-/// Whether it is the user who asks, and not somebody who has found the session open.
-pub(super) enum Confirmed {
-    Yes,
-    No,
-    /// In so many seconds, another password can be tried.
-    TooOften(i64),
-}
-
-/// Asks for the password again.
+/// Asks for the password again: an open session may have been found by somebody else.
 pub(super) async fn confirm_password(
     ctx: &AppContext,
     user: &users::Model,
     password: String,
-) -> Result<Confirmed> {
+) -> Result<Login> {
     let params = LoginParams {
         email: user.email.clone(),
         password,
     };
-    Ok(match users::Model::log_in(&ctx.db, &params).await? {
-        Login::User(_) => Confirmed::Yes,
-        Login::Refused => Confirmed::No,
-        Login::TooOften(seconds) => Confirmed::TooOften(seconds),
+    Ok(users::Model::log_in(&ctx.db, &params).await?)
+}
+
+/// The answer to a wrong password.
+async fn wrong_password(
+    ctx: &AppContext,
+    user: &users::Model,
+    password: String,
+) -> Result<Option<Response>> {
+    Ok(match confirm_password(ctx, user, password).await? {
+        Login::User(_) => None,
+        Login::Refused => Some(unprocessable(&users::wrong_password())?),
+        Login::TooOften(seconds) => Some(too_often(seconds)),
     })
+}
+
+/// The sessions of the user, with the one of these claims marked.
+pub(super) async fn sessions_of(
+    ctx: &AppContext,
+    user: &users::Model,
+    claims: &UserClaims,
+) -> Result<Vec<SessionResponse>> {
+    let current = sessions::session_of(claims);
+    let sessions = sessions::Model::of_user(&ctx.db, user.id).await?;
+    Ok(sessions
+        .iter()
+        .map(|session| SessionResponse::new(session, current))
+        .collect())
 }
 
 /// Keeps the new address, and mails a link to it. The answer does not tell whether the address has an
@@ -246,14 +248,6 @@ pub(super) async fn delete_user(ctx: AppContext, user: users::Model) -> Result<(
         Ok(())
     })
     .await
-}
-
-fn answer(done: Result<()>) -> Result<Response> {
-    match done {
-        Ok(()) => format::json(()),
-        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
-        Err(err) => Err(err),
-    }
 }
 
 pub fn routes() -> Routes {

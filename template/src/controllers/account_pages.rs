@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     account::{
-        ask_for_email, confirm_new_email, confirm_password, delete_user, set_password, Confirmed,
+        ask_for_email, confirm_new_email, confirm_password, delete_user, sessions_of, set_password,
         DeleteParams, EmailParams, NameParams, PasswordParams,
     },
     attempt::{too_often, Attempt},
@@ -22,12 +22,9 @@ use crate::{
     mailers::auth::AuthMailer,
     models::{
         sessions,
-        users::{self, RegisterParams},
+        users::{self, Login, RegisterParams},
     },
-    views::{
-        account::SessionResponse,
-        page::{GuestPage, Page, UserPage},
-    },
+    views::page::{GuestPage, Page, UserPage},
 };
 
 #[derive(Debug, Deserialize)]
@@ -169,12 +166,7 @@ async fn reset(
 /// Who the user is, and where the user is logged in.
 #[debug_handler]
 async fn account(user: UserPage, State(ctx): State<AppContext>) -> Result<Response> {
-    let current = sessions::session_of(&user.claims);
-    let sessions = sessions::Model::of_user(&ctx.db, user.user.id).await?;
-    let sessions: Vec<_> = sessions
-        .iter()
-        .map(|session| SessionResponse::new(session, current))
-        .collect();
+    let sessions = sessions_of(&ctx, &user.user, &user.claims).await?;
     user.page
         .show("account/account.html", data!({ "sessions": sessions }))
 }
@@ -214,12 +206,8 @@ async fn change_name(
     State(ctx): State<AppContext>,
     Form(params): Form<NameParams>,
 ) -> Result<Response> {
-    match user
-        .user
-        .into_active_model()
-        .rename(&ctx.db, &params.name)
-        .await
-    {
+    let renamed = user.user.into_active_model();
+    match renamed.rename(&ctx.db, &params.name).await {
         Ok(_) => format::redirect("/account?done=name"),
         Err(ModelError::Validation(_)) => refuse(
             &user.page,
@@ -246,9 +234,9 @@ async fn change_email(
     let view = "account/email.html";
     let again = |error: &str| data!({ "errors": [error], "email": params.email });
     match confirm_password(&ctx, &user.user, params.current_password).await? {
-        Confirmed::Yes => {}
-        Confirmed::No => return refuse(&user.page, view, again("current_password")),
-        Confirmed::TooOften(seconds) => return Ok(too_often(seconds)),
+        Login::User(_) => {}
+        Login::Refused => return refuse(&user.page, view, again("current_password")),
+        Login::TooOften(seconds) => return Ok(too_often(seconds)),
     }
     match ask_for_email(ctx, user.user, params.email.clone()).await {
         Ok(()) => format::redirect("/account?done=email-asked"),
@@ -296,9 +284,9 @@ async fn change_password(
     let view = "account/password.html";
     let again = |error: &str| with_password_length(data!({ "errors": [error] }));
     match confirm_password(&ctx, &user.user, params.current_password).await? {
-        Confirmed::Yes => {}
-        Confirmed::No => return refuse(&user.page, view, again("current_password")),
-        Confirmed::TooOften(seconds) => return Ok(too_often(seconds)),
+        Login::User(_) => {}
+        Login::Refused => return refuse(&user.page, view, again("current_password")),
+        Login::TooOften(seconds) => return Ok(too_often(seconds)),
     }
     match set_password(ctx, user.user, user.claims, params.new_password).await {
         Ok(()) => format::redirect("/account?done=password"),
@@ -322,16 +310,16 @@ async fn delete(
     Form(params): Form<DeleteParams>,
 ) -> Result<Response> {
     match confirm_password(&ctx, &user.user, params.current_password).await? {
-        Confirmed::Yes => {
+        Login::User(_) => {
             delete_user(ctx.clone(), user.user).await?;
             logged_out(&ctx, "/?done=deleted")
         }
-        Confirmed::No => refuse(
+        Login::Refused => refuse(
             &user.page,
             "account/delete.html",
             data!({ "errors": ["current_password"] }),
         ),
-        Confirmed::TooOften(seconds) => Ok(too_often(seconds)),
+        Login::TooOften(seconds) => Ok(too_often(seconds)),
     }
 }
 

@@ -49,11 +49,7 @@ async fn register(
     State(ctx): State<AppContext>,
     Json(params): Json<RegisterParams>,
 ) -> Result<Response> {
-    match register_user(ctx, params).await {
-        Ok(()) => format::json(()),
-        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
-        Err(err) => Err(err),
-    }
+    null_or_faults(register_user(ctx, params).await)
 }
 
 /// Where the link in the mail leads. The page has a button: a program that follows the links in mails
@@ -297,6 +293,15 @@ pub(super) fn link_page(is_valid: bool, headers: &HeaderMap) -> Result<Response>
         (true, false) => format::json(()),
         (false, true) => format::html(&views::auth::void_link_page()),
         (false, false) => unauthorized("unknown or expired token"),
+    }
+}
+
+/// `null` for what was done, or the fields that are not valid.
+pub(super) fn null_or_faults(done: Result<()>) -> Result<Response> {
+    match done {
+        Ok(()) => format::json(()),
+        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
+        Err(err) => Err(err),
     }
 }
 

@@ -64,7 +64,8 @@ impl Model {
     }
 
     /// Gives the user the address to which this token was mailed, and returns the user with the
-    /// address before. Who has just done so gets the user alone.
+    /// address before. Repeating it shortly after
+    /// returns the user alone.
     ///
     /// # Errors
     ///

@@ -138,6 +138,7 @@ impl Model {
             .order_by_desc(sessions::Column::Id)
             .all(db)
             .await?;
+        // Not in the query: `SQLite` compares times as text.
         let now = Local::now();
         Ok(sessions
             .into_iter()

@@ -1,5 +1,5 @@
-//! Links of mails that were used. Somebody who clicks twice, or whose connection breaks, is led on for
-//! a few seconds (`link_repeat` in `settings.accounts`).
+//! Mailed links that were used. After a double click or a broken connection they still work for a few
+//! seconds (`link_repeat` in `settings.accounts`).
 
 use chrono::{Duration, Local};
 use loco_rs::prelude::*;

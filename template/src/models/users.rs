@@ -236,7 +236,8 @@ impl Model {
         }
     }
 
-    /// Verifies the address to which this token was mailed. Who has just done so is told the same again.
+    /// Verifies the address to which this token was mailed. Repeating it shortly after
+    /// gives the same result.
     ///
     /// # Errors
     ///
@@ -255,8 +256,8 @@ impl Model {
         }
     }
 
-    /// Sets the password of the user to whom this reset token was mailed. Who has just set the same is
-    /// told so again.
+    /// Sets the password of the user to whom this reset token was mailed. Setting the
+    /// same one again shortly after succeeds, too.
     ///
     /// # Errors
     ///
@@ -280,8 +281,8 @@ impl Model {
             .ok_or(ModelError::EntityNotFound)
     }
 
-    /// Logs in the user to whom this magic link was sent: with the JWT of a new session. Who has just
-    /// done so from the same browser gets another one in its place. An address that was not verified is
+    /// Logs in the user to whom this magic link was sent: with the JWT of a new session. Repeating
+    /// it shortly after from the same browser replaces that session. An address that was not verified is
     /// so now, and what somebody did without that proof is void: the password, and other sessions.
     ///
     /// # Errors

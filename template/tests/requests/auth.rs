@@ -10,7 +10,8 @@ use {{crate_name}}::mailers::auth::AuthMailer;
 use {{crate_name}}::{app::App, models::users};
 
 use super::prepare_data::{
-    self, mails, stored, token_in_last_mail, with_links_of_production, EMAIL, PASSWORD,
+    self, ask_for_mail, mails, stored, token_in_last_mail, with_links_of_production, EMAIL,
+    PASSWORD,
 };
 
 #[tokio::test]
@@ -460,10 +461,7 @@ async fn the_database_does_not_hold_what_a_mail_does() {
         with_links_of_production(&ctx);
 
         for path in ["resend-verification-mail", "forgot", "magic-link"] {
-            request
-                .post(&format!("/api/auth/{path}"))
-                .json(&json!({ "email": EMAIL }))
-                .await;
+            ask_for_mail(&request, path).await;
             let token = token_in_last_mail(&ctx);
             let user = format!("{:?}", stored(&ctx).await);
             assert!(token.len() >= 32, "{token}");
@@ -479,13 +477,7 @@ async fn following_a_link_neither_verifies_nor_logs_in() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         with_links_of_production(&ctx);
-        let mail = |path: &str| {
-            request
-                .post(&format!("/api/auth/{path}"))
-                .json(&json!({ "email": EMAIL }))
-        };
-
-        mail("resend-verification-mail").await;
+        ask_for_mail(&request, "resend-verification-mail").await;
         let link = format!("/api/auth/verify/{}", token_in_last_mail(&ctx));
         let page = request.get(&link).await;
         assert_eq!(page.status_code(), 200);
@@ -495,7 +487,7 @@ async fn following_a_link_neither_verifies_nor_logs_in() {
         assert!(page.text().contains("Address verified"));
         assert!(stored(&ctx).await.email_verified_at.is_some());
 
-        mail("magic-link").await;
+        ask_for_mail(&request, "magic-link").await;
         let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));
         let response = request.get(&link).await;
         assert_eq!(response.status_code(), 405);
@@ -512,18 +504,12 @@ async fn a_link_that_was_just_used_leads_the_same_person_on() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         with_links_of_production(&ctx);
-        let mail = |path: &str| {
-            request
-                .post(&format!("/api/auth/{path}"))
-                .json(&json!({ "email": EMAIL }))
-        };
-
-        mail("resend-verification-mail").await;
+        ask_for_mail(&request, "resend-verification-mail").await;
         let verify = format!("/api/auth/verify/{}", token_in_last_mail(&ctx));
         assert_eq!(request.post(&verify).await.status_code(), 200);
         assert_eq!(request.post(&verify).await.status_code(), 200);
 
-        mail("forgot").await;
+        ask_for_mail(&request, "forgot").await;
         let token = token_in_last_mail(&ctx);
         let reset = |password: &'static str| {
             request
@@ -534,7 +520,7 @@ async fn a_link_that_was_just_used_leads_the_same_person_on() {
         assert_eq!(reset("correct horse").await.status_code(), 200);
         assert_eq!(reset("another horse").await.status_code(), 401);
 
-        mail("magic-link").await;
+        ask_for_mail(&request, "magic-link").await;
         let token = token_in_last_mail(&ctx);
         let log_in = |browser: &'static str| {
             request
@@ -577,10 +563,7 @@ async fn a_mailed_login_of_an_unverified_address_voids_what_somebody_else_has_be
         prepare_data::register(&request, &ctx).await;
         let (_, (name, intruder)) = prepare_data::login(&request).await;
         with_links_of_production(&ctx);
-        request
-            .post("/api/auth/magic-link")
-            .json(&json!({ "email": EMAIL }))
-            .await;
+        ask_for_mail(&request, "magic-link").await;
         let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));
 
         let owner: Value = request.post(&link).await.json();

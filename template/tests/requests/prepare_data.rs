@@ -29,6 +29,15 @@ pub fn mails(ctx: &AppContext) -> usize {
     ctx.mailer.as_ref().expect("a mailer").deliveries().count
 }
 
+/// Asks for a mail, as `forgot` or `magic-link` does.
+pub async fn ask_for_mail(request: &TestServer, path: &str) {
+    let response = request
+        .post(&format!("/api/auth/{path}"))
+        .json(&json!({ "email": EMAIL }))
+        .await;
+    assert_eq!(response.status_code(), 200);
+}
+
 /// Logs in, with the header for further requests.
 pub async fn login(request: &TestServer) -> (LoginResponse, (HeaderName, HeaderValue)) {
     let response = request

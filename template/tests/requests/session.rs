@@ -76,10 +76,7 @@ async fn a_mailed_link_logs_the_browser_in() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         with_links_of_production(&ctx);
-        request
-            .post("/api/auth/magic-link")
-            .json(&json!({ "email": EMAIL }))
-            .await;
+        prepare_data::ask_for_mail(&request, "magic-link").await;
         let link = format!("/api/session/{}", token_in_last_mail(&ctx));
 
         let response = request.post(&link).await;

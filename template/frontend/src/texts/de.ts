@@ -93,7 +93,7 @@ export const de: Texts = {
   cancel: 'Zurück zum Konto',
   sessions: 'Wo Sie angemeldet sind',
   since: 'seit',
-  thisSession: 'Das ist hier.',
+  thisSession: 'Dieser Browser',
   endSession: 'Dort abmelden',
   unknownBrowser: 'Unbekannter Browser',
   deleteTitle: 'Konto löschen',

@@ -91,7 +91,7 @@ export const en = {
   cancel: 'Back to your account',
   sessions: 'Where you are logged in',
   since: 'since',
-  thisSession: 'This is here.',
+  thisSession: 'This browser',
   endSession: 'Log out there',
   unknownBrowser: 'Unknown browser',
   deleteTitle: 'Delete your account',

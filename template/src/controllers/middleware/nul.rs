@@ -13,7 +13,7 @@ use loco_rs::{
 };
 use serde_json::json;
 
-/// Refuses text with a NUL, which `PostgreSQL` takes for an error of the service.
+/// Rejects text with a NUL character: `PostgreSQL` cannot store it, and it would end in a 500.
 pub struct Nul;
 
 impl MiddlewareLayer for Nul {
@@ -26,15 +26,15 @@ impl MiddlewareLayer for Nul {
     }
 
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
-        Ok(app.layer(middleware::from_fn(refuse_nul)))
+        Ok(app.layer(middleware::from_fn(reject_nul)))
     }
 }
 
-async fn refuse_nul(request: Request, next: Next) -> Response {
+async fn reject_nul(request: Request, next: Next) -> Response {
     // `LinkTokens` may have changed the other one.
     let uri = request.extensions().get::<OriginalUri>();
     if uri.is_some_and(|OriginalUri(uri)| uri.to_string().contains("%00")) {
-        return refusal();
+        return rejection();
     }
     let Some(nul) = nul_of(request.headers()) else {
         return next.run(request).await;
@@ -47,7 +47,7 @@ async fn refuse_nul(request: Request, next: Next) -> Response {
         Err(rejection) => return rejection.into_response(),
     };
     if str::from_utf8(&body).is_ok_and(|text| has(text, nul)) {
-        return refusal();
+        return rejection();
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
@@ -72,7 +72,7 @@ fn has(text: &str, nul: &str) -> bool {
     })
 }
 
-fn refusal() -> Response {
+fn rejection() -> Response {
     let error = ErrorDetail::new(
         "unprocessable_entity",
         "Text must not contain a NUL character",

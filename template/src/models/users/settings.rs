@@ -22,11 +22,11 @@ pub struct Settings {
     pub mail_after_answer: bool,
     /// Seconds for which a user is not mailed the same again.
     pub mail_cooldown: i64,
-    /// Whether mailed links are safe from those who read the database, as it has the hashes of their
-    /// tokens only, and from programs that scan mails, as a GET of the API neither verifies nor logs in;
-    /// and whether a login by one voids what was done with the address before it was verified.
+    /// Whether only hashes of the tokens in mailed links are stored, a GET of the API neither verifies nor
+    /// logs in (programs that scan mails send one), and a login by link voids what was done with the
+    /// address before it was verified.
     pub strict_links: bool,
-    /// Seconds for which a link that was used leads the same person on once more.
+    /// Seconds in which a used link still works for the same person.
     pub link_repeat: i64,
     /// The domains whose addresses may log in by a mailed link. Empty: all of them.
     pub magic_link_domains: Vec<String>,
