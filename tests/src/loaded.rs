@@ -8,7 +8,7 @@ use std::{
 use anyhow::{ensure, Context, Result};
 use walkdir::WalkDir;
 
-use crate::{repository, stock, target_dir, Answers, Rendered};
+use crate::{stock, target_dir, Answers, Rendered};
 
 const LOAD_ROUTES: &str = include_str!("../fixtures/load.rs");
 
@@ -77,10 +77,8 @@ pub fn stock(directory: &Path, with_mimalloc: bool, built: bool) -> Result<()> {
     share_dependencies(directory)?;
     add_load_routes(directory)?;
     // The same versions, built in the same way: what is compared is to make the difference.
-    fs::copy(
-        repository().join("template/Cargo.lock"),
-        directory.join("Cargo.lock"),
-    )?;
+    let lock = Answers::new("stock").render()?.read("Cargo.lock");
+    fs::write(directory.join("Cargo.lock"), lock)?;
     change(&directory.join("Cargo.toml"), |text| {
         format!(
             "{text}\n[profile.release]\ncodegen-units = 1\nlto = \"thin\"\nstrip = \"symbols\"\n"

@@ -4,7 +4,7 @@
 use std::{fs, process::Command};
 
 use tempfile::TempDir;
-use template_tests::{copy_template, target_dir, CLIPPY};
+use template_tests::{copy_template, target_dir, Answers, CLIPPY};
 
 /// Those that stand for something; `with-db` comes with `db-sqlite`.
 const FEATURES: [&str; 7] = [
@@ -17,15 +17,13 @@ const FEATURES: [&str; 7] = [
     "db-sqlite",
 ];
 
-/// A copy with the versions of the template's lock file.
+/// A copy with the versions that services have.
 fn memory_crate() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let template = copy_template(directory.path()).join("template");
-    fs::copy(
-        template.join("Cargo.lock"),
-        template.join("memory/Cargo.lock"),
-    )
-    .expect("a copy");
+    let service = Answers::new("svc").render().expect("the answers render");
+    let lock = service.read("Cargo.lock");
+    fs::write(template.join("memory/Cargo.lock"), lock).expect("a lock file");
     directory
 }
 

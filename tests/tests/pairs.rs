@@ -53,6 +53,16 @@ fn a_few_services_have_every_pair_of_answers() {
 }
 
 #[test]
+fn the_lock_file_is_whole_for_every_pair_of_answers() {
+    for answers in covering(&services()) {
+        let service = answers.render().expect("the answers render");
+        service
+            .run(&["update", "--workspace", "--locked", "--quiet"])
+            .unwrap_or_else(|err| panic!("{answers:?}: {err}"));
+    }
+}
+
+#[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn every_pair_of_answers_compiles_and_is_clean() {
     let services = services();
@@ -88,7 +98,7 @@ fn services_with_pages_and_with_a_front_end_pass_their_tests_on_servers() {
             .expect("the answers render");
 
         service
-            .run_with(&["test"], &[("DATABASE_URL", &url)])
+            .run_with(&["test"], &[("TEST_DATABASE_URL", &url)])
             .unwrap_or_else(|err| panic!("{starter} on {background}: {err}"));
     }
 }

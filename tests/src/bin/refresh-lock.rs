@@ -1,24 +1,140 @@
-//! Writes `template/Cargo.lock` anew: the newest versions that all services can have, without the
-//! services' own packages.
+//! Writes `template/Cargo.lock.liquid` anew: for every service, the newest versions that all services
+//! can have.
 
-use std::{collections::HashSet, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
-use anyhow::{ensure, Result};
-use template_tests::{distinct_combinations, repository, Sources};
+use anyhow::{anyhow, ensure, Context, Result};
+use template_tests::{distinct_combinations, repository, Answers, Sources};
+
+/// On what a line of the lock can depend, in the words of the template.
+const CONDITIONS: [(&str, fn(&Answers) -> bool); 9] = [
+    (r#"starter != "lightweight""#, |answers| {
+        !is(answers, "starter", "lightweight")
+    }),
+    (r#"starter == "lightweight""#, |answers| {
+        is(answers, "starter", "lightweight")
+    }),
+    (r#"starter == "saas-client""#, |answers| {
+        is(answers, "starter", "saas-client")
+    }),
+    (r#"starter == "saas-server""#, |answers| {
+        is(answers, "starter", "saas-server")
+    }),
+    (r#"starter != "saas-server""#, |answers| {
+        !is(answers, "starter", "saas-server")
+    }),
+    (
+        r#"starter == "saas-client" or starter == "saas-server""#,
+        has_pages,
+    ),
+    (
+        r#"starter == "lightweight" or starter == "rest-api""#,
+        |answers| !has_pages(answers),
+    ),
+    (r#"queue_kind == "Redis""#, |answers| {
+        is(answers, "background", "redis")
+    }),
+    (r#"queue_kind != """#, |answers| {
+        ["redis", "postgres", "sqlite"]
+            .iter()
+            .any(|queue| is(answers, "background", queue))
+    }),
+];
+
+/// As `CONDITIONS`, of what is not asked everywhere: it is told within another condition.
+const NESTED: [(&str, &str, fn(&Answers) -> bool); 3] = [
+    (
+        r#"starter == "saas-client""#,
+        r#"embedded_assets == "true""#,
+        |answers| is(answers, "starter", "saas-client") && is(answers, "embedded_assets", "true"),
+    ),
+    (
+        r#"starter != "lightweight""#,
+        r#"database == "postgres""#,
+        |answers| is(answers, "database", "postgres"),
+    ),
+    (
+        r#"starter != "lightweight""#,
+        r#"database == "sqlite""#,
+        |answers| is(answers, "database", "sqlite"),
+    ),
+];
+
+/// The services that a line is for, by their places in the list of all.
+type Services = BTreeSet<usize>;
+
+/// A package of the lock, whose lines are for some services only.
+#[derive(Default)]
+struct Package {
+    services: Services,
+    /// Name, version and source.
+    head: Vec<String>,
+    dependencies: BTreeMap<String, Services>,
+}
 
 fn main() -> Result<()> {
-    // One workspace with a member for each manifest: Cargo then resolves them together.
+    let mut manifests = HashSet::new();
+    let services: Vec<Sources> = Sources::of_each(&distinct_combinations())
+        .into_iter()
+        // Of the memory crate, Cargo locks what any feature needs.
+        .filter(|service| is(&service.answers, "memory_profile", "lean"))
+        .filter(|service| manifests.insert(service.read("Cargo.toml").to_string()))
+        .collect();
+    let newest = resolve_together(&services)?;
+    let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+    let mut begin = String::new();
+    for (index, service) in services.iter().enumerate() {
+        let lock = resolve(&service.answers, &newest)?;
+        let mut parts = lock.trim_end().split("\n\n[[package]]\n");
+        begin = parts.next().context("an empty lock")?.to_string();
+        for part in parts {
+            let (head, dependencies) = part
+                .split_once("\ndependencies = [\n")
+                .unwrap_or((part, ""));
+            let package = packages.entry(head.to_string()).or_default();
+            package.services.insert(index);
+            package.head = head.lines().map(String::from).collect();
+            for dependency in dependencies.lines().filter(|line| *line != "]") {
+                let dependency = dependency.to_string();
+                package
+                    .dependencies
+                    .entry(dependency)
+                    .or_default()
+                    .insert(index);
+            }
+        }
+    }
+
+    let is_own = |package: &&Package| !package.head.iter().any(|line| line.starts_with("source"));
+    let all = packages.values();
+    let (own, others): (Vec<&Package>, Vec<&Package>) = all.partition(is_own);
+    let mut lock = begin;
+    // Where the name of the service has its place is not known: the first build will move these.
+    for package in own.into_iter().chain(others) {
+        lock += &text_of(package, &services)?;
+    }
+    let path = repository().join("template/Cargo.lock.liquid");
+    fs::write(&path, named_by_the_template(&lock) + "\n")?;
+    println!("{} packages in {}", packages.len(), path.display());
+    Ok(())
+}
+
+/// One workspace with a member for each manifest: Cargo then takes versions that suit all.
+fn resolve_together(services: &[Sources]) -> Result<String> {
     let workspace = tempfile::tempdir()?;
     let mut members = Vec::new();
-    let mut manifests = HashSet::new();
-    let services = Sources::of_each(&distinct_combinations());
     for (index, service) in services.iter().enumerate() {
-        if !manifests.insert(service.read("Cargo.toml")) {
-            continue;
-        }
         let name = format!("svc-{index}");
-        let answers = service.answers.clone().named(&name);
-        let service = answers.render_into(workspace.path())?;
+        let service = service
+            .answers
+            .clone()
+            .named(&name)
+            .render_into(workspace.path())?;
         let manifest = fs::read_to_string(service.join("Cargo.toml"))?.replace("[workspace]\n", "");
         let (packages, _profiles) = manifest.split_once("[profile").unwrap_or((&manifest, ""));
         fs::write(service.join("Cargo.toml"), packages)?;
@@ -31,25 +147,104 @@ fn main() -> Result<()> {
             members.join(", ")
         ),
     )?;
-    let status = Command::new("cargo")
-        .arg("generate-lockfile")
-        .current_dir(workspace.path())
-        .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")
-        .status()?;
-    ensure!(
-        status.success(),
-        "cargo cannot resolve the services together"
-    );
+    cargo(workspace.path(), &["generate-lockfile"])?;
+    Ok(fs::read_to_string(workspace.path().join("Cargo.lock"))?)
+}
 
-    let lock = fs::read_to_string(workspace.path().join("Cargo.lock"))?;
-    let tested: Vec<&str> = lock
-        .split("\n[[package]]\n")
-        .enumerate()
-        .filter(|(index, package)| *index == 0 || package.contains("\nsource = "))
-        .map(|(_, package)| package)
-        .collect();
-    let path = repository().join("template/Cargo.lock");
-    fs::write(&path, tested.join("\n[[package]]\n"))?;
-    println!("{} packages in {}", tested.len() - 1, path.display());
+/// The lock that Cargo completes for one service.
+fn resolve(answers: &Answers, newest: &str) -> Result<String> {
+    let service = answers.clone().named("svc").render()?;
+    let lock = service.root().join("Cargo.lock");
+    fs::write(&lock, newest)?;
+    cargo(
+        service.root(),
+        &["metadata", "--quiet", "--format-version", "1"],
+    )?;
+    Ok(fs::read_to_string(&lock)?)
+}
+
+fn cargo(directory: &Path, args: &[&str]) -> Result<()> {
+    let output = Command::new("cargo")
+        .args(args)
+        .current_dir(directory)
+        .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "cargo {}: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
     Ok(())
+}
+
+fn text_of(package: &Package, services: &[Sources]) -> Result<String> {
+    let mut lines = vec![String::new(), "[[package]]".to_string()];
+    lines.extend(package.head.iter().cloned());
+    let mut text = format!("\n{}", lines.join("\n"));
+    if !package.dependencies.is_empty() {
+        let with_any = package.dependencies.values().flatten().copied().collect();
+        let within = |lines: &str, part: &Services| {
+            within_condition(lines, part, &package.services, services)
+        };
+        text += &within("\ndependencies = [", &with_any)?;
+        let mut dependencies: Vec<(&String, &Services)> = package.dependencies.iter().collect();
+        // Of one name, Cargo has the one without a version first.
+        dependencies.sort_by_key(|(line, _)| line.trim_end_matches("\",").to_string());
+        for lines in dependencies.chunk_by(|one, other| one.1 == other.1) {
+            let text_of_lines: String = lines.iter().map(|(line, _)| format!("\n{line}")).collect();
+            text += &within(&text_of_lines, lines[0].1)?;
+        }
+        text += &within("\n]", &with_any)?;
+    }
+    let all = (0..services.len()).collect();
+    within_condition(&text, &package.services, &all, services)
+}
+
+/// The lines for a part of the services, where those of `whole` are read.
+fn within_condition(
+    lines: &str,
+    part: &Services,
+    whole: &Services,
+    services: &[Sources],
+) -> Result<String> {
+    if part == whole {
+        return Ok(lines.to_string());
+    }
+    let is_for_part = |condition: fn(&Answers) -> bool| {
+        whole
+            .iter()
+            .all(|index| condition(&services[*index].answers) == part.contains(index))
+    };
+    if let Some((condition, _)) = CONDITIONS.iter().find(|(_, holds)| is_for_part(*holds)) {
+        return Ok(format!("\n{{%- if {condition} %}}{lines}\n{{%- endif %}}"));
+    }
+    if let Some((outer, inner, _)) = NESTED.iter().find(|(_, _, holds)| is_for_part(*holds)) {
+        return Ok(format!(
+            "\n{{%- if {outer} %}}\n{{%- if {inner} %}}{lines}\n{{%- endif %}}\n{{%- endif %}}"
+        ));
+    }
+    let services: Vec<&Answers> = part.iter().map(|index| &services[*index].answers).collect();
+    Err(anyhow!(
+        "no condition says that{lines}\nis for {services:?}"
+    ))
+}
+
+fn named_by_the_template(lock: &str) -> String {
+    let mut lock = lock.replace("\"svc\"", "\"{{project-name}}\"");
+    for part in ["memory", "migration"] {
+        lock = lock.replace(
+            &format!("\"svc-{part}\""),
+            &format!("\"{{{{project-name}}}}-{part}\""),
+        );
+    }
+    lock
+}
+
+fn is(answers: &Answers, prompt: &str, value: &str) -> bool {
+    answers.get(prompt) == Some(value)
+}
+
+fn has_pages(answers: &Answers) -> bool {
+    is(answers, "starter", "saas-client") || is(answers, "starter", "saas-server")
 }
