@@ -12,6 +12,7 @@ const service = vi.fn<typeof fetch>()
 
 beforeEach(() => {
   localStorage.clear()
+  document.cookie = 'language=; path=/; max-age=0'
   service.mockReset()
   // Such as the list of sessions
   service.mockImplementation(async () => Response.json([]))
@@ -313,6 +314,7 @@ test('the pages speak the language that a person chooses', async () => {
 
   expect(await screen.findByRole('heading', { name: 'Anmelden' })).toBeTruthy()
   expect(document.documentElement.lang).toBe('de')
+  expect(document.cookie).toContain('language=de')
   answer(401, { error: 'unauthorized' })
   fireEvent.change(screen.getByLabelText('E-Mail-Adresse'), { target: { value: 'ada@example.com' } })
   fireEvent.change(screen.getByLabelText('Passwort'), { target: { value: 'wrong' } })

@@ -4,7 +4,7 @@ use loco_rs::prelude::*;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use crate::models::users;
+use crate::{mailers::language::Language, models::users};
 
 /// Does work to its end, even if the client goes away while it is done.
 ///
@@ -43,5 +43,5 @@ pub fn after_the_answer(
 }
 
 fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    tokio::spawn(work.in_current_span())
+    tokio::spawn(Language::current().scope(work.in_current_span()))
 }

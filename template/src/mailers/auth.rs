@@ -4,18 +4,52 @@ use loco_rs::{
 };
 use serde_json::{json, Value};
 
-use super::settings::Settings;
+use super::{language::Language, settings::Settings};
 use crate::models::users::{self, users::Column};
 
-static ALREADY_REGISTERED: Dir<'_> =
-    include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/already_registered");
-static WELCOME: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/welcome");
-static EMAIL_CHANGE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/email_change");
-static EMAIL_CHANGED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/email_changed");
-static FORGOT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/forgot");
-static MAGIC_LINK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/magic_link");
-static PASSWORD_CHANGED: Dir<'_> =
-    include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/password_changed");
+/// A mail, in each language.
+struct Texts {
+    english: Dir<'static>,
+    german: Dir<'static>,
+}
+
+static ALREADY_REGISTERED: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/already_registered"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/already_registered"),
+};
+static EMAIL_CHANGE: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/email_change"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/email_change"),
+};
+static EMAIL_CHANGED: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/email_changed"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/email_changed"),
+};
+static FORGOT: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/forgot"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/forgot"),
+};
+static MAGIC_LINK: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/magic_link"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/magic_link"),
+};
+static PASSWORD_CHANGED: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/password_changed"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/password_changed"),
+};
+static WELCOME: Texts = Texts {
+    english: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/welcome"),
+    german: include_dir!("$CARGO_MANIFEST_DIR/src/mailers/auth/de/welcome"),
+};
+
+impl Texts {
+    const fn within(&self, language: Language) -> &Dir<'static> {
+        match language {
+            Language::English => &self.english,
+            Language::German => &self.german,
+        }
+    }
+}
 
 #[allow(clippy::module_name_repetitions)] // the name that Loco's guide and generator give it
 pub struct AuthMailer {}
@@ -148,7 +182,7 @@ impl AuthMailer {
     /// A mail that cannot be queued is not taken for one that was just sent: `sent_at` is cleared.
     async fn send_dated(
         ctx: &AppContext,
-        mail: &Dir<'_>,
+        mail: &Texts,
         user: &users::Model,
         locals: Value,
         sent_at: Column,
@@ -160,13 +194,13 @@ impl AuthMailer {
         queued
     }
 
-    async fn send(ctx: &AppContext, mail: &Dir<'_>, to: &str, locals: Value) -> Result<()> {
+    async fn send(ctx: &AppContext, mail: &Texts, to: &str, locals: Value) -> Result<()> {
         let args = mailer::Args {
             from: Some(Settings::read(&ctx.config)?.from),
             to: to.to_string(),
             locals,
             ..Default::default()
         };
-        Self::mail_template(ctx, mail, args).await
+        Self::mail_template(ctx, mail.within(Language::current()), args).await
     }
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::models::users;
+use crate::{mailers::language::Language, models::users};
 
 /// What a client gets for a login: a JWT and whom it stands for.
 #[derive(Debug, Deserialize, Serialize)]
@@ -46,40 +46,67 @@ impl CurrentResponse {
 /// Asks the person who has followed the link in a mail.
 #[must_use]
 pub fn verify_page() -> String {
-    page(
-        "Verify your address",
-        r#"<form method="post"><button>Verify</button></form>"#,
-    )
+    match Language::current() {
+        Language::English => form("Verify your email address", "Verify"),
+        Language::German => form("E-Mail-Adresse bestätigen", "Bestätigen"),
+    }
 }
 
 /// Asks the person who has followed the link in the mail to a new address.
 #[must_use]
 pub fn confirm_page() -> String {
-    page(
-        "Confirm your new address",
-        r#"<form method="post"><button>Confirm</button></form>"#,
-    )
+    match Language::current() {
+        Language::English => form("Confirm your new email address", "Confirm"),
+        Language::German => form("Neue E-Mail-Adresse bestätigen", "Bestätigen"),
+    }
 }
 
 /// Tells a person that the link has worked.
 #[must_use]
 pub fn verified_page() -> String {
-    page("Address verified", "<p>You can close this page.</p>")
+    match Language::current() {
+        Language::English => text("Email address verified", "You can close this page."),
+        Language::German => text(
+            "E-Mail-Adresse bestätigt",
+            "Sie können diese Seite schließen.",
+        ),
+    }
 }
 
 /// Tells a person that the link does not work any more.
 #[must_use]
 pub fn void_link_page() -> String {
+    match Language::current() {
+        Language::English => text(
+            "This link does not work any more",
+            "It was used already, is too old, or a newer mail has replaced it.",
+        ),
+        Language::German => text(
+            "Dieser Link gilt nicht mehr",
+            "Er wurde schon benutzt, ist zu alt, oder eine neuere E-Mail hat ihn ersetzt.",
+        ),
+    }
+}
+
+fn form(title: &str, button: &str) -> String {
     page(
-        "This link does not work any more",
-        "<p>It was used already, is too old, or a newer mail has replaced it.</p>",
+        title,
+        &format!(r#"<form method="post"><button>{button}</button></form>"#),
     )
 }
 
+fn text(title: &str, text: &str) -> String {
+    page(title, &format!("<p>{text}</p>"))
+}
+
 fn page(title: &str, content: &str) -> String {
+    let language = match Language::current() {
+        Language::English => "en",
+        Language::German => "de",
+    };
     format!(
         r#"<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -6,17 +6,20 @@ use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts, uri::PathAndQuery, HeaderMap, Method, StatusCode, Uri},
 };
-use fluent_langneg::{negotiate_languages, parse_accepted_languages, NegotiationStrategy};
+use fluent_langneg::{negotiate_languages, NegotiationStrategy};
 use fluent_templates::Loader;
 use loco_rs::{auth::jwt::UserClaims, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use unic_langid::LanguageIdentifier;
 
-use crate::{initializers::view_engine::TEXTS, models::users};
+use crate::{
+    controllers::middleware::{wanted_languages, LANGUAGE_COOKIE},
+    initializers::view_engine::TEXTS,
+    models::users,
+};
 
-/// Keeps the language that a person has chosen, for a year.
-const LANGUAGE_COOKIE: &str = "language";
+/// How long a browser keeps the language that a person has chosen.
 const LANGUAGE_COOKIE_LIFE: Duration = Duration::from_hours(365 * 24);
 
 /// Renders pages for the person who sent the request.
@@ -57,7 +60,7 @@ pub enum Done {
 /// The language chosen by a link on a page.
 #[derive(Deserialize)]
 struct Choice {
-    lang: Option<LanguageIdentifier>,
+    lang: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +97,7 @@ impl Page {
         let ViewEngine(engine) = ViewEngine::from_request_parts(parts, &()).await?;
         let chosen = Query::<Choice>::try_from_uri(&parts.uri)
             .ok()
-            .and_then(|Query(choice)| choice.lang);
+            .and_then(|Query(choice)| choice.lang?.parse().ok());
         let done = Query::<WhatWasDone>::try_from_uri(&parts.uri)
             .ok()
             .and_then(|Query(what)| what.done);
@@ -237,19 +240,12 @@ fn languages() -> Vec<LanguageIdentifier> {
     languages
 }
 
-/// The first of the languages that the person asks for, now, earlier or by the browser's settings,
-/// in which there are texts.
+/// The first of the languages that the person wants in which there are texts.
 fn language(chosen: Option<LanguageIdentifier>, headers: &HeaderMap) -> LanguageIdentifier {
-    let kept = cookie::CookieJar::from_headers(headers)
-        .get(LANGUAGE_COOKIE)
-        .and_then(|cookie| cookie.value().parse().ok());
-    let accepted = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .map(parse_accepted_languages)
-        .unwrap_or_default();
-    let wanted: Vec<LanguageIdentifier> = chosen.into_iter().chain(kept).chain(accepted).collect();
-
+    let wanted: Vec<LanguageIdentifier> = chosen
+        .into_iter()
+        .chain(wanted_languages(headers))
+        .collect();
     negotiate_languages(
         &wanted,
         &languages(),

@@ -2,7 +2,8 @@ use loco_rs::{app::AppContext, testing::prelude::*};
 use serde_json::json;
 use serial_test::serial;
 
-use {{crate_name}}::{app::App, mailers::auth, models::users};
+use {{crate_name}}::mailers::{auth, language::Language};
+use {{crate_name}}::{app::App, models::users};
 
 /// What the user has typed at registration.
 const NAME: &str = "Your prize: call 555-0100";
@@ -82,4 +83,17 @@ async fn a_subject_is_a_line_of_plain_text() {
             "Your login link"
         ]
     );
+}
+
+#[tokio::test]
+#[serial]
+async fn a_mail_in_another_language_has_all_its_texts_in_it() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+
+    for mail in Language::German.scope(mails(&boot.app_context)).await {
+        assert!(mail.contains("<html lang=3D\"de\">"), "{mail}");
+        assert!(!mail.contains(" link "), "{mail}");
+        // An encoded line break at the end of the subject
+        assert!(!mail.contains("Cg==?="), "{mail}");
+    }
 }

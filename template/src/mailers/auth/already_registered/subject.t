@@ -1,1 +1,1 @@
-You have an account already
+You already have an account

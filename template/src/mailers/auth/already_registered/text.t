@@ -1,4 +1,5 @@
-Somebody has registered with your email address. You have an account with it already, and nothing has
-changed: log in as before, or set a new password if you have forgotten yours.
+Somebody registered with your email address. You already have an account,
+and nothing has changed: log in as usual, or set a new password if you have
+forgotten yours.
 
-If it was not you, ignore this mail.
+If it was not you, ignore this email.

@@ -1,5 +1,8 @@
-Confirm your new email address with this link, which is valid for 24 hours:
+This address is to become the email address of your account. Confirm it with
+this link:
 
 {{host}}{{path}}{{token}}
 
-If you did not ask for it, ignore this mail.
+The link is valid for 24 hours.
+
+If you did not ask for it, ignore this email.

@@ -1,3 +1,4 @@
-Your account has a new email address: you no longer log in with this one.
+Your account has a new email address. You can no longer log in with this
+one.
 
-If it was not you, somebody knows your password: tell us at once.
+If it was not you, somebody knows your password: contact us at once.

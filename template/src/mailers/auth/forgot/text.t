@@ -1,5 +1,7 @@
-Set a new password with this link, which is valid for 30 minutes:
+You asked for a new password. Set it with this link:
 
 {{host}}{{path}}{{resetToken}}
 
-If you did not ask for it, ignore this mail.
+The link is valid for 30 minutes.
+
+If you did not ask for it, ignore this email: your password stays as it is.

@@ -1,3 +1,7 @@
-Log in with this link, which works once and within 5 minutes:
+Log in with this link:
 
 {{host}}{{path}}{{token}}
+
+The link works once, within 5 minutes.
+
+If you did not ask for it, ignore this email.

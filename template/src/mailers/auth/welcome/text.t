@@ -1,5 +1,7 @@
-Welcome! Please verify your email address with this link, which is valid for 24 hours:
+Welcome! Verify your email address to finish your registration.
 
 {{host}}{{path}}{{verifyToken}}
 
-If you did not register, ignore this mail.
+The link is valid for 24 hours.
+
+If you did not register, ignore this email.

@@ -1,0 +1,52 @@
+use axum::{
+    extract::Request,
+    http::{header, HeaderMap},
+    middleware::{self, Next},
+    Router,
+};
+use fluent_langneg::parse_accepted_languages;
+use loco_rs::{controller::middleware::MiddlewareLayer, prelude::*};
+use serde_json::json;
+use unic_langid::LanguageIdentifier;
+
+use crate::mailers::language::Language;
+
+/// Keeps the language that a person has chosen.
+pub const LANGUAGE_COOKIE: &str = "language";
+
+/// Has the mails to which a request leads written in the language of whoever has sent it.
+pub struct MailLanguage;
+
+impl MiddlewareLayer for MailLanguage {
+    fn name(&self) -> &'static str {
+        "mail_language"
+    }
+
+    fn config(&self) -> serde_json::Result<serde_json::Value> {
+        Ok(json!({}))
+    }
+
+    fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
+        Ok(app.layer(middleware::from_fn(with_language)))
+    }
+}
+
+async fn with_language(request: Request, next: Next) -> Response {
+    let language = Language::negotiate(&wanted_languages(request.headers()));
+    language.scope(next.run(request)).await
+}
+
+/// The languages that a person wants, the best one first: the chosen one, then those of the browser's
+/// settings.
+#[must_use]
+pub fn wanted_languages(headers: &HeaderMap) -> Vec<LanguageIdentifier> {
+    let chosen = cookie::CookieJar::from_headers(headers)
+        .get(LANGUAGE_COOKIE)
+        .and_then(|cookie| cookie.value().parse().ok());
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .map(parse_accepted_languages)
+        .unwrap_or_default();
+    chosen.into_iter().chain(accepted).collect()
+}

@@ -1,0 +1,1 @@
+Sie haben schon ein Konto

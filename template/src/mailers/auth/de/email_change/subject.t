@@ -1,0 +1,1 @@
+Bestätigen Sie Ihre neue E-Mail-Adresse

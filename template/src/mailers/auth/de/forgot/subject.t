@@ -1,0 +1,1 @@
+Setzen Sie ein neues Passwort

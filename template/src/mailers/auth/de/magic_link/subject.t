@@ -1,0 +1,1 @@
+Ihr Anmeldelink

@@ -1,0 +1,1 @@
+Bestätigen Sie Ihre E-Mail-Adresse
