@@ -65,6 +65,24 @@ impl WebDriverCompatibleCommand for Screen {
     }
 }
 
+/// Lets each answer come later by so many milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Latency(u64);
+
+impl WebDriverCompatibleCommand for Latency {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/chromium/network_conditions"))
+    }
+
+    fn method_and_body(&self, _url: &Url) -> (Method, Option<String>) {
+        let conditions = json!({
+            "network_conditions": { "offline": false, "latency": self.0, "throughput": 1 << 20 },
+        });
+        (Method::POST, Some(conditions.to_string()))
+    }
+}
+
 /// Chromium without a window, closed when it is dropped.
 ///
 /// Fields, buttons and links are found by the words that a person reads: a field that has no label
@@ -152,6 +170,17 @@ impl Browser {
     pub fn press(&self, label: &str) {
         let button = self.find(&format!("//button[normalize-space() = '{label}']"));
         self.block_on(button.click());
+    }
+
+    /// Presses a button twice, before the first answer can be there. From then on, answers are slow.
+    pub fn press_twice(&self, label: &str) {
+        self.block_on(self.client.issue_cmd(Latency(300)));
+        let button = self.find(&format!("//button[normalize-space() = '{label}']"));
+        let button = serde_json::to_value(button).expect("an element");
+        self.block_on(self.client.execute(
+            "arguments[0].click(); setTimeout(() => arguments[0].click(), 100)",
+            vec![button],
+        ));
     }
 
     /// Follows a link.

@@ -59,7 +59,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.fill("Name", "Ada Lovelace");
     browser.fill("Email address", "ada@example.com");
     browser.fill("Password", "correct horse");
-    browser.press("Register");
+    browser.press_twice("Register");
     browser.see("Check your email");
     browser.photograph("client-check-your-mail");
 
@@ -67,7 +67,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.open(&running.url(&verify));
     browser.see("One more click, and your address is verified.");
     browser.photograph("client-verify");
-    browser.press("Verify");
+    browser.press_twice("Verify");
     browser.see("Your email address is verified.");
     browser.photograph("client-verified");
     // A second click leads on, too.
@@ -117,7 +117,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.open(&running.url(&mailbox.link(&host)));
     browser.fill("New password", "another-password");
     browser.photograph("client-reset");
-    browser.press("Set the password");
+    browser.press_twice("Set the password");
     browser.see("Your new password is set.");
     browser.follow("Log in");
     log_in("another-password");
@@ -133,7 +133,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.open(&running.url(&mailbox.link(&host)));
     browser.see("One more click, and you are logged in.");
     browser.photograph("client-magic-link");
-    browser.press("Log in");
+    browser.press_twice("Log in");
     browser.see("This browser");
 
     browser.open(&running.url("/nowhere"));

@@ -1,6 +1,8 @@
 //! Slow tier: a person uses the pages of a `saas-server` service in a browser.
 
-use template_tests::{Answers, Browser};
+use std::time::Duration;
+
+use template_tests::{link_in, Answers, Browser, Mailbox};
 
 /// What the page says to a wrong password.
 const REFUSED: &str = "The email address or the password is wrong.";
@@ -15,7 +17,24 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
         .render()
         .expect("the answers render");
     let binary = service.build().expect("it builds");
-    let running = service.start(&binary, &[]).expect("it starts");
+    let mailbox = Mailbox::open();
+    let running = service
+        .start(
+            &binary,
+            &[
+                ("MAILER_HOST", "127.0.0.1"),
+                ("MAILER_PORT", mailbox.port()),
+            ],
+        )
+        .expect("it starts");
+    let host = running.url("");
+    // Other mails come in between.
+    let link_to = |path: &str| loop {
+        let mail = mailbox.next(Duration::from_secs(10)).expect("a mail");
+        if mail.contains(&format!("{host}{path}")) {
+            return running.url(link_in(&mail, &host));
+        }
+    };
 
     browser.open(&running.url("/"));
     browser.see("Hello World!");
@@ -30,9 +49,14 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.fill("Name", "New User");
     browser.fill("Email address", "new@example.com");
     browser.fill("Password", "correct horse");
-    browser.press("Register");
+    browser.press_twice("Register");
     browser.see("Check your email");
     browser.photograph("server-check-your-mail");
+    browser.open(&link_to("/verify/"));
+    browser.see("One more click");
+    browser.photograph("server-verify");
+    browser.press_twice("Verify");
+    browser.see("Your email address is verified.");
 
     browser.open(&running.url("/account"));
     assert_eq!(browser.path(), "/login", "the account is for members");
@@ -83,16 +107,34 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.photograph("server-account-german");
     browser.press("Abmelden");
     browser.see("Hallo Welt!");
+    browser.open(&running.url("/forgot"));
+    browser.fill("E-Mail-Adresse", "new@example.com");
+    browser.press_twice("Link schicken");
+    browser.see("Sehen Sie in Ihrem Postfach nach");
+    browser.open(&link_to("/reset/"));
+    browser.fill("Neues Passwort", "a third horse");
+    browser.press_twice("Passwort setzen");
+    browser.see("Ihr neues Passwort ist gesetzt.");
+    browser.open(&running.url("/magic-link"));
+    browser.fill("E-Mail-Adresse", "new@example.com");
+    browser.press("Link schicken");
+    browser.see("Sehen Sie in Ihrem Postfach nach");
+    browser.open(&link_to("/magic-link/"));
+    browser.photograph("server-magic-link");
+    browser.press_twice("Anmelden");
+    browser.see("Ihr Konto");
+    browser.press("Abmelden");
+    browser.see("Hallo Welt!");
     browser.open(&running.url("/account/name"));
     assert_eq!(browser.path(), "/login", "the account is closed again");
     browser.fill("E-Mail-Adresse", "new@example.com");
-    browser.fill("Passwort", "another horse");
+    browser.fill("Passwort", "a third horse");
     browser.press("Anmelden");
     browser.see("Namen ändern");
     assert_eq!(browser.path(), "/account/name");
     browser.follow("Zurück zum Konto");
     browser.follow("Konto löschen");
-    browser.fill("Bisheriges Passwort", "another horse");
+    browser.fill("Bisheriges Passwort", "a third horse");
     browser.press("Konto endgültig löschen");
     browser.see("Ihr Konto ist gelöscht.");
 

@@ -16,7 +16,7 @@ use crate::{
     models::{
         email_changes::{self, Change},
         sessions,
-        users::{self, Login, LoginParams},
+        users::{self, Login},
     },
     views::{
         self,
@@ -141,26 +141,13 @@ async fn end_session(
     format::json(())
 }
 
-/// Asks for the password again: an open session may have been found by somebody else.
-pub(super) async fn confirm_password(
-    ctx: &AppContext,
-    user: &users::Model,
-    password: String,
-) -> Result<Login> {
-    let params = LoginParams {
-        email: user.email.clone(),
-        password,
-    };
-    Ok(users::Model::log_in(&ctx.db, &params).await?)
-}
-
 /// The answer to a wrong password.
 async fn wrong_password(
     ctx: &AppContext,
     user: &users::Model,
     password: String,
 ) -> Result<Option<Response>> {
-    Ok(match confirm_password(ctx, user, password).await? {
+    Ok(match user.confirm_password(&ctx.db, &password).await? {
         Login::User(_) => None,
         Login::Refused => Some(unprocessable(&users::wrong_password())?),
         Login::TooOften(seconds) => Some(too_often(seconds)),
@@ -188,18 +175,13 @@ pub(super) async fn ask_for_email(
     user: users::Model,
     email: String,
 ) -> Result<()> {
-    to_its_end(async move {
-        let change = email_changes::Model::ask(&ctx.db, &user, &email).await?;
-        after_the_answer(async move {
-            match change {
-                Change::Asked { email, token } => {
-                    AuthMailer::send_email_change(&ctx, &email, &token).await
-                }
-                Change::Taken(owner) => AuthMailer::send_already_registered(&ctx, *owner).await,
-                Change::TooOften => Ok(()),
-            }
-        })
-        .await
+    let email = users::valid_email(&email)?;
+    after_the_answer(async move {
+        match email_changes::Model::ask(&ctx.db, &user, &email).await? {
+            Change::Asked { token } => AuthMailer::send_email_change(&ctx, &email, &token).await,
+            Change::Taken(owner) => AuthMailer::send_already_registered(&ctx, *owner).await,
+            Change::TooOften => Ok(()),
+        }
     })
     .await
 }

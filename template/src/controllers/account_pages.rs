@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{
     account::{
-        ask_for_email, confirm_new_email, confirm_password, delete_user, sessions_of, set_password,
-        DeleteParams, EmailParams, NameParams, PasswordParams,
+        ask_for_email, confirm_new_email, delete_user, sessions_of, set_password, DeleteParams,
+        EmailParams, NameParams, PasswordParams,
     },
     attempt::{too_often, Attempt},
     auth::{
@@ -233,7 +233,11 @@ async fn change_email(
 ) -> Result<Response> {
     let view = "account/email.html";
     let again = |error: &str| data!({ "errors": [error], "email": params.email });
-    match confirm_password(&ctx, &user.user, params.current_password).await? {
+    match user
+        .user
+        .confirm_password(&ctx.db, &params.current_password)
+        .await?
+    {
         Login::User(_) => {}
         Login::Refused => return refuse(&user.page, view, again("current_password")),
         Login::TooOften(seconds) => return Ok(too_often(seconds)),
@@ -283,7 +287,11 @@ async fn change_password(
 ) -> Result<Response> {
     let view = "account/password.html";
     let again = |error: &str| with_password_length(data!({ "errors": [error] }));
-    match confirm_password(&ctx, &user.user, params.current_password).await? {
+    match user
+        .user
+        .confirm_password(&ctx.db, &params.current_password)
+        .await?
+    {
         Login::User(_) => {}
         Login::Refused => return refuse(&user.page, view, again("current_password")),
         Login::TooOften(seconds) => return Ok(too_often(seconds)),
@@ -309,7 +317,11 @@ async fn delete(
     State(ctx): State<AppContext>,
     Form(params): Form<DeleteParams>,
 ) -> Result<Response> {
-    match confirm_password(&ctx, &user.user, params.current_password).await? {
+    match user
+        .user
+        .confirm_password(&ctx.db, &params.current_password)
+        .await?
+    {
         Login::User(_) => {
             delete_user(ctx.clone(), user.user).await?;
             logged_out(&ctx, "/?done=deleted")

@@ -1,9 +1,14 @@
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{header, request::Parts, StatusCode},
 };
+use chrono::Utc;
 use loco_rs::{
     controller::{middleware::remote_ip::RemoteIP, ErrorDetail},
     prelude::*,
@@ -13,6 +18,9 @@ use crate::models::{
     rate_limits::{self, Limit},
     users,
 };
+
+/// Clients of whom so many are remembered that have to wait.
+const REMEMBERED: usize = 10_000;
 
 /// An attempt at something of which a client can have so many in a minute. With this argument, a
 /// handler counts, and is called only if it was not one too many.
@@ -29,6 +37,10 @@ impl FromRequestParts<AppContext> for Attempt {
         let Some(client) = client(parts, ctx).await else {
             return Ok(Self);
         };
+        let waiting = Waiting::of(ctx);
+        if let Some(seconds) = waiting.seconds(client) {
+            return Err(too_often(seconds));
+        }
         let key = format!("attempts {client}");
         let counted = rate_limits::Model::count(&ctx.db, &key, limit)
             .await
@@ -36,7 +48,44 @@ impl FromRequestParts<AppContext> for Attempt {
         let Some(seconds) = counted else {
             return Ok(Self);
         };
+        waiting.remember(client, seconds);
         Err(too_often(seconds))
+    }
+}
+
+/// The clients that have had one attempt too many, with the end of their time in seconds since 1970. For
+/// whoever goes on trying, the database is not asked again.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<HashMap<IpAddr, i64>>>);
+
+impl Waiting {
+    fn of(ctx: &AppContext) -> Self {
+        ctx.shared_store.get().unwrap_or_else(|| {
+            let waiting = Self::default();
+            ctx.shared_store.insert(waiting.clone());
+            waiting
+        })
+    }
+
+    fn seconds(&self, client: IpAddr) -> Option<i64> {
+        let ends_at = *self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&client)?;
+        let seconds = ends_at - Utc::now().timestamp();
+        (seconds > 0).then_some(seconds)
+    }
+
+    fn remember(&self, client: IpAddr, seconds: i64) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Utc::now().timestamp();
+        if waiting.len() >= REMEMBERED {
+            waiting.retain(|_, ends_at| *ends_at > now);
+        }
+        if waiting.len() < REMEMBERED {
+            waiting.insert(client, now + seconds);
+        }
     }
 }
 

@@ -291,7 +291,9 @@ pub(super) fn link_page(is_valid: bool, headers: &HeaderMap) -> Result<Response>
     match (is_valid, is_person) {
         (true, true) => format::html(&views::auth::verified_page()),
         (true, false) => format::json(()),
-        (false, true) => format::html(&views::auth::void_link_page()),
+        (false, true) => format::render()
+            .status(StatusCode::UNAUTHORIZED)
+            .html(&views::auth::void_link_page()),
         (false, false) => unauthorized("unknown or expired token"),
     }
 }
@@ -327,7 +329,10 @@ pub(super) async fn begin_session(
     headers: &HeaderMap,
 ) -> Result<String> {
     let jwt = ctx.config.get_jwt_config()?;
-    Ok(sessions::Model::begin(&ctx.db, user, user_agent(headers), jwt).await?)
+    match sessions::Model::begin(&ctx.db, user, user_agent(headers), jwt).await {
+        Err(ModelError::EntityNotFound) => unauthorized("the password was changed meanwhile"),
+        token => Ok(token?),
+    }
 }
 
 /// What the client says of itself.

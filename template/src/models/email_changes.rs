@@ -19,7 +19,7 @@ const LINK: &str = "email_changes";
 #[derive(Debug)]
 pub enum Change {
     /// This token is to be mailed to the new address.
-    Asked { email: String, token: String },
+    Asked { token: String },
     /// The address has an account already, whose owner is to be told.
     Taken(Box<users::Model>),
     /// There were too many.
@@ -29,38 +29,36 @@ pub enum Change {
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Keeps a new address for the user, in place of another one that was not confirmed.
+    /// Keeps a new address for the user, in place of another one that was not confirmed. It is given in
+    /// the form of [`users::valid_email`].
     ///
     /// # Errors
     ///
-    /// When no mail could be sent to it, or the database fails.
+    /// When the database fails.
     pub async fn ask(
         db: &DatabaseConnection,
         user: &users::Model,
         email: &str,
     ) -> ModelResult<Change> {
-        let email = users::valid_email(email)?;
         let key = format!("email of {}", user.id);
         let counted = rate_limits::Model::count(db, &key, users::login_limit()).await?;
         if counted.is_some() {
             return Ok(Change::TooOften);
         }
-        let found = users::Model::find_by_email(db, &email).await;
+        Self::void(db, user.id).await?;
+        let found = users::Model::find_by_email(db, email).await;
         if let Some(owner) = users::known(found)? {
             return Ok(Change::Taken(Box::new(owner)));
         }
         let token = Uuid::new_v4().to_string();
         let change = ActiveModel {
-            email: Set(email.clone()),
+            email: Set(email.to_string()),
             token: Set(users::stored(&token)),
             user_id: Set(user.id),
             ..Default::default()
         };
-        let transaction = db.begin().await?;
-        Self::void(&transaction, user.id).await?;
-        change.insert(&transaction).await?;
-        transaction.commit().await?;
-        Ok(Change::Asked { email, token })
+        change.insert(db).await?;
+        Ok(Change::Asked { token })
     }
 
     /// Gives the user the address to which this token was mailed, and returns the user with the
@@ -89,10 +87,21 @@ impl Model {
         }
         let before = user.email.clone();
         let mut user = user.into_active_model();
-        user.email = Set(change.email);
+        user.email = Set(change.email.clone());
         user.email_verified_at = Set(Some(Local::now().into()));
         user.email_verification_token = Set(None);
+        // Links that were mailed to the old address
+        user.reset_token = Set(None);
+        user.reset_sent_at = Set(None);
+        user.magic_link_token = Set(None);
+        user.magic_link_expiration = Set(None);
         let transaction = db.begin().await?;
+        if change.delete(&transaction).await?.rows_affected == 0 {
+            // Voided meanwhile, or done by another request.
+            transaction.rollback().await?;
+            let user = used_links::Model::user(db, LINK, &token).await?;
+            return Ok((user, None));
+        }
         let user = user
             .update(&transaction)
             .await
@@ -100,7 +109,6 @@ impl Model {
                 Some(SqlErr::UniqueConstraintViolation(_)) => ModelError::EntityNotFound,
                 _ => err.into(),
             })?;
-        Self::void(&transaction, user.id).await?;
         used_links::Model::keep(&transaction, LINK, &token, user.id).await?;
         transaction.commit().await?;
         Ok((user, Some(before)))

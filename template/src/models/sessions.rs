@@ -6,10 +6,14 @@ use loco_rs::{
     config,
     prelude::*,
 };
+use sea_orm::{TransactionSession, TransactionTrait};
 use serde_json::Map;
 use uuid::Uuid;
 
-use super::{used_links, users};
+use super::{
+    used_links,
+    users::{self, users::Column},
+};
 
 pub use super::_entities::sessions::{self, ActiveModel, Entity, Model};
 
@@ -25,9 +29,9 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// When the JWT cannot be signed, or the database fails.
+    /// When the user's password was changed meanwhile, the JWT cannot be signed, or the database fails.
     pub async fn begin(
-        db: &impl ConnectionTrait,
+        db: &(impl ConnectionTrait + TransactionTrait),
         user: &users::Model,
         user_agent: Option<&str>,
         jwt: &config::JWT,
@@ -44,7 +48,19 @@ impl Model {
             expires_at: Set((Local::now() + life).into()),
             ..Default::default()
         };
-        session.insert(db).await?;
+        let transaction = db.begin().await?;
+        // A new password ends the sessions that are there: none begins behind its back.
+        let is_unchanged = users::Entity::update_many()
+            .col_expr(Column::Password, Expr::value(user.password.clone()))
+            .filter(Column::Id.eq(user.id))
+            .filter(Column::Password.eq(&user.password))
+            .exec(&transaction)
+            .await?;
+        if is_unchanged.rows_affected == 0 {
+            return Err(ModelError::EntityNotFound);
+        }
+        session.insert(&transaction).await?;
+        transaction.commit().await?;
         Ok(token)
     }
 

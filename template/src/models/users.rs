@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use chrono::{Duration, Local};
 use loco_rs::{auth::jwt, config, hash, prelude::*, validation::ModelValidationErrors};
 use regex::Regex;
-use sea_orm::{ActiveValue, IdenStatic, SqlErr, TransactionTrait};
+use sea_orm::{sea_query::IntoCondition, ActiveValue, IdenStatic, SqlErr, TransactionTrait};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use ts_rs::TS;
@@ -192,6 +192,28 @@ impl Model {
         Ok(Login::User(Box::new(user)))
     }
 
+    /// Asks a user who is logged in for the password again. Wrong ones are counted by themselves: whoever
+    /// tries to log in as this user elsewhere does not keep the user from it.
+    ///
+    /// # Errors
+    ///
+    /// When the password cannot be hashed, or the database fails.
+    pub async fn confirm_password(
+        &self,
+        db: &DatabaseConnection,
+        password: &str,
+    ) -> ModelResult<Login> {
+        let key = format!("password of {}", self.id);
+        if let Some(seconds) = rate_limits::Model::count(db, &key, login_limit()).await? {
+            return Ok(Login::TooOften(seconds));
+        }
+        let Some(user) = self.clone().with_password(password).await? else {
+            return Ok(Login::Refused);
+        };
+        rate_limits::Model::reset(db, &key).await?;
+        Ok(Login::User(Box::new(user)))
+    }
+
     /// Finds the user to whom this verification token was sent, while it is valid.
     ///
     /// # Errors
@@ -316,13 +338,13 @@ impl Model {
         let mut user = self.into_active_model();
         if is_first_proof {
             // Whoever registered the address, and chose the password, may have been somebody else.
-            user.email_verified_at = Set(Some(Local::now().into()));
-            user.email_verification_token = Set(None);
+            user.verify_email();
             user.password = Set(password::hashed(&hash::random_string(32)).await?);
         }
         let transaction = db.begin().await?;
         let user = user.without_magic_link(&transaction).await?;
         if is_first_proof {
+            email_changes::Model::void(&transaction, user.id).await?;
             sessions::Model::end_all(&transaction, user.id, None).await?;
         }
         let jwt = sessions::Model::begin(&transaction, &user, user_agent, jwt).await?;
@@ -378,13 +400,7 @@ impl Model {
         db: &DatabaseConnection,
         params: &RegisterParams,
     ) -> ModelResult<Self> {
-        params.validate()?;
-        let user = ActiveModel {
-            email: Set(params.email.clone()),
-            password: Set(password::hashed(&params.password).await?),
-            name: Set(params.name.clone()),
-            ..Default::default()
-        };
+        let user = ActiveModel::registered(params).await?;
         user.insert(db).await.map_err(|err| match err.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => ModelError::EntityAlreadyExists,
             _ => err.into(),
@@ -392,12 +408,13 @@ impl Model {
     }
 
     /// Takes a registration with an address that has an account. While it is not verified, somebody
-    /// else may have registered it: another password takes the place of the first one, and so does its
-    /// link, for what a link verifies is the registration for which it was mailed.
+    /// else may have registered it: another password is that of another user, who takes the first one's
+    /// place, and nothing of what the first one has done or stored is left.
     ///
     /// # Errors
     ///
-    /// When there is no account, the password cannot be hashed, or the database fails.
+    /// When there is no account, a field is not valid, the password cannot be hashed, or the database
+    /// fails.
     pub async fn register_again(
         db: &DatabaseConnection,
         params: &RegisterParams,
@@ -416,25 +433,18 @@ impl Model {
         if let Some(user) = user.clone().with_password(&params.password).await? {
             return Ok(Registered::Unverified(user));
         }
-        let again = ActiveModel {
-            name: Set(params.name.clone()),
-            password: Set(password::hashed(&params.password).await?),
-            email_verification_token: Set(None),
-            email_verification_sent_at: Set(None),
-            ..user.clone().into_active_model()
-        };
-        let again = again.before_save(db, false).await?;
+        let again = ActiveModel::registered(params).await?;
         let transaction = db.begin().await?;
-        let update = Entity::update(again)
-            .validate()?
-            .filter(users::Column::EmailVerifiedAt.is_null());
-        let again = match update.exec(&transaction).await {
-            Ok(again) => again,
+        let deleted = Entity::delete_many()
+            .filter(users::Column::Id.eq(user.id))
+            .filter(users::Column::EmailVerifiedAt.is_null())
+            .exec(&transaction)
+            .await?;
+        if deleted.rows_affected == 0 {
             // Verified meanwhile.
-            Err(DbErr::RecordNotUpdated) => return Ok(Registered::Known(user)),
-            Err(err) => return Err(err.into()),
-        };
-        sessions::Model::end_all(&transaction, again.id, None).await?;
+            return Ok(Registered::Known(user));
+        }
+        let again = again.insert(&transaction).await?;
         transaction.commit().await?;
         Ok(Registered::Unverified(again))
     }
@@ -531,6 +541,16 @@ impl Model {
 }
 
 impl ActiveModel {
+    async fn registered(params: &RegisterParams) -> ModelResult<Self> {
+        params.validate()?;
+        Ok(Self {
+            email: Set(params.email.clone()),
+            password: Set(password::hashed(&params.password).await?),
+            name: Set(params.name.clone()),
+            ..Default::default()
+        })
+    }
+
     /// Gives the user a new verification token. It is in the user that is returned: only its hash is
     /// stored.
     ///
@@ -584,11 +604,11 @@ impl ActiveModel {
     /// When the token was used up meanwhile, or the database fails.
     pub async fn verified(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
         let token = self.email_verification_token.take().flatten();
-        self.email_verified_at = Set(Some(Local::now().into()));
-        self.email_verification_token = Set(None);
+        self.verify_email();
         let transaction = db.begin().await?;
         let column = users::Column::EmailVerificationToken;
         let user = use_up(column, token, self, &transaction).await?;
+        email_changes::Model::void(&transaction, user.id).await?;
         transaction.commit().await?;
         Ok(user)
     }
@@ -606,7 +626,11 @@ impl ActiveModel {
         password: &str,
     ) -> ModelResult<Model> {
         let token = self.reset_token.take().flatten();
-        let user = self.with_new_password(password).await?;
+        let mut user = self.with_new_password(password).await?;
+        if settings().strict_links {
+            // Who has the mail, reads what comes to the address.
+            user.verify_email();
+        }
         let transaction = db.begin().await?;
         let user = use_up(users::Column::ResetToken, token, user, &transaction).await?;
         email_changes::Model::void(&transaction, user.id).await?;
@@ -620,20 +644,31 @@ impl ActiveModel {
     ///
     /// # Errors
     ///
-    /// When the password is not valid or cannot be hashed, or the database fails.
+    /// When the password is not valid, cannot be hashed or was changed meanwhile, or the database fails.
     pub async fn change_password(
         self,
         db: &DatabaseConnection,
         password: &str,
         session: Option<Uuid>,
     ) -> ModelResult<Model> {
+        let before = self.password.as_ref().clone();
         let user = self.with_new_password(password).await?;
         let transaction = db.begin().await?;
-        let user = user.update(&transaction).await?;
+        // What was asked for with the old password, is not done with another one.
+        let is_unchanged = users::Column::Password.eq(before);
+        let user = update_if(is_unchanged, user, &transaction).await?;
         email_changes::Model::void(&transaction, user.id).await?;
         sessions::Model::end_all(&transaction, user.id, session).await?;
         transaction.commit().await?;
         Ok(user)
+    }
+
+    /// Takes the address for verified, if it was not.
+    fn verify_email(&mut self) {
+        if self.email_verified_at.as_ref().is_none() {
+            self.email_verified_at = Set(Some(Local::now().into()));
+        }
+        self.email_verification_token = Set(None);
     }
 
     async fn with_new_password(mut self, password: &str) -> ModelResult<Self> {
@@ -694,7 +729,11 @@ impl ActiveModel {
 }
 
 /// The address as it is stored.
-pub(super) fn valid_email(address: &str) -> ModelResult<String> {
+///
+/// # Errors
+///
+/// When no mail could be sent to it.
+pub fn valid_email(address: &str) -> ModelResult<String> {
     email::normal_form(address).ok_or_else(|| {
         let fault = ValidationError::new("email").with_message("invalid email".into());
         faults("email", fault).into()
@@ -805,14 +844,23 @@ async fn use_up(
     let is_there = token
         .as_ref()
         .map_or_else(|| column.is_null(), |token| column.eq(token));
-    let user = user.before_save(db, false).await?;
-    let update = Entity::update(user).validate()?.filter(is_there);
-    let user = update.exec(db).await.map_err(|err| match err {
-        DbErr::RecordNotUpdated => ModelError::EntityNotFound,
-        err => err.into(),
-    })?;
+    let user = update_if(is_there, user, db).await?;
     if let Some(token) = token {
         used_links::Model::keep(db, column.as_str(), &token, user.id).await?;
     }
     Ok(user)
+}
+
+/// Saves the user if this is still so.
+async fn update_if(
+    condition: impl IntoCondition,
+    user: ActiveModel,
+    db: &impl ConnectionTrait,
+) -> ModelResult<Model> {
+    let user = user.before_save(db, false).await?;
+    let update = Entity::update(user).validate()?.filter(condition);
+    update.exec(db).await.map_err(|err| match err {
+        DbErr::RecordNotUpdated => ModelError::EntityNotFound,
+        err => err.into(),
+    })
 }

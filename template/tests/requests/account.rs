@@ -72,6 +72,73 @@ async fn a_new_address_counts_once_it_is_confirmed() {
 
 #[tokio::test]
 #[serial]
+async fn a_link_to_another_address_is_void_after_the_next_wish_whatever_it_is() {
+    request::<App, _, _>(|request, ctx| async move {
+        let owner = json!({ "name": "Owner", "email": "owner@example.com", "password": PASSWORD });
+        request.post("/api/auth/register").json(&owner).await;
+        prepare_data::register(&request, &ctx).await;
+        let (_, session) = prepare_data::login(&request).await;
+        for next in ["free@example.com", "owner@example.com"] {
+            let wish = |email: &str| json!({ "email": email, "current_password": PASSWORD });
+            post(&request, &session, "/email", &wish("other@example.com")).await;
+            let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+
+            post(&request, &session, "/email", &wish(next)).await;
+
+            assert_eq!(request.post(&link).await.status_code(), 401, "{next}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn what_was_mailed_to_the_old_address_is_void_with_it() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let (_, session) = prepare_data::login(&request).await;
+        let wish = json!({ "email": "other@example.com", "current_password": PASSWORD });
+        post(&request, &session, "/email", &wish).await;
+        let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+        prepare_data::ask_for_mail(&request, "forgot").await;
+        prepare_data::ask_for_mail(&request, "magic-link").await;
+
+        assert_eq!(request.post(&link).await.status_code(), 200);
+
+        let user = users::Model::find_by_email(&ctx.db, "other@example.com").await;
+        let user = user.expect("the address");
+        assert_eq!((user.reset_token, user.magic_link_token), (None, None));
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn an_address_that_an_intruder_asked_for_is_void_when_the_owner_registers() {
+    request::<App, _, _>(|request, ctx| async move {
+        let intruder = json!({ "name": "Intruder", "email": EMAIL, "password": "intruder" });
+        request.post("/api/auth/register").json(&intruder).await;
+        let login: Value = request.post("/api/auth/login").json(&intruder).await.json();
+        let token = login["token"].as_str().expect("a token");
+        let wish = json!({ "email": "evil@example.com", "current_password": "intruder" });
+        request
+            .post("/api/account/email")
+            .add_header("authorization", format!("Bearer {token}"))
+            .json(&wish)
+            .await;
+        let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+
+        let owner = prepare_data::register(&request, &ctx).await;
+
+        assert_ne!(owner.pid.to_string(), login["pid"]);
+        assert_eq!(request.post(&link).await.status_code(), 401);
+        assert_eq!(stored(&ctx).await.email, EMAIL);
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
 async fn the_address_of_somebody_else_is_not_told() {
     request::<App, _, _>(|request, ctx| async move {
         let owner = json!({ "name": "Owner", "email": "owner@example.com", "password": PASSWORD });
@@ -85,7 +152,7 @@ async fn the_address_of_somebody_else_is_not_told() {
         assert_eq!(answer, (200, Value::Null));
         let messages = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
         let notice = messages.last().expect("a mail");
-        assert!(notice.contains("You have an account already"), "{notice}");
+        assert!(notice.contains("You already have an account"), "{notice}");
     })
     .await;
 }

@@ -53,6 +53,36 @@ async fn of_two_registrations_of_an_unverified_address_the_last_one_counts() {
     .await;
 }
 
+#[rstest]
+#[case("de-AT, en;q=0.5", "", "Setzen Sie ein neues Passwort")]
+#[case("fr, de;q=0.5", "", "Setzen Sie ein neues Passwort")]
+#[case("de", "language=en-US", "Set a new password")]
+#[case("en", "language=de", "Setzen Sie ein neues Passwort")]
+#[case("fr", "language=", "Set a new password")]
+#[tokio::test]
+#[serial]
+async fn a_mail_is_in_the_language_of_whoever_asks_for_it(
+    #[case] accepted: &str,
+    #[case] cookie: &str,
+    #[case] subject: &str,
+) {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+
+        request
+            .post("/api/auth/forgot")
+            .add_header("accept-language", accepted)
+            .add_header("cookie", cookie)
+            .json(&json!({ "email": EMAIL }))
+            .await;
+
+        let mailer = ctx.mailer.as_ref().expect("a mailer").deliveries();
+        let mail = mailer.messages.last().expect("a mail");
+        assert!(mail.contains(&format!("Subject: {subject}\r\n")), "{mail}");
+    })
+    .await;
+}
+
 #[tokio::test]
 #[serial]
 async fn the_owner_of_a_verified_address_is_told_of_a_registration_with_it() {
@@ -71,7 +101,7 @@ async fn the_owner_of_a_verified_address_is_told_of_a_registration_with_it() {
         assert_eq!((now.name, now.password), (user.name, user.password));
         let mailer = ctx.mailer.as_ref().expect("a mailer").deliveries();
         assert_eq!(mailer.count, 2);
-        assert!(mailer.messages[1].contains("Subject: You have an account already"));
+        assert!(mailer.messages[1].contains("Subject: You already have an account"));
     })
     .await;
 }
@@ -484,8 +514,12 @@ async fn following_a_link_neither_verifies_nor_logs_in() {
         assert!(page.text().contains("<form method=\"post\">"));
         assert!(stored(&ctx).await.email_verified_at.is_none());
         let page = request.post(&link).add_header("accept", "text/html").await;
-        assert!(page.text().contains("Address verified"));
+        assert!(page.text().contains("Email address verified"));
         assert!(stored(&ctx).await.email_verified_at.is_some());
+        let page = request
+            .post("/api/auth/verify/nobodys")
+            .add_header("accept", "text/html");
+        assert_eq!(page.await.status_code(), 401);
 
         ask_for_mail(&request, "magic-link").await;
         let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));

@@ -33,7 +33,6 @@ export function Register() {
           type="password"
           autoComplete="new-password"
           minLength={8}
-          maxLength={128}
           required
           hint={t.passwordHint}
         />

@@ -55,7 +55,6 @@ export function ResetPassword() {
           type="password"
           autoComplete="new-password"
           minLength={8}
-          maxLength={128}
           required
           hint={t.passwordHint}
         />

@@ -8,6 +8,9 @@ use axum::{
 use loco_rs::{app::AppContext, controller::middleware::MiddlewareLayer, Result};
 use serde_json::json;
 
+/// Characters of the shortest token.
+const LONG: usize = 32;
+
 /// Keeps the tokens of mailed links out of the log: it gets the path of the route instead.
 pub struct LinkTokens;
 
@@ -33,14 +36,25 @@ async fn hide_token(mut request: Request, next: Next) -> Response {
 }
 
 fn without_token(request: &Request) -> Option<Uri> {
-    let path = request.extensions().get::<MatchedPath>()?.as_str();
-    if !path.ends_with("/{token}") {
-        return None;
-    }
-    let mut uri = path.to_string();
+    let asked = request.uri().path();
+    let mut uri = match request.extensions().get::<MatchedPath>() {
+        Some(path) if path.as_str().ends_with("/{token}") => path.as_str().to_string(),
+        // A link with a slash too many
+        None if asked.ends_with('/') => masked(asked),
+        _ => return None,
+    };
     if let Some(query) = request.uri().query() {
         uri.push('?');
         uri.push_str(query);
     }
     uri.parse().ok()
+}
+
+/// The path, with no part that is long enough to be a token.
+fn masked(path: &str) -> String {
+    let parts = path.split('/').map(|part| match part.len() {
+        0..LONG => part,
+        _ => "{token}",
+    });
+    parts.collect::<Vec<_>>().join("/")
 }

@@ -1,9 +1,11 @@
+mod language;
 mod link_tokens;
 {%- if database == "postgres" %}
 mod nul;
 {%- endif %}
 mod sessions;
 
+pub use language::MailLanguage;
 pub use link_tokens::LinkTokens;
 {%- if database == "postgres" %}
 pub use nul::Nul;

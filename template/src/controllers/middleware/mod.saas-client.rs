@@ -1,4 +1,5 @@
 mod csrf;
+mod language;
 mod link_tokens;
 {%- if database == "postgres" %}
 mod nul;
@@ -6,6 +7,7 @@ mod nul;
 mod sessions;
 
 pub use csrf::Csrf;
+pub use language::MailLanguage;
 pub use link_tokens::LinkTokens;
 {%- if database == "postgres" %}
 pub use nul::Nul;

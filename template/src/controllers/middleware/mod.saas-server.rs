@@ -1,5 +1,6 @@
 mod csrf;
 mod error_pages;
+mod language;
 mod link_tokens;
 {%- if database == "postgres" %}
 mod nul;
@@ -8,6 +9,7 @@ mod sessions;
 
 pub use csrf::Csrf;
 pub use error_pages::ErrorPages;
+pub use language::{wanted_languages, MailLanguage, LANGUAGE_COOKIE};
 pub use link_tokens::LinkTokens;
 {%- if database == "postgres" %}
 pub use nul::Nul;

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::models::sessions;
 
 /// Takes the JWT of a session that has ended out of the request: for every route, nobody is logged
-/// in.
+/// in. What the API answers to somebody is kept nowhere.
 pub struct Sessions {
     ctx: AppContext,
 }
@@ -65,7 +65,13 @@ async fn ended_sessions(
             }
         }
     }
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    let is_api = parts.uri.path().starts_with("/api/");
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if is_api {
+        let headers = response.headers_mut().entry(header::CACHE_CONTROL);
+        headers.or_insert(HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
 }
 
 fn remove_tokens(headers: &mut HeaderMap, jwt: &config::JWT) {

@@ -36,7 +36,6 @@ export function ChangePassword() {
           type="password"
           autoComplete="new-password"
           minLength={8}
-          maxLength={128}
           required
           hint={t.passwordHint}
         />
