@@ -5,13 +5,20 @@ use loco_rs::{
     bgworker::{BackgroundWorker, Queue},
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
-    controller::AppRoutes,
+    controller::{
+        middleware::{default_middleware_stack, MiddlewareLayer, MiddlewareStackExt},
+        AppRoutes,
+    },
     environment::Environment,
     task::Tasks,
     Result,
 };
 
-use crate::{controllers, tasks, workers::downloader::DownloadWorker};
+use crate::{
+    controllers::{self, access_log::AccessLog, unmatched::Unmatched},
+    environment, logs, tasks,
+    workers::downloader::DownloadWorker,
+};
 
 pub struct App;
 
@@ -34,12 +41,31 @@ impl Hooks for App {
         create_app::<Self>(mode, environment, config).await
     }
 
+    fn init_logger(ctx: &AppContext) -> Result<bool> {
+        logs::init::<Self>(&ctx.config.logger)
+    }
+
+    async fn load_config(environment: &Environment) -> Result<Config> {
+        if environment == &Environment::Production {
+            environment::check()?;
+        }
+        environment.load()
+    }
+
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
         memory::serve::<Self>(app, ctx, params).await
     }
 
     async fn initializers(_ctx: &AppContext) -> Result<Vec<Box<dyn Initializer>>> {
         Ok(vec![Box::new(memory::MemoryInitializer)])
+    }
+
+    fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
+        let mut middlewares = default_middleware_stack(ctx);
+        middlewares.insert(0, Box::new(Unmatched));
+        // Within the logger's span.
+        middlewares.insert_before("logger", Box::new(AccessLog));
+        middlewares
     }
 
     fn routes(_ctx: &AppContext) -> AppRoutes {

@@ -9,7 +9,7 @@ use loco_rs::{
     boot::{create_app, BootResult, ServeParams, StartMode},
     config::Config,
     controller::{
-        middleware::{default_middleware_stack, MiddlewareLayer},
+        middleware::{default_middleware_stack, MiddlewareLayer, MiddlewareStackExt},
         AppRoutes,
     },
     db::{self, truncate_table},
@@ -21,7 +21,8 @@ use migration::Migrator;
 use serde_json::Map;
 
 use crate::{
-    controllers::{self, middleware},
+    controllers::{self, access_log::AccessLog, middleware, unmatched::Unmatched},
+    environment, logs,
     models::{rate_limits, users},
     tasks,
     workers::downloader::DownloadWorker,
@@ -51,6 +52,19 @@ impl Hooks for App {
         memory::serve::<Self>(app, ctx, params).await
     }
 
+    fn init_logger(ctx: &AppContext) -> Result<bool> {
+        logs::init::<Self>(&ctx.config.logger)
+    }
+
+    async fn load_config(environment: &Environment) -> Result<Config> {
+        if environment == &Environment::Production {
+            environment::check()?;
+        }
+        let config = environment.load()?;
+        environment::spare(&config.database)?;
+        Ok(config)
+    }
+
     async fn after_context(ctx: AppContext) -> Result<AppContext> {
         users::configure(&ctx.config)?;
         Ok(ctx)
@@ -74,7 +88,11 @@ impl Hooks for App {
 {%- if database == "postgres" %}
         middlewares.insert(0, Box::new(middleware::Nul));
 {%- endif %}
+        middlewares.insert(0, Box::new(middleware::MailLanguage));
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
+        middlewares.insert(0, Box::new(Unmatched));
+        // Within the logger's span.
+        middlewares.insert_before("logger", Box::new(AccessLog));
         // Around the logger.
         middlewares.push(Box::new(middleware::LinkTokens));
         middlewares
@@ -93,6 +111,9 @@ impl Hooks for App {
 
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(memory::MemoryTask);
+{%- if database == "sqlite" %}
+        tasks.register(tasks::db_backup::DbBackup);
+{%- endif %}
 {%- if queue_kind != "" %}
         tasks.register(tasks::jobs_tidy::JobsTidy);
 {%- endif %}

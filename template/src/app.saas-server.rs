@@ -21,8 +21,8 @@ use migration::Migrator;
 use serde_json::Map;
 
 use crate::{
-    controllers::{self, middleware},
-    initializers,
+    controllers::{self, access_log::AccessLog, middleware, unmatched::Unmatched},
+    environment, initializers, logs,
     models::{rate_limits, users},
     tasks,
     workers::downloader::DownloadWorker,
@@ -53,6 +53,19 @@ impl Hooks for App {
         memory::serve::<Self>(app, ctx, params).await
     }
 
+    fn init_logger(ctx: &AppContext) -> Result<bool> {
+        logs::init::<Self>(&ctx.config.logger)
+    }
+
+    async fn load_config(environment: &Environment) -> Result<Config> {
+        if environment == &Environment::Production {
+            environment::check()?;
+        }
+        let config = environment.load()?;
+        environment::spare(&config.database)?;
+        Ok(config)
+    }
+
     async fn after_context(ctx: AppContext) -> Result<AppContext> {
         users::configure(&ctx.config)?;
         Ok(ctx)
@@ -81,10 +94,14 @@ impl Hooks for App {
 {%- if database == "postgres" %}
         middlewares.insert(0, Box::new(middleware::Nul));
 {%- endif %}
+        middlewares.insert(0, Box::new(middleware::MailLanguage));
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
         middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
         // Around all that can fail, and within what gives each answer its headers.
         middlewares.insert_before("secure_headers", Box::new(middleware::ErrorPages));
+        middlewares.insert(0, Box::new(Unmatched));
+        // Within the logger's span.
+        middlewares.insert_before("logger", Box::new(AccessLog));
         // Around the logger.
         middlewares.push(Box::new(middleware::LinkTokens));
         middlewares
@@ -106,6 +123,9 @@ impl Hooks for App {
 
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(memory::MemoryTask);
+{%- if database == "sqlite" %}
+        tasks.register(tasks::db_backup::DbBackup);
+{%- endif %}
 {%- if queue_kind != "" %}
         tasks.register(tasks::jobs_tidy::JobsTidy);
 {%- endif %}

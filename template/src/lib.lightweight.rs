@@ -1,7 +1,9 @@
 pub mod app;
 pub mod controllers;
 pub mod data;
+pub mod environment;
 pub mod initializers;
+pub mod logs;
 pub mod tasks;
 pub mod views;
 pub mod workers;

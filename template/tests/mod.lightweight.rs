@@ -1,3 +1,5 @@
+mod environment;
+mod logs;
 mod memory;
 mod requests;
 mod tasks;

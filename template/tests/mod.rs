@@ -1,3 +1,5 @@
+mod environment;
+mod logs;
 mod mailers;
 mod memory;
 mod models;

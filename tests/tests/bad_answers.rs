@@ -149,6 +149,10 @@ fn names_that_cannot_be_built_are_refused_with_a_reason() {
         ("test", "crate"),
         ("migration", "crate"),
         ("users", "module"),
+        (
+            "a-name-that-is-longer-than-a-database-on-a-server-can-have",
+            "longer than 51",
+        ),
         ("café", "character"),
         ("日本", "ASCII letter"),
     ] {

@@ -12,7 +12,10 @@ const PRODUCTION: [(&str, &str); 10] = [
     ("BINDING", "localhost"),
     ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
     ("HOST", "https://example.com"),
-    ("JWT_SECRET", "secret/for/this/test"),
+    (
+        "JWT_SECRET",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
+    ),
     ("MAILER_HOST", "localhost"),
     ("MAILER_USER", "user"),
     ("MAILER_PASSWORD", "password"),

@@ -12,8 +12,7 @@ use template_tests::{
     every_combination, Answers, Rendered, Sources,
 };
 
-const CLIPPY: &str = "cargo clippy --all-targets -- -D warnings -W clippy::pedantic \
-                      -W clippy::nursery -W rust-2018-idioms";
+const CLIPPY: &str = "cargo clippy --locked --all-targets -- -D warnings";
 const QUEUES: [&str; 3] = ["redis", "postgres", "sqlite"];
 
 /// Each starter with each database, queue and way to serve assets, in turn with a memory profile and
@@ -303,7 +302,7 @@ fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
         let compose = yaml(service, "compose.yaml");
         for (name, part) in compose["services"].as_mapping().expect("services") {
             let image = part["image"].as_str().expect("an image");
-            if part.get("build").is_none() {
+            if !is_own(part) {
                 let (_, tag) = image_and_tag(image);
                 assert!(
                     tag.starts_with(|c: char| c.is_ascii_digit()),
@@ -341,7 +340,7 @@ fn an_image_starts_the_services_binary_as_a_user_without_rights() {
         let entrypoint: Vec<String> = serde_json::from_str(&only("ENTRYPOINT")).expect("exec form");
         assert_eq!(entrypoint, [format!("/usr/app/{binary}")], "{answers:?}");
         let command: Vec<String> = serde_json::from_str(&only("CMD")).expect("exec form");
-        assert_eq!(command, ["start"]);
+        assert_eq!(command, ["start", "--no-banner"]);
         assert!(only("HEALTHCHECK").contains("GET /_health "));
         // SQLite's files are in a folder of that user.
         assert_eq!(
@@ -375,12 +374,28 @@ fn compose_publishes_the_web_process_alone_and_to_this_machine_alone() {
     }
 }
 
+/// Whether a part of `compose.yaml` runs the service's own image.
+fn is_own(part: &Value) -> bool {
+    part["image"] == "svc"
+}
+
+#[test]
+fn compose_builds_the_image_once_and_never_pulls_it() {
+    for (answers, service) in services() {
+        let compose = yaml(service, "compose.yaml");
+        for (name, part) in compose["services"].as_mapping().expect("services") {
+            assert_eq!(part.get("build").is_some(), name == "web", "{answers:?}");
+            assert_eq!(part["pull_policy"] == "never", is_own(part), "{answers:?}");
+        }
+    }
+}
+
 #[test]
 fn compose_passes_on_the_settings_of_the_env_file() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         for (name, part) in compose["services"].as_mapping().expect("services") {
-            if part.get("build").is_none() {
+            if !is_own(part) {
                 continue;
             }
             let file = &part["env_file"][0];
@@ -392,7 +407,7 @@ fn compose_passes_on_the_settings_of_the_env_file() {
                 assert!(
                     value.is_none()
                         || optional.starts_with("MEMORY_ADMIN_")
-                        || (name == "worker" && optional == "DB_AUTO_MIGRATE"),
+                        || optional == "DB_AUTO_MIGRATE",
                     "{answers:?}: {name:?}: {optional}"
                 );
             }
@@ -429,7 +444,9 @@ fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
         let parts = &compose["services"];
         let mut expected = BTreeSet::from(["web"]);
         expected.extend(has_queue(answers).then_some("worker"));
-        expected.extend((answers.get("starter") != Some("lightweight")).then_some("scheduler"));
+        if answers.get("starter") != Some("lightweight") {
+            expected.extend(["migrate", "scheduler"]);
+        }
         expected.extend(needs(answers, "postgres").then_some("postgres"));
         expected.extend(needs(answers, "redis").then_some("redis"));
         assert_eq!(
@@ -443,31 +460,50 @@ fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
             .filter(|server| needs(answers, server))
             .map(String::from)
             .collect();
-        assert_eq!(keys(&parts["web"]["depends_on"]), servers, "{answers:?}");
+        if let Some(migrate) = parts.get("migrate") {
+            assert_eq!(keys(&migrate["depends_on"]), servers, "{answers:?}");
+            assert_eq!(texts(&migrate["command"]), ["db", "migrate"]);
+            assert_eq!(
+                keys(&parts["web"]["depends_on"]),
+                ["migrate".to_string()].into()
+            );
+        }
         for (name, part) in parts.as_mapping().expect("services") {
             for needed in keys(&part["depends_on"]) {
                 let condition = &part["depends_on"][needed.as_str()]["condition"];
+                let ends = needed == "migrate";
                 assert_eq!(
-                    condition, "service_healthy",
+                    condition == "service_completed_successfully",
+                    ends,
                     "{answers:?}: {name:?} on {needed}"
                 );
                 // The image has a check of its own, of the web process.
                 assert!(
-                    needed == "web"
+                    ends || needed == "web"
                         || !texts(&parts[needed.as_str()]["healthcheck"]["test"]).is_empty(),
                     "{answers:?}: {needed} has no health check"
                 );
             }
-            let checks_http = name == "web" || part.get("build").is_none();
+            let checks_http = name == "web" || !is_own(part);
             assert_eq!(
                 part["healthcheck"]["disable"].as_bool(),
                 (!checks_http).then_some(true),
                 "{answers:?}: {name:?} serves no HTTP"
             );
-            assert_eq!(part["restart"], "unless-stopped", "{answers:?}: {name:?}");
+            let restart = if name == "migrate" {
+                "no"
+            } else {
+                "unless-stopped"
+            };
+            assert_eq!(part["restart"], restart, "{answers:?}: {name:?}");
+            // It rotates its files.
+            assert_eq!(part["logging"]["driver"], "local", "{answers:?}: {name:?}");
         }
         if let Some(worker) = parts.get("worker") {
-            assert_eq!(texts(&worker["command"]), ["start", "--worker"]);
+            assert_eq!(
+                texts(&worker["command"]),
+                ["start", "--worker", "--no-banner"]
+            );
         }
         if let Some(scheduler) = parts.get("scheduler") {
             assert_eq!(texts(&scheduler["command"]), ["scheduler"]);
@@ -486,15 +522,12 @@ fn compose_limits_memory_and_rights_and_keeps_what_is_written() {
             let limit = part["mem_limit"].as_str().expect("a memory limit");
             assert!(limit.ends_with('m'), "{answers:?}: {name:?}: {limit}");
             // As many threads as CPUs, whose memory the limit is made for.
-            assert!(
-                part.get("build").is_none() || part["cpus"] == 2,
-                "{answers:?}: {name:?}"
-            );
+            assert!(!is_own(part) || part["cpus"] == 2, "{answers:?}: {name:?}");
             for volume in texts(&part["volumes"]) {
                 let (volume, _) = volume.split_once(':').expect("a path");
                 assert!(volumes.contains(volume), "{answers:?}: {name:?}: {volume}");
             }
-            if part.get("build").is_some() {
+            if is_own(part) {
                 assert_eq!(part["read_only"], true, "{answers:?}: {name:?}");
                 assert_eq!(texts(&part["cap_drop"]), ["ALL"], "{answers:?}: {name:?}");
                 assert_eq!(texts(&part["security_opt"]), ["no-new-privileges:true"]);
@@ -527,7 +560,7 @@ fn a_container_has_every_variable_without_which_the_service_does_not_start() {
 
         let compose = yaml(service, "compose.yaml");
         for (name, part) in compose["services"].as_mapping().expect("services") {
-            if part.get("build").is_some() {
+            if is_own(part) {
                 let missing: Vec<_> = required
                     .difference(&keys(&part["environment"]))
                     .cloned()
@@ -612,7 +645,7 @@ fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
         if needs(answers, "sqlite") {
             assert_eq!((replicas, claim), (1, true), "{answers:?}");
             assert_eq!(web["strategy"]["type"], "Recreate", "{answers:?}");
-            assert_eq!(args, ["start", "--all"], "{answers:?}");
+            assert_eq!(args, ["start", "--all", "--no-banner"], "{answers:?}");
             assert_eq!(components, ["web"], "{answers:?}");
             // Without it the volume is root's, and the service's user cannot write to it.
             assert_eq!(
@@ -621,7 +654,7 @@ fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
             );
         } else {
             assert_eq!((replicas, claim), (2, false), "{answers:?}");
-            assert_eq!(args, ["start"], "{answers:?}");
+            assert_eq!(args, ["start", "--no-banner"], "{answers:?}");
             let mut expected = vec!["web"];
             expected.extend((answers.get("starter") != Some("lightweight")).then_some("scheduler"));
             expected.extend(has_queue(answers).then_some("worker"));
@@ -732,9 +765,9 @@ fn ci_formats_lints_and_tests_with_what_the_service_needs() {
         let runs = |wanted: &str| commands.iter().any(|command| command == wanted);
         assert!(runs("cargo fmt --all --check"), "{commands:?}");
         assert!(runs(CLIPPY), "{commands:?}");
-        assert!(runs("cargo test"), "{commands:?}");
+        assert!(runs("cargo test --locked"), "{commands:?}");
         assert!(
-            runs("cargo test --release --test mod memory"),
+            runs("cargo test --locked --release --test mod memory"),
             "{commands:?}"
         );
         for command in ["npm ci", "npm run lint", "npm test", "npm run build"] {
@@ -754,7 +787,7 @@ fn ci_formats_lints_and_tests_with_what_the_service_needs() {
         );
         assert_eq!(
             workflow["jobs"]["test"]["env"]
-                .get("DATABASE_URL")
+                .get("TEST_DATABASE_URL")
                 .is_some(),
             answers.get("database") == Some("postgres"),
             "{answers:?}"

@@ -220,7 +220,7 @@ fn nothing_of_a_choice_not_taken_is_there() {
         }
         let has_pages = answers.get("starter") == Some("saas-server");
         assert_eq!(service.has("assets/views"), has_pages, "{answers:?}");
-        assert_eq!(all.contains("fluent"), has_pages, "{answers:?}");
+        assert_eq!(all.contains("fluent-templates"), has_pages, "{answers:?}");
         assert_eq!(
             all.contains("embedded_assets"),
             has_pages && answers.get("embedded_assets") == Some("true"),
@@ -383,21 +383,24 @@ fn defaults_need_no_answer() {
 }
 
 /// Those that have more conditions than a handful, with the most that they may have.
-const MANY_CONDITIONS: [(&str, usize); 14] = [
+const MANY_CONDITIONS: [(&str, usize); 17] = [
+    (".dockerignore", 9),
     (".github/workflows/ci.yaml", 17),
     ("AGENTS.lightweight.md", 11),
     ("AGENTS.md", 30),
     ("Cargo.toml.liquid", 22),
     ("Dockerfile", 12),
     ("README.lightweight.md", 12),
-    ("README.md", 60),
-    ("compose.yaml", 41),
+    ("README.md", 68),
+    ("compose.yaml", 43),
     ("config/development.yaml", 34),
     ("config/production.yaml", 32),
     ("config/test.yaml", 22),
     ("deploy/kubernetes/settings.yaml", 18),
     ("deploy/kubernetes/web.yaml", 21),
-    ("src/app.saas-client.rs", 10),
+    ("docs/scaling.md", 10),
+    ("src/app.saas-client.rs", 12),
+    ("src/environment/variables.rs", 14),
 ];
 const A_HANDFUL: usize = 8;
 
@@ -406,6 +409,7 @@ fn few_files_have_more_than_a_handful_of_conditions() {
     let template = template_tests::repository().join("template");
     let not_rendered = [
         ".loco-templates",
+        "Cargo.lock.liquid", // written by `refresh-lock`
         "assets/views",
         "frontend",
         "memory/target",
@@ -432,7 +436,7 @@ fn few_files_have_more_than_a_handful_of_conditions() {
         assert!(tags <= limit, "{}: {tags} tags of {limit}", file.display());
     }
     println!("{total} tags");
-    assert!(total < 450, "{total} tags");
+    assert!(total < 500, "{total} tags");
 }
 
 #[test]

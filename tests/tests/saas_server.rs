@@ -28,7 +28,10 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
         ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
         ("HOST", "https://example.com"),
         ("CORS_ORIGIN", "https://app.example.com"),
-        ("JWT_SECRET", "secret/for/this/test"),
+        (
+            "JWT_SECRET",
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
+        ),
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "user"),
         ("MAILER_PASSWORD", "password"),

@@ -25,7 +25,7 @@ use loco_rs::{
     app::{AppContext, Hooks},
     boot::{shutdown_signal, ServeParams},
     controller::monitoring::Health,
-    Result,
+    Error, Result,
 };
 use tokio::{
     net::TcpListener,
@@ -77,7 +77,7 @@ pub async fn serve_until<H: Hooks>(
         );
     }
     let admission = Admission::new::<H>(ctx, &settings)?;
-    let listener = TcpListener::bind(format!("{}:{}", params.binding, params.port)).await?;
+    let listener = listen(params).await?;
     let connections = Connections::new(settings.connections, &admission);
     tracing::info!(
         budget_bytes = admission.budget().limit(),
@@ -126,6 +126,15 @@ pub async fn serve_until<H: Hooks>(
     }
     server.abort();
     Ok(())
+}
+
+async fn listen(params: &ServeParams) -> Result<TcpListener> {
+    // An IPv6 address may have brackets, as in a URL.
+    let binding = params.binding.trim_matches(['[', ']']);
+    let port = u16::try_from(params.port).map_err(Error::wrap)?;
+    TcpListener::bind((binding, port))
+        .await
+        .map_err(|err| Error::string(&format!("cannot listen on {binding}, port {port}: {err}")))
 }
 
 /// The application, with what stands around all of it.

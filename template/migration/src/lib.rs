@@ -1,6 +1,10 @@
 #![allow(elided_lifetimes_in_paths, clippy::wildcard_imports)] // as SeaORM's migrations are written
 
 pub use sea_orm_migration::prelude::*;
+{%- if database == "postgres" %}
+
+mod lock;
+{%- endif %}
 
 mod m20220101_000001_users;
 mod m20261126_000001_unique_emails;
@@ -24,4 +28,13 @@ impl MigratorTrait for Migrator {
             // inject-above (do not remove this comment)
         ]
     }
+{%- if database == "postgres" %}
+
+    async fn up<'c, C>(db: C, steps: Option<u32>) -> Result<(), DbErr>
+    where
+        C: IntoSchemaManagerConnection<'c>,
+    {
+        lock::up(db.into_database_executor(), steps).await
+    }
+{%- endif %}
 }

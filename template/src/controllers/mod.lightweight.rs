@@ -1,1 +1,3 @@
+pub mod access_log;
 pub mod home;
+pub mod unmatched;

@@ -1,3 +1,4 @@
+pub mod access_log;
 pub mod account;
 pub mod api;
 {%- if embedded_assets == "false" %}
@@ -12,3 +13,4 @@ pub mod frontend;
 pub mod middleware;
 pub mod session;
 pub mod session_cookie;
+pub mod unmatched;

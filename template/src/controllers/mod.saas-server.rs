@@ -1,3 +1,4 @@
+pub mod access_log;
 pub mod account;
 pub mod account_pages;
 pub mod attempt;
@@ -7,3 +8,4 @@ pub mod middleware;
 pub mod page;
 pub mod session_cookie;
 pub mod session_pages;
+pub mod unmatched;

@@ -1,1 +1,1 @@
-pub use memory::MemoryTask;
+pub use ::memory::MemoryTask;

@@ -1,3 +1,6 @@
+{% if database == "sqlite" -%}
+pub mod db_backup;
+{% endif -%}
 {% if queue_kind != "" -%}
 pub mod jobs_tidy;
 {% endif -%}

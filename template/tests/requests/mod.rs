@@ -6,3 +6,4 @@ mod auth;
 mod nul;
 {%- endif %}
 mod prepare_data;
+mod unmatched;

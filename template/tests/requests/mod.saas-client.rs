@@ -12,3 +12,4 @@ mod nul;
 {%- endif %}
 mod prepare_data;
 mod session;
+mod unmatched;

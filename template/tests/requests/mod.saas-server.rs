@@ -9,3 +9,4 @@ mod nul;
 mod page;
 mod prepare_data;
 mod session_pages;
+mod unmatched;

@@ -1,3 +1,6 @@
+{% if database == "sqlite" -%}
+mod db_backup;
+{% endif -%}
 {% if queue_kind != "" -%}
 mod jobs_tidy;
 {% endif -%}

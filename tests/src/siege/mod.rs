@@ -74,8 +74,8 @@ impl Service {
         loaded::configure(&directory, "siege", |config| {
             config
                 .replace(
-                    "server:\n",
-                    "server:\n  middlewares: { compression: { enable: true } }\n",
+                    "  middlewares:\n",
+                    "  middlewares:\n    compression: { enable: true }\n",
                 )
                 .replace("settings:\n", "settings:\n  shutdown: { drain: 2 }\n")
         })?;

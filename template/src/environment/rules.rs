@@ -1,0 +1,102 @@
+//! What a value must be. A message goes on after the name of the variable, and repeats nothing that
+//! could be a secret.
+
+use std::net::{IpAddr, SocketAddr};
+
+use url::{Host, Url};
+
+pub type Checked = Result<(), String>;
+
+pub fn must_be(what: &str, is_met: bool) -> Checked {
+    if is_met {
+        Ok(())
+    } else {
+        Err(format!("must be {what}"))
+    }
+}
+
+/// What can stand in one line of YAML.
+pub fn printable(value: &str) -> Checked {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    must_be(
+        "one line without control characters",
+        !value.contains(breaks),
+    )
+}
+
+pub fn log_level(value: &str) -> Checked {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    must_be(
+        &format!("one of {}", levels.join(", ")),
+        levels.contains(&value),
+    )
+}
+
+pub fn flag(value: &str) -> Checked {
+    must_be("true or false", ["true", "false"].contains(&value))
+}
+
+/// A whole number from `MIN` to `MAX`, as YAML has it.
+pub fn number<const MIN: u32, const MAX: u32>(value: &str) -> Checked {
+    let number = value
+        .parse::<u32>()
+        .ok()
+        .filter(|number| number.to_string() == value);
+    must_be(
+        &format!("a whole number from {MIN} to {MAX}"),
+        number.is_some_and(|number| (MIN..=MAX).contains(&number)),
+    )
+}
+
+/// As a browser sends it: without a path or a slash at the end, and in ASCII.
+pub fn origin(value: &str) -> Checked {
+    let url = Url::parse(value).ok();
+    let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+        return must_be("an address that begins with https://", false);
+    };
+    let origin = url.origin().ascii_serialization();
+    must_be(&format!("just {origin}"), value == origin)
+}
+
+/// Origins with commas between them.
+pub fn origins(value: &str) -> Checked {
+    value.split(',').map(str::trim).try_for_each(origin)
+}
+
+/// An address of the same kind as the example, of something that outlives the process.
+pub fn address(value: &str, example: &str) -> Checked {
+    let is_alike = match (Url::parse(value), Url::parse(example)) {
+        (Ok(url), Ok(example)) => {
+            url.scheme().starts_with(example.scheme())
+                && (url.has_host() || url.path().len() > 1)
+                && (url.path().len() > 1 || example.path().len() <= 1)
+        }
+        _ => false,
+    };
+    let is_in_memory = value.contains(":memory:") || value.contains("mode=memory");
+    must_be("such an address", is_alike && !is_in_memory)
+}
+
+/// Where to listen: an IP address, or a name of this machine.
+pub fn binding(value: &str) -> Checked {
+    let is_in_brackets = Host::parse(value).is_ok_and(|host| matches!(host, Host::Ipv6(_)));
+    must_be(
+        "an IP address or a host name without a port",
+        is_host(value) || is_in_brackets,
+    )
+}
+
+/// An IP address and a port.
+#[allow(dead_code)] // where no variable is one
+pub fn socket(value: &str) -> Checked {
+    must_be(
+        "an IP address and a port",
+        value.parse::<SocketAddr>().is_ok(),
+    )
+}
+
+/// An IP address, or a name as it is looked up.
+pub fn is_host(value: &str) -> bool {
+    let is_name = |host| matches!(host, Host::Domain(name) if name == value.to_ascii_lowercase());
+    value.parse::<IpAddr>().is_ok() || Host::parse(value).is_ok_and(is_name)
+}

@@ -1,0 +1,4 @@
+mod rules;
+{%- unless starter == "lightweight" %}
+mod services;
+{%- endunless %}

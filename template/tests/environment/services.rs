@@ -1,0 +1,42 @@
+use rstest::rstest;
+use serial_test::serial;
+
+use super::rules::{faults_with, production_with};
+
+#[rstest]
+#[case("JWT_SECRET", "changeme")]
+#[case("JWT_SECRET", "only/for/development")]
+#[case("JWT_SECRET", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+#[case("JWT_SECRET", "no Base64, but long enough to be a good secret")]
+#[case("MAILER_HOST", "smtp.example.com:587")]
+#[case("MAILER_PORT", "tcp://10.0.0.1:587")]
+#[case("MAILER_USER", "")]
+#[case("MAILER_FROM", "Example")]
+#[case("DATABASE_URL", "localhost")]
+#[case("DATABASE_URL", "mysql://root:hunter2@localhost/data")]
+#[case("DATABASE_URL", "file::memory:")]
+#[case("DB_MAX_CONNECTIONS", "0")]
+#[case("DB_IDLE_TIMEOUT", "500")]
+#[case("DB_AUTO_MIGRATE", "1")]
+fn a_wrong_value_is_named_and_not_repeated(#[case] name: &'static str, #[case] value: &str) {
+    let faults = faults_with(&[(name, value)]);
+
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with(name), "{faults:?}");
+    assert!(!faults[0].contains("hunter2"), "{faults:?}");
+}
+
+#[rstest]
+#[case("12345678")]
+#[case(" with spaces ")]
+#[case("'\"#: %> & \\")]
+#[case("- Grüße 🦀")]
+#[tokio::test]
+#[serial]
+async fn a_password_is_taken_as_it_is(#[case] password: &str) {
+    let config = production_with(&[("MAILER_PASSWORD", password)]).await;
+
+    let mailer = config.mailer.and_then(|mailer| mailer.smtp);
+    let auth = mailer.and_then(|smtp| smtp.auth).expect("a login");
+    assert_eq!(auth.password, password);
+}

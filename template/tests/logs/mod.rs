@@ -1,0 +1,44 @@
+use std::sync::{
+    atomic::{AtomicUsize, Ordering},
+    Arc,
+};
+
+use loco_rs::prelude::*;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    layer::{Context, SubscriberExt},
+    Layer,
+};
+
+use {{crate_name}}::logs::WithoutClientErrors;
+
+/// Counts the events that are logged.
+struct Counter(Arc<AtomicUsize>);
+
+impl<S: Subscriber> Layer<S> for Counter {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many lines an error has in the log when it becomes an answer.
+fn lines_of(err: Error) -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
+    let log = tracing_subscriber::registry()
+        .with(Counter(Arc::clone(&count)))
+        .with(WithoutClientErrors);
+    tracing::subscriber::with_default(log, || drop(err.into_response()));
+    count.load(Ordering::Relaxed)
+}
+
+#[test]
+fn what_is_the_clients_fault_is_no_error_in_the_log() {
+    assert_eq!(
+        lines_of(Error::Unauthorized("wrong password".to_string())),
+        0
+    );
+    assert_eq!(lines_of(Error::NotFound), 0);
+    assert_eq!(lines_of(Error::BadRequest("no address".to_string())), 0);
+    assert_eq!(lines_of(Error::InternalServerError), 1);
+    assert_eq!(lines_of(Error::string("the disk is full")), 1);
+}
