@@ -112,7 +112,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.press_twice("Link schicken");
     browser.see("Sehen Sie in Ihrem Postfach nach");
     browser.open(&link_to("/reset/"));
-    browser.fill("Neues Passwort", "a third horse");
+    browser.fill("Passwort", "a third horse");
     browser.press_twice("Passwort setzen");
     browser.see("Ihr neues Passwort ist gesetzt.");
     browser.open(&running.url("/magic-link"));
