@@ -184,6 +184,7 @@ fn adopts(starter: &str, own_tests: usize) {
 }
 
 #[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn a_stock_lightweight_service_adopts_the_memory_crate() {
     adopts("lightweight", 1);
 }
