@@ -231,7 +231,10 @@ impl Rendered {
             // Each service stands elsewhere: nothing of it is ever compiled again.
             .env("CARGO_INCREMENTAL", "0")
             // Quicker, and half the disk.
-            .env("CARGO_PROFILE_DEV_DEBUG", "0");
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            // Theirs is that of these tests.
+            .env_remove("TEST_DATABASE_URL")
+            .env_remove("TEST_REDIS_URL");
         // What cargo sets for these tests is not the service's.
         for (name, _) in std::env::vars() {
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
