@@ -11,8 +11,11 @@ use std::{
 use anyhow::{anyhow, ensure, Context, Result};
 use template_tests::{distinct_combinations, repository, Answers, Sources};
 
+/// Whether a condition holds for a set of answers.
+type Holds = fn(&Answers) -> bool;
+
 /// On what a line of the lock can depend, in the words of the template.
-const CONDITIONS: [(&str, fn(&Answers) -> bool); 9] = [
+const CONDITIONS: [(&str, Holds); 9] = [
     (r#"starter != "lightweight""#, |answers| {
         !is(answers, "starter", "lightweight")
     }),
@@ -47,7 +50,7 @@ const CONDITIONS: [(&str, fn(&Answers) -> bool); 9] = [
 ];
 
 /// As `CONDITIONS`, of what is not asked everywhere: it is told within another condition.
-const NESTED: [(&str, &str, fn(&Answers) -> bool); 3] = [
+const NESTED: [(&str, &str, Holds); 3] = [
     (
         r#"starter == "saas-client""#,
         r#"embedded_assets == "true""#,
@@ -211,7 +214,7 @@ fn within_condition(
     if part == whole {
         return Ok(lines.to_string());
     }
-    let is_for_part = |condition: fn(&Answers) -> bool| {
+    let is_for_part = |condition: Holds| {
         whole
             .iter()
             .all(|index| condition(&services[*index].answers) == part.contains(index))
