@@ -44,7 +44,9 @@ fn post(port: u16, path: &str, body: &Value, hangs_up: Option<Duration>) -> Opti
 /// answer to it.
 fn patience(person: usize, round: usize) -> Option<Duration> {
     let random = (person * 7919 + round * 104_729) % 1009;
-    (random % 3 == 0).then(|| Duration::from_millis(random as u64 / 2))
+    random
+        .is_multiple_of(3)
+        .then(|| Duration::from_millis(random as u64 / 2))
 }
 
 /// Has everybody do something, and returns what came of it.
