@@ -46,10 +46,7 @@ impl Hooks for App {
     }
 
     async fn load_config(environment: &Environment) -> Result<Config> {
-        if environment == &Environment::Production {
-            environment::check()?;
-        }
-        environment.load()
+        environment::load(environment)
     }
 
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {

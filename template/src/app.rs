@@ -57,12 +57,7 @@ impl Hooks for App {
     }
 
     async fn load_config(environment: &Environment) -> Result<Config> {
-        if environment == &Environment::Production {
-            environment::check()?;
-        }
-        let config = environment.load()?;
-        environment::spare(&config.database)?;
-        Ok(config)
+        environment::load(environment)
     }
 
     async fn after_context(ctx: AppContext) -> Result<AppContext> {

@@ -168,15 +168,13 @@ impl Browser {
 
     /// Presses a button.
     pub fn press(&self, label: &str) {
-        let button = self.find(&format!("//button[normalize-space() = '{label}']"));
-        self.block_on(button.click());
+        self.block_on(self.button(label).click());
     }
 
     /// Presses a button twice, before the first answer can be there. From then on, answers are slow.
     pub fn press_twice(&self, label: &str) {
         self.block_on(self.client.issue_cmd(Latency(300)));
-        let button = self.find(&format!("//button[normalize-space() = '{label}']"));
-        let button = serde_json::to_value(button).expect("an element");
+        let button = serde_json::to_value(self.button(label)).expect("an element");
         self.block_on(self.client.execute(
             "arguments[0].click(); setTimeout(() => arguments[0].click(), 100)",
             vec![button],
@@ -254,6 +252,10 @@ impl Browser {
             )
             .expect("a picture");
         }
+    }
+
+    fn button(&self, label: &str) -> Element {
+        self.find(&format!("//button[normalize-space() = '{label}']"))
     }
 
     fn find(&self, xpath: &str) -> Element {

@@ -41,6 +41,9 @@ pub const CLIPPY: [&str; 10] = [
     "-Wrust-2018-idioms",
 ];
 
+/// A `JWT_SECRET` with which production starts.
+pub const JWT_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
+
 /// The template's repository.
 #[must_use]
 pub fn repository() -> PathBuf {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use tempfile::TempDir;
 use template_tests::{
     dockerfile::{is_ignored, stages, Copy, Stage},
-    needs, target_dir, Answers, Rendered, Running,
+    needs, target_dir, Answers, Rendered, Running, JWT_SECRET,
 };
 
 /// The directories of an image that is made step by step.
@@ -204,10 +204,7 @@ fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
     let env = [
         ("LOCO_ENV", "production"),
         ("HOST", "http://localhost"),
-        (
-            "JWT_SECRET",
-            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
-        ),
+        ("JWT_SECRET", JWT_SECRET),
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "nobody"),
         ("MAILER_PASSWORD", "none"),

@@ -5,17 +5,14 @@ use std::{
     time::Duration,
 };
 
-use template_tests::{needs, Answers, Rendered, Running, CLIPPY};
+use template_tests::{needs, Answers, Rendered, Running, CLIPPY, JWT_SECRET};
 
 const PRODUCTION: [(&str, &str); 10] = [
     ("LOCO_ENV", "production"),
     ("BINDING", "localhost"),
     ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
     ("HOST", "https://example.com"),
-    (
-        "JWT_SECRET",
-        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
-    ),
+    ("JWT_SECRET", JWT_SECRET),
     ("MAILER_HOST", "localhost"),
     ("MAILER_USER", "user"),
     ("MAILER_PASSWORD", "password"),

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use serde_json::{json, Value};
-use template_tests::{Answers, Rendered};
+use template_tests::{Answers, Rendered, JWT_SECRET};
 
 /// Starts the service in production, which fails: what it says.
 fn error_of(service: &Rendered, binary: &Path, env: &[(&str, &str)]) -> String {
@@ -34,10 +34,7 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         ("HOST", "https://example.com"),
         ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
         ("QUEUE_URL", "sqlite://queue.sqlite?mode=rwc"),
-        (
-            "JWT_SECRET",
-            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
-        ),
+        ("JWT_SECRET", JWT_SECRET),
         ("MAILER_HOST", "localhost"),
         // Each would be something else in YAML.
         ("MAILER_USER", "'user"),

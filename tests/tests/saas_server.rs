@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use template_tests::{target_dir, Answers, Rendered, Running, CLIPPY};
+use template_tests::{target_dir, Answers, Rendered, Running, CLIPPY, JWT_SECRET};
 
 fn render(embedded_assets: &str) -> Rendered {
     Answers::new("svc")
@@ -28,10 +28,7 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
         ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
         ("HOST", "https://example.com"),
         ("CORS_ORIGIN", "https://app.example.com"),
-        (
-            "JWT_SECRET",
-            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
-        ),
+        ("JWT_SECRET", JWT_SECRET),
         ("MAILER_HOST", "localhost"),
         ("MAILER_USER", "user"),
         ("MAILER_PASSWORD", "password"),

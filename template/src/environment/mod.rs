@@ -9,11 +9,8 @@ mod variables;
 
 use std::env::VarError;
 
-use loco_rs::{Error, Result};
+use loco_rs::{config::Config, environment::Environment, Error, Result};
 
-{% unless starter == "lightweight" -%}
-pub use services::spare;
-{% endunless -%}
 pub use variables::VARIABLES;
 
 /// A variable that `config/production.yaml` reads.
@@ -24,8 +21,8 @@ pub struct Variable {
     pub example: &'static str,
 }
 
-#[allow(dead_code)] // where no variable is of this kind
-enum Need {
+/// Whether a variable has to be set.
+pub enum Need {
     Required,
     /// There is a default.
     Optional,
@@ -33,8 +30,8 @@ enum Need {
     MayBeEmpty,
 }
 
-#[allow(dead_code)] // where no variable is of this kind
-enum Rule {
+/// What its value must be.
+pub enum Rule {
     AnyText,
     /// An address like the example.
     Address,
@@ -42,7 +39,8 @@ enum Rule {
 }
 
 impl Variable {
-    const fn required(name: &'static str, rule: Rule, example: &'static str) -> Self {
+    #[must_use]
+    pub const fn required(name: &'static str, rule: Rule, example: &'static str) -> Self {
         Self {
             name,
             need: Need::Required,
@@ -51,15 +49,16 @@ impl Variable {
         }
     }
 
-    const fn optional(name: &'static str, rule: Rule, example: &'static str) -> Self {
+    #[must_use]
+    pub const fn optional(name: &'static str, rule: Rule, example: &'static str) -> Self {
         Self {
             need: Need::Optional,
             ..Self::required(name, rule, example)
         }
     }
 
-    #[allow(dead_code)] // where no variable may
-    const fn may_be_empty(name: &'static str, rule: Rule, example: &'static str) -> Self {
+    #[must_use]
+    pub const fn may_be_empty(name: &'static str, rule: Rule, example: &'static str) -> Self {
         Self {
             need: Need::MayBeEmpty,
             ..Self::required(name, rule, example)
@@ -86,12 +85,26 @@ impl Variable {
     }
 }
 
-/// Prints each variable that is missing or wrong, but no value: it may be a secret.
+/// Loads the configuration of an environment.
 ///
 /// # Errors
 ///
-/// When one of them is.
-pub fn check() -> Result<()> {
+/// When what is configured is missing, malformed, or cannot work.
+pub fn load(environment: &Environment) -> Result<Config> {
+    if environment == &Environment::Production {
+        check()?;
+    }
+{%- if starter == "lightweight" %}
+    environment.load()
+{%- else %}
+    let config = environment.load()?;
+    services::spare(&config.database)?;
+    Ok(config)
+{%- endif %}
+}
+
+/// Prints each variable that is missing or wrong, but no value: it may be a secret.
+fn check() -> Result<()> {
     let faults = faults(|name| std::env::var(name));
     for fault in &faults {
         eprintln!("{fault}");

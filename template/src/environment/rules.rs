@@ -1,7 +1,7 @@
 //! What a value must be. A message goes on after the name of the variable, and repeats nothing that
 //! could be a secret.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use url::{Host, Url};
 
@@ -85,15 +85,14 @@ pub fn binding(value: &str) -> Checked {
         is_host(value) || is_in_brackets,
     )
 }
+{%- unless memory_profile == "system" %}
 
 /// An IP address and a port.
-#[allow(dead_code)] // where no variable is one
 pub fn socket(value: &str) -> Checked {
-    must_be(
-        "an IP address and a port",
-        value.parse::<SocketAddr>().is_ok(),
-    )
+    let is_socket = value.parse::<std::net::SocketAddr>().is_ok();
+    must_be("an IP address and a port", is_socket)
 }
+{%- endunless %}
 
 /// An IP address, or a name as it is looked up.
 pub fn is_host(value: &str) -> bool {

@@ -35,10 +35,6 @@ pub fn mailbox(value: &str) -> Checked {
 }
 
 /// Refuses a database that each start empties, unless its name says that it is there for tests.
-///
-/// # Errors
-///
-/// When the name does not say so.
 pub fn spare(database: &Database) -> Result<()> {
     let path = database.uri.split('?').next().unwrap_or_default();
     let name = path.rsplit(['/', ':']).next().unwrap_or_default();

@@ -90,11 +90,8 @@ impl Model {
         user.email = Set(change.email.clone());
         user.email_verified_at = Set(Some(Local::now().into()));
         user.email_verification_token = Set(None);
-        // Links that were mailed to the old address
-        user.reset_token = Set(None);
-        user.reset_sent_at = Set(None);
-        user.magic_link_token = Set(None);
-        user.magic_link_expiration = Set(None);
+        // They were mailed to the old address.
+        user.void_links();
         let transaction = db.begin().await?;
         if change.delete(&transaction).await?.rows_affected == 0 {
             // Voided meanwhile, or done by another request.

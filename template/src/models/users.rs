@@ -185,11 +185,7 @@ impl Model {
             password::hashed(&params.password).await?;
             return Ok(Login::Refused);
         };
-        let Some(user) = user.with_password(&params.password).await? else {
-            return Ok(Login::Refused);
-        };
-        rate_limits::Model::reset(db, &key).await?;
-        Ok(Login::User(Box::new(user)))
+        user.log_in_with(db, &params.password, &key).await
     }
 
     /// Asks a user who is logged in for the password again. Wrong ones are counted by themselves: whoever
@@ -207,10 +203,20 @@ impl Model {
         if let Some(seconds) = rate_limits::Model::count(db, &key, login_limit()).await? {
             return Ok(Login::TooOften(seconds));
         }
-        let Some(user) = self.clone().with_password(password).await? else {
+        self.clone().log_in_with(db, password, &key).await
+    }
+
+    /// With the right password, the wrong ones that this key has counted are forgotten.
+    async fn log_in_with(
+        self,
+        db: &DatabaseConnection,
+        password: &str,
+        key: &str,
+    ) -> ModelResult<Login> {
+        let Some(user) = self.with_password(password).await? else {
             return Ok(Login::Refused);
         };
-        rate_limits::Model::reset(db, &key).await?;
+        rate_limits::Model::reset(db, key).await?;
         Ok(Login::User(Box::new(user)))
     }
 
@@ -674,11 +680,16 @@ impl ActiveModel {
     async fn with_new_password(mut self, password: &str) -> ModelResult<Self> {
         password::validate(password).map_err(|fault| faults("password", fault))?;
         self.password = Set(password::hashed(password).await?);
+        self.void_links();
+        Ok(self)
+    }
+
+    /// Voids the links that set a password or log in.
+    pub(super) fn void_links(&mut self) {
         self.reset_token = Set(None);
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
-        Ok(self)
     }
 
     /// Gives the user another name.

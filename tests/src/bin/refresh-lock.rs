@@ -4,12 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
-    path::Path,
-    process::Command,
 };
 
-use anyhow::{anyhow, ensure, Context, Result};
-use template_tests::{distinct_combinations, repository, Answers, Sources};
+use anyhow::{anyhow, Context, Result};
+use template_tests::{distinct_combinations, repository, Answers, Rendered, Sources};
 
 /// Whether a condition holds for a set of answers.
 type Holds = fn(&Answers) -> bool;
@@ -67,6 +65,9 @@ const NESTED: [(&str, &str, Holds); 3] = [
         |answers| is(answers, "database", "sqlite"),
     ),
 ];
+
+/// Newer versions than the newest that build on this Rust are left out.
+const RESOLVER: [(&str, &str); 1] = [("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")];
 
 /// The services that a line is for, by their places in the list of all.
 type Services = BTreeSet<usize>;
@@ -150,35 +151,17 @@ fn resolve_together(services: &[Sources]) -> Result<String> {
             members.join(", ")
         ),
     )?;
-    cargo(workspace.path(), &["generate-lockfile"])?;
-    Ok(fs::read_to_string(workspace.path().join("Cargo.lock"))?)
+    let workspace = Rendered::at(workspace.path().to_path_buf());
+    workspace.run_with(&["generate-lockfile"], &RESOLVER)?;
+    Ok(workspace.read("Cargo.lock"))
 }
 
 /// The lock that Cargo completes for one service.
 fn resolve(answers: &Answers, newest: &str) -> Result<String> {
     let service = answers.clone().named("svc").render()?;
-    let lock = service.root().join("Cargo.lock");
-    fs::write(&lock, newest)?;
-    cargo(
-        service.root(),
-        &["metadata", "--quiet", "--format-version", "1"],
-    )?;
-    Ok(fs::read_to_string(&lock)?)
-}
-
-fn cargo(directory: &Path, args: &[&str]) -> Result<()> {
-    let output = Command::new("cargo")
-        .args(args)
-        .current_dir(directory)
-        .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "cargo {}: {}",
-        args.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
+    fs::write(service.root().join("Cargo.lock"), newest)?;
+    service.run_with(&["metadata", "--quiet", "--format-version", "1"], &RESOLVER)?;
+    Ok(service.read("Cargo.lock"))
 }
 
 fn text_of(package: &Package, services: &[Sources]) -> Result<String> {
