@@ -98,7 +98,7 @@ pub fn load(environment: &Environment) -> Result<Config> {
     environment.load()
 {%- else %}
     let config = environment.load()?;
-    services::spare(&config.database)?;
+    services::ensure_disposable(&config.database)?;
     Ok(config)
 {%- endif %}
 }

@@ -35,7 +35,7 @@ pub fn mailbox(value: &str) -> Checked {
 }
 
 /// Refuses a database that each start empties, unless its name says that it is there for tests.
-pub fn spare(database: &Database) -> Result<()> {
+pub fn ensure_disposable(database: &Database) -> Result<()> {
     let path = database.uri.split('?').next().unwrap_or_default();
     let name = path.rsplit(['/', ':']).next().unwrap_or_default();
     let is_emptied = database.dangerously_recreate || database.dangerously_truncate;
