@@ -15,7 +15,7 @@ use loco_rs::{
 };
 
 use crate::{
-    controllers::{self, access_log::AccessLog, unmatched::Unmatched},
+    controllers::{self, access_log::AccessLog, json_errors::JsonErrors},
     environment, logs, tasks,
     workers::downloader::DownloadWorker,
 };
@@ -59,7 +59,9 @@ impl Hooks for App {
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut middlewares = default_middleware_stack(ctx);
-        middlewares.insert(0, Box::new(Unmatched));
+        // Handlers are copied for each layer around them, with their state: this copies them once.
+        middlewares.insert(0, Box::new(memory::SharedHandlers));
+        middlewares.insert(0, Box::new(JsonErrors));
         // Within the logger's span.
         middlewares.insert_before("logger", Box::new(AccessLog));
         middlewares

@@ -14,6 +14,7 @@ use loco_rs::{
     },
     db::{self, truncate_table},
     environment::Environment,
+    mailer::MailerWorker,
     task::Tasks,
     Error, Result,
 };
@@ -21,11 +22,14 @@ use migration::Migrator;
 use serde_json::Map;
 
 use crate::{
-    controllers::{self, access_log::AccessLog, middleware, unmatched::Unmatched},
-    environment, logs,
+    controllers::{self, access_log::AccessLog, detached, json_errors::JsonErrors, middleware},
+    environment, heartbeat, logs,
     models::{rate_limits, users},
     tasks,
-    workers::downloader::DownloadWorker,
+    workers::{
+        downloader::DownloadWorker,
+        watched::{self, WatchedQueue},
+    },
 };
 
 pub struct App;
@@ -54,7 +58,9 @@ impl Hooks for App {
     }
 {% endif %}
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
-        memory::serve::<Self>(app, ctx, params).await
+        memory::serve::<Self>(app, ctx, params).await?;
+        detached::all_done().await;
+        Ok(())
     }
 
     fn init_logger(ctx: &AppContext) -> Result<bool> {
@@ -67,6 +73,8 @@ impl Hooks for App {
 
     async fn after_context(ctx: AppContext) -> Result<AppContext> {
         users::configure(&ctx.config)?;
+        heartbeat::start(&ctx.config);
+        watched::create_tables(&ctx).await;
         Ok(ctx)
     }
 
@@ -95,7 +103,9 @@ impl Hooks for App {
         middlewares.insert(0, Box::new(middleware::MailLanguage));
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
         middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
-        middlewares.insert(0, Box::new(Unmatched));
+        // Handlers are copied for each layer around them, with their state: this copies them once.
+        middlewares.insert(0, Box::new(memory::SharedHandlers));
+        middlewares.insert(0, Box::new(JsonErrors));
         // Within the logger's span.
         middlewares.insert_before("logger", Box::new(AccessLog));
         // Around the logger.
@@ -104,7 +114,8 @@ impl Hooks for App {
     }
 
     fn routes(_ctx: &AppContext) -> AppRoutes {
-        AppRoutes::with_default_routes() // controller routes below
+        AppRoutes::empty() // controller routes below
+            .add_route(controllers::health::routes())
             .add_route(controllers::auth::routes())
             .add_route(controllers::account::routes())
             .add_route(controllers::session::routes())
@@ -115,8 +126,14 @@ impl Hooks for App {
     }
 
     async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {
+        let queue = WatchedQueue(queue);
+        queue.register(MailerWorker::build(ctx)).await?;
         queue.register(DownloadWorker::build(ctx)).await?;
         Ok(())
+    }
+
+    async fn on_shutdown(_ctx: &AppContext) {
+        watched::log_running_jobs();
     }
 
     fn register_tasks(tasks: &mut Tasks) {

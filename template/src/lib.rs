@@ -3,6 +3,7 @@ pub mod controllers;
 pub mod data;
 pub mod dtos;
 pub mod environment;
+pub mod heartbeat;
 pub mod initializers;
 pub mod logs;
 pub mod mailers;

@@ -40,28 +40,37 @@ pub fn init<H: Hooks>(config: &Logger) -> Result<bool> {
     Ok(true)
 }
 
-/// Drops what Loco logs, as an error, of an answer below 500.
+/// Drops what Loco logs, as an error, of an answer below 500: a JWT that has expired, for example.
 pub struct WithoutClientErrors;
 
 impl<S: Subscriber> Layer<S> for WithoutClientErrors {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        if event.metadata().target() != "loco_rs::controller" {
-            return true;
+        let mut error = LoggedError::default();
+        match event.metadata().target() {
+            "loco_rs::controller" => {
+                event.record(&mut error);
+                !error.is_of_client()
+            }
+            "loco_rs::controller::extractor::auth" => {
+                event.record(&mut error);
+                !error.message.starts_with("JWT validation error")
+            }
+            _ => true,
         }
-        let mut details = Details::default();
-        event.record(&mut details);
-        !details.is_client_error()
     }
 }
 
-/// The error of an event, as `Debug` has it.
 #[derive(Default)]
-struct Details(String);
+struct LoggedError {
+    message: String,
+    /// The error as `Debug` has it.
+    details: String,
+}
 
-impl Details {
-    fn is_client_error(&self) -> bool {
+impl LoggedError {
+    fn is_of_client(&self) -> bool {
         // What is no error is the reason for a 401.
-        self.0.is_empty()
+        self.details.is_empty()
             || [
                 "AxumFormRejection(",
                 "BadRequest(",
@@ -75,14 +84,16 @@ impl Details {
                 "Validation(",
             ]
             .iter()
-            .any(|kind| self.0.starts_with(kind))
+            .any(|kind| self.details.starts_with(kind))
     }
 }
 
-impl Visit for Details {
+impl Visit for LoggedError {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "error.details" {
-            self.0 = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            "error.details" => self.details = format!("{value:?}"),
+            _ => {}
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Copy {
 ///
 /// # Panics
 ///
-/// When an instruction stands before the first `FROM`.
+/// When an instruction other than `ARG` stands before the first `FROM`.
 #[must_use]
 pub fn stages(text: &str) -> Vec<Stage> {
     let lines: Vec<&str> = text
@@ -46,12 +46,10 @@ pub fn stages(text: &str) -> Vec<Stage> {
                 name: words.get(2).map(ToString::to_string),
                 instructions: Vec::new(),
             });
+        } else if let Some(stage) = stages.last_mut() {
+            stage.instructions.push((keyword, arguments));
         } else {
-            stages
-                .last_mut()
-                .expect("a FROM comes first")
-                .instructions
-                .push((keyword, arguments));
+            assert_eq!(keyword, "ARG", "a FROM comes first");
         }
     }
     stages

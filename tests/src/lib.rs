@@ -9,7 +9,9 @@ pub mod machine;
 mod mailbox;
 pub mod needs;
 pub mod options;
+pub mod postgres;
 pub mod profiles;
+pub mod redis;
 mod rendered;
 mod running;
 #[cfg(unix)]

@@ -95,6 +95,8 @@ fn receive(mut client: &TcpStream, mails: &Sender<String>) {
                 mail = Some(String::new());
                 say("354 go on");
             }
+            None if line.starts_with("EHLO") => say("250-mailbox\r\n250 AUTH PLAIN"),
+            None if line.starts_with("AUTH") => say("235 welcome"),
             None => say("250 fine"),
         }
     }

@@ -34,8 +34,35 @@ pub fn file(path: &str) -> bool {
 /// When they do not, in CI.
 #[must_use]
 pub fn root() -> bool {
+    is_there(is_root(), "root")
+}
+
+/// A command that is run as root: by `sudo`, where the tests are not.
+///
+/// # Panics
+///
+/// When that is not possible, in CI.
+#[must_use]
+pub fn command_as_root(program: &str) -> Option<Command> {
+    if is_root() {
+        return Some(Command::new(program));
+    }
+    let sudo = || {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("--non-interactive");
+        sudo
+    };
+    let may = sudo().arg("true").status().is_ok_and(|ok| ok.success());
+    is_there(may, "root").then(|| {
+        let mut command = sudo();
+        command.arg(program);
+        command
+    })
+}
+
+fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
-    is_there(id.is_ok_and(|id| id.stdout == b"0\n"), "root")
+    id.is_ok_and(|id| id.stdout == b"0\n")
 }
 
 /// The address of a database of PostgreSQL.
@@ -45,31 +72,12 @@ pub fn root() -> bool {
 /// When nobody listens there, in CI.
 #[must_use]
 pub fn postgres() -> Option<String> {
-    server(
-        "TEST_DATABASE_URL",
-        "postgres://postgres@127.0.0.1:5432/test",
-    )
-}
-
-/// The address of Redis.
-///
-/// # Panics
-///
-/// When nobody listens there, in CI.
-#[must_use]
-pub fn redis() -> Option<String> {
-    server("TEST_REDIS_URL", "redis://127.0.0.1:6379")
-}
-
-fn server(variable: &str, default: &str) -> Option<String> {
-    let address = env::var(variable).unwrap_or_else(|_| default.to_string());
+    let default = "postgres://postgres@127.0.0.1:5432/test".to_string();
+    let address = env::var("TEST_DATABASE_URL").unwrap_or(default);
     let url = Url::parse(&address).expect("a URL");
     let host = url.host_str().expect("a host");
-    let port = url
-        .port()
-        .or_else(|| Url::parse(default).ok()?.port())
-        .expect("a port");
-    let what = format!("server on {host}:{port} ({variable})");
+    let port = url.port().unwrap_or(5432);
+    let what = format!("server on {host}:{port} (TEST_DATABASE_URL)");
     is_there(TcpStream::connect((host, port)).is_ok(), &what).then_some(address)
 }
 

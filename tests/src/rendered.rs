@@ -223,9 +223,17 @@ impl Rendered {
     /// `cargo` in the service's directory, with the build directory that all services share.
     #[must_use]
     pub fn cargo(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("cargo");
+        let mut command = self.command("cargo");
+        command.args(args);
         command
-            .args(args)
+    }
+
+    /// A program in the service's directory: what it builds is in the directory that all services
+    /// share.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", target_dir())
             // Each service stands elsewhere: nothing of it is ever compiled again.

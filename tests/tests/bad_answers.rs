@@ -364,6 +364,39 @@ fn a_template_directory_may_have_a_space_in_its_path() {
 }
 
 #[test]
+fn a_folder_in_which_jemalloc_cannot_be_built_is_named() {
+    let said_in = |folder: &str, profile: &str| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let template = template_tests::copy_template(&directory.path().join("template"));
+        let destination = directory.path().join(folder);
+        fs::create_dir(&destination).expect("a folder");
+        let output = Command::new(env!("CARGO_BIN_EXE_generate"))
+            .args(["generate", "--silent", "--vcs", "none", "--name", "svc"])
+            .args(["--define", &format!("memory_profile={profile}")])
+            .arg("--path")
+            .arg(template)
+            .arg("--destination")
+            .arg(&destination)
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        assert!(destination.join("svc/Cargo.toml").exists());
+        String::from_utf8(output.stdout).expect("text")
+    };
+
+    for character in [" ", "'", "&", ";", "(", "$", "`", "#"] {
+        let said = said_in(&format!("my{character}services"), "lean");
+        let fault = format!("in a folder with \"{character}\" in its path: ");
+        assert!(said.contains(&fault), "{said}");
+        assert!(said.contains("export CARGO_TARGET_DIR="), "{said}");
+    }
+    for (folder, profile) in [("a+b,c=d@e~f%g!", "lean"), ("my services", "system")] {
+        let said = said_in(folder, profile);
+        assert!(!said.contains("warning"), "{said}");
+    }
+}
+
+#[test]
 fn the_prompt_offers_the_profiles_of_the_table() {
     let text = fs::read_to_string(template_tests::repository().join("cargo-generate.toml"))
         .expect("the prompts");

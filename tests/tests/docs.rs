@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use template_tests::{profiles, repository};
+use template_tests::{profiles, repository, Answers};
 
 fn readme() -> String {
     fs::read_to_string(repository().join("README.md")).expect("README.md")
@@ -88,4 +88,44 @@ fn the_tested_cargo_generate_is_the_one_that_is_installed() {
     let prompts =
         fs::read_to_string(repository().join("cargo-generate.toml")).expect("the prompts");
     assert!(prompts.contains(&format!("cargo_generate_version = \">={version}\"")));
+}
+
+#[test]
+fn the_development_guide_names_files_that_are_there() {
+    let services = ["rest-api", "saas-server", "saas-client"].map(|starter| {
+        let answers = Answers::new("svc").with("starter", starter);
+        answers.render().expect("the answers render")
+    });
+    // What the reader makes
+    let examples = [
+        "post",
+        "thumbnail",
+        "countries",
+        "config/scheduler.yaml",
+        "src/mailers/shared",
+    ];
+    let guide = services[0].read("docs/development.md");
+    let folders = [
+        "src/",
+        "tests/",
+        "config/",
+        "assets/",
+        "frontend/",
+        "migration/",
+        "docs/",
+    ];
+    let paths = guide
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| folders.iter().any(|folder| code.starts_with(folder)))
+        .filter(|path| !path.contains([' ', '*', '<']))
+        .filter(|path| !examples.iter().any(|example| path.contains(example)));
+    let mut count = 0;
+    for path in paths {
+        let is_there = services.iter().any(|service| service.has(path));
+        assert!(is_there, "docs/development.md names {path}");
+        count += 1;
+    }
+    assert!(count > 30, "{count}");
 }

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
+use serde_yaml_ng::Value;
 use template_tests::{needs, repository, Answers, Rendered};
 
 /// Services whose files differ from each other as much as they can: between them they hold every
@@ -111,42 +112,117 @@ fn the_compose_file_is_one() {
     );
 }
 
+/// Versions of Kubernetes that are maintained, or were until lately.
+const KUBERNETES: [&str; 3] = ["1.33", "1.35", "1.37"];
+/// What checkov (`tests/linters.txt`) is not asked, and why.
+const NOT_CHECKED: [&str; 3] = [
+    "CKV_K8S_15", // images are pulled always: each version has a tag of its own
+    "CKV_K8S_35", // secrets as files: Loco's settings come from the environment
+    "CKV_K8S_43", // images by digest, which is for the owner of the overlay to say
+];
+
+/// What each overlay of a service comes to, as a file, where there is Kustomize.
+fn built(service: &Rendered) -> Vec<String> {
+    let overlays = service.root().join("deploy/kubernetes/overlays");
+    let mut files = Vec::new();
+    for overlay in std::fs::read_dir(overlays).expect("overlays") {
+        let name = overlay.expect("a folder").file_name();
+        let name = name.to_str().expect("UTF-8");
+        let path = format!("deploy/kubernetes/overlays/{name}");
+        let Some(output) = run(service.root(), "kubectl", &["kustomize", &path]) else {
+            return files;
+        };
+        assert!(output.status.success(), "{name}: {}", text(&output));
+        let file = format!("{name}.yaml");
+        std::fs::write(service.root().join(&file), output.stdout).expect("a file");
+        files.push(file);
+    }
+    files
+}
+
 #[test]
 fn kubernetes_takes_each_object() {
-    let args = ["--strict"];
-    check(
-        "deploy/kubernetes/web.yaml",
-        "kubernetes-validate",
-        &args,
-        "runAsNonRoot",
-        "runAsNoRoot",
-    );
-    check(
-        "deploy/kubernetes/settings.yaml",
-        "kubernetes-validate",
-        &args,
-        "data:",
-        "values:",
-    );
-    check(
-        "deploy/kubernetes/service.yaml",
-        "kubernetes-validate",
-        &args,
-        "targetPort",
-        "target",
-    );
     for service in services() {
-        for file in ["volume", "worker", "scheduler"] {
-            let file = format!("deploy/kubernetes/{file}.yaml");
-            if service.has(&file) {
-                let Some(output) = run(service.root(), "kubernetes-validate", &["--strict", &file])
-                else {
+        for file in built(&service) {
+            for version in KUBERNETES {
+                let args = ["--strict", "--kubernetes-version", version, &file];
+                let Some(output) = run(service.root(), "kubernetes-validate", &args) else {
                     return;
                 };
                 assert!(output.status.success(), "{}", text(&output));
             }
+            for (good, bad) in [
+                ("runAsNonRoot", "runAsNoRoot"),
+                ("maxUnavailable: 1", "maxUnavailable: {}"),
+                ("targetPort", "target"),
+                ("policyTypes", "policies"),
+            ] {
+                let objects = service.read(&file);
+                assert!(objects.contains(good), "{file} has no {good}");
+                std::fs::write(
+                    service.root().join("bad.yaml"),
+                    objects.replacen(good, bad, 1),
+                )
+                .expect("a file");
+                let args = ["--strict", "bad.yaml"];
+                let output = run(service.root(), "kubernetes-validate", &args).expect("as before");
+                assert!(!output.status.success(), "it accepts {bad}");
+            }
         }
     }
+}
+
+#[test]
+fn a_policy_linter_is_content_with_each_object() {
+    let not_checked = NOT_CHECKED.join(",");
+    for service in services() {
+        for file in built(&service) {
+            let args = ["--compact", "--quiet", "--framework", "kubernetes"];
+            let args = [&args[..], &["--skip-check", &not_checked, "--file", &file]].concat();
+            let Some(output) = run(service.root(), "checkov", &args) else {
+                return;
+            };
+            assert!(output.status.success(), "{}", text(&output));
+
+            let objects = service.read(&file);
+            let bad = objects.replacen("readOnlyRootFilesystem: true", "privileged: true", 1);
+            assert_ne!(objects, bad);
+            std::fs::write(service.root().join(&file), bad).expect("a file");
+            let output = run(service.root(), "checkov", &args).expect("as before");
+            assert!(!output.status.success(), "{}", text(&output));
+        }
+    }
+}
+
+#[test]
+fn the_monitoring_component_has_the_rules_of_the_alerts() {
+    let service = Answers::new("svc")
+        .with("background", "sqlite")
+        .render()
+        .expect("the answers render");
+    let overlay = "deploy/kubernetes/overlays/one-node";
+    let file = format!("{overlay}/kustomization.yaml");
+    let off = service.read(&file);
+    let on = off.replace("# components:\n#   -", "components:\n  -");
+    assert_ne!(off, on);
+    std::fs::write(service.root().join(&file), on).expect("a file");
+    let Some(output) = run(service.root(), "kubectl", &["kustomize", overlay]) else {
+        return;
+    };
+    assert!(output.status.success(), "{}", text(&output));
+
+    let objects: Vec<Value> = text(&output)
+        .split("\n---\n")
+        .map(|object| serde_yaml_ng::from_str(object).expect("YAML"))
+        .collect();
+    let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
+    let rules = &of("PrometheusRule").expect("rules")["spec"];
+    let alerts: Value =
+        serde_yaml_ng::from_str(&service.read("monitoring/alerts.yaml")).expect("YAML");
+    assert_eq!(rules, &alerts);
+    let settings = of("ConfigMap").expect("settings");
+    assert_eq!(settings["data"]["MEMORY_ADMIN_BIND"], "0.0.0.0:5151");
+    assert!(of("PodMonitor").is_some());
 }
 
 #[test]
@@ -167,4 +243,29 @@ fn actionlint_is_content_with_the_templates_own_workflow() {
     if let Some(output) = run(&repository(), "actionlint", &["-shellcheck=", workflow]) {
         assert!(output.status.success(), "{}", text(&output));
     }
+}
+
+#[test]
+fn no_workflow_gives_away_more_than_it_has_to() {
+    let args = ["--offline", "--no-progress", "--min-severity", "medium"];
+    let of = |directory: &Path| run(directory, "zizmor", &[&args[..], &["."]].concat());
+    for service in services() {
+        let Some(output) = of(service.root()) else {
+            return;
+        };
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let own = run(&repository(), "zizmor", &[&args[..], &[".github"]].concat());
+    let own = own.expect("as before");
+    assert!(own.status.success(), "{}", text(&own));
+
+    let service = &services()[0];
+    let file = ".github/workflows/ci.yaml";
+    let by_tag = service
+        .read(file)
+        .replacen("@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", 1);
+    assert_ne!(by_tag, service.read(file));
+    std::fs::write(service.root().join(file), by_tag).expect("a file");
+    let output = of(service.root()).expect("as before");
+    assert!(!output.status.success(), "{}", text(&output));
 }

@@ -59,13 +59,23 @@ fn yaml(service: &Sources, path: impl AsRef<Path>) -> Value {
     value
 }
 
+fn toml(service: &Sources, path: &str) -> toml::Table {
+    toml::from_str(service.read(path)).expect("TOML")
+}
+
 /// The Kubernetes objects by kind and name.
 fn objects(service: &Sources) -> BTreeMap<(String, String), Value> {
     service
         .files()
-        .filter(|(file, _)| file.starts_with("deploy/kubernetes"))
-        .map(|(file, _)| {
-            let object = yaml(service, file);
+        .filter(|(file, _)| file.starts_with("deploy/kubernetes/base"))
+        .filter(|(file, _)| {
+            file.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .filter(|(file, _)| !file.ends_with("kustomization.yaml"))
+        .flat_map(|(_, text)| text.split("\n---\n"))
+        .map(|text| {
+            let object: Value = serde_yaml_ng::from_str(text).expect("a YAML document");
             let text = |value: &Value| value.as_str().expect("text").to_string();
             (
                 (text(&object["kind"]), text(&object["metadata"]["name"])),
@@ -295,7 +305,12 @@ fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
             }
         }
         let workflow = service.read(".github/workflows/ci.yaml");
-        assert!(workflow.contains(&format!("dtolnay/rust-toolchain@{rust}.0\n")));
+        assert!(workflow.contains("- run: rustup toolchain install\n"));
+        let toolchain = toml(service, "rust-toolchain.toml");
+        let channel = toolchain["toolchain"]["channel"].as_str();
+        assert_eq!(channel, Some(format!("{rust}.0").as_str()));
+        let oldest = &toml(service, "Cargo.toml")["package"]["rust-version"];
+        assert_eq!(oldest.as_str(), Some(rust), "{answers:?}");
         if answers.get("starter") == Some("saas-client") {
             assert!(workflow.contains("node-version: 24\n"), "{answers:?}");
         }
@@ -316,7 +331,7 @@ fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
 #[test]
 fn an_image_starts_the_services_binary_as_a_user_without_rights() {
     for (answers, service) in services() {
-        let manifest: toml::Table = toml::from_str(service.read("Cargo.toml")).expect("TOML");
+        let manifest = toml(service, "Cargo.toml");
         let binary = manifest["package"]["default-run"]
             .as_str()
             .expect("a binary");
@@ -390,6 +405,15 @@ fn compose_builds_the_image_once_and_never_pulls_it() {
     }
 }
 
+/// Settings with a default of which compose.yaml has another.
+const SET_BY_COMPOSE: [&str; 5] = [
+    "BEHIND_PROXY",
+    "DB_AUTO_MIGRATE",
+    "HEARTBEAT_FILE",
+    "MEMORY_ADMIN_BIND",
+    "MEMORY_ADMIN_TOKEN",
+];
+
 #[test]
 fn compose_passes_on_the_settings_of_the_env_file() {
     for (answers, service) in services() {
@@ -405,9 +429,7 @@ fn compose_passes_on_the_settings_of_the_env_file() {
             for optional in optional_variables(service) {
                 let value = part["environment"].get(optional.as_str());
                 assert!(
-                    value.is_none()
-                        || optional.starts_with("MEMORY_ADMIN_")
-                        || optional == "DB_AUTO_MIGRATE",
+                    value.is_none() || SET_BY_COMPOSE.contains(&optional.as_str()),
                     "{answers:?}: {name:?}: {optional}"
                 );
             }
@@ -420,8 +442,8 @@ fn the_listener_for_the_people_on_call_is_there_for_who_sets_a_token_and_for_nob
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let of = |name: &str| compose["services"]["web"]["environment"][name].as_str();
-        let settings = service.read("deploy/kubernetes/settings.yaml");
-        let given = keys(&yaml(service, "deploy/kubernetes/settings.yaml")["data"]);
+        let settings = service.read("deploy/kubernetes/base/settings.env");
+        let given = names(settings);
 
         let expected = has_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:+0.0.0.0:5151}");
         assert_eq!(of("MEMORY_ADMIN_BIND"), expected, "{answers:?}");
@@ -429,8 +451,8 @@ fn the_listener_for_the_people_on_call_is_there_for_who_sets_a_token_and_for_nob
         assert_eq!(of("MEMORY_ADMIN_TOKEN"), expected, "{answers:?}");
         assert!(!given.contains("MEMORY_ADMIN_BIND"), "{answers:?}");
         assert_eq!(
-            settings.contains("# MEMORY_ADMIN_BIND: 0.0.0.0:5151")
-                && secrets(settings).contains("MEMORY_ADMIN_TOKEN"),
+            settings.contains("# MEMORY_ADMIN_BIND=0.0.0.0:5151")
+                && secrets(service).contains("MEMORY_ADMIN_TOKEN"),
             has_listener(answers),
             "{answers:?}"
         );
@@ -484,12 +506,17 @@ fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
                     "{answers:?}: {needed} has no health check"
                 );
             }
-            let checks_http = name == "web" || !is_own(part);
             assert_eq!(
                 part["healthcheck"]["disable"].as_bool(),
-                (!checks_http).then_some(true),
-                "{answers:?}: {name:?} serves no HTTP"
+                (name == "migrate").then_some(true),
+                "{answers:?}: {name:?}"
             );
+            if name == "worker" || name == "scheduler" {
+                let check = texts(&part["healthcheck"]["test"]).join(" ");
+                let file = part["environment"]["HEARTBEAT_FILE"].as_str();
+                let file = file.expect("a heartbeat");
+                assert!(check.contains(file), "{answers:?}: {name:?}: {check}");
+            }
             let restart = if name == "migrate" {
                 "no"
             } else {
@@ -572,9 +599,14 @@ fn a_container_has_every_variable_without_which_the_service_does_not_start() {
             }
         }
 
-        let settings = service.read("deploy/kubernetes/settings.yaml");
-        let mut given = keys(&yaml(service, "deploy/kubernetes/settings.yaml")["data"]);
-        given.extend(secrets(settings));
+        let mut given = names(service.read("deploy/kubernetes/base/settings.env"));
+        let overlay = yaml(
+            service,
+            "deploy/kubernetes/overlays/one-node/kustomization.yaml",
+        );
+        let literals = &overlay["configMapGenerator"][0]["literals"];
+        given.extend(texts(literals).into_iter().flat_map(names));
+        given.extend(secrets(service));
         let missing: Vec<_> = required.difference(&given).collect();
         assert!(
             missing.is_empty(),
@@ -587,17 +619,31 @@ fn a_container_has_every_variable_without_which_the_service_does_not_start() {
                 "{answers:?}: {component}"
             );
             assert_eq!(
-                from[1]["secretRef"]["name"].as_str(),
-                (!secrets(settings).is_empty()).then_some("svc"),
+                from[1]["secretRef"]["name"], "svc",
+                "{answers:?}: {component}"
+            );
+            assert_eq!(
+                from[1]["secretRef"]["optional"].as_bool(),
+                (answers.get("starter") == Some("lightweight")).then_some(true),
                 "{answers:?}: {component}"
             );
         }
     }
 }
 
-/// What the command in `settings.yaml` puts into the Secret.
-fn secrets(settings: &str) -> BTreeSet<String> {
+/// The names in a file of `NAME=value`.
+fn names(settings: &str) -> BTreeSet<String> {
     settings
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once('=')?.0.to_string()))
+        .collect()
+}
+
+/// What the command in README.md puts into the Secret.
+fn secrets(service: &Sources) -> BTreeSet<String> {
+    service
+        .read("README.md")
         .split("--from-literal=")
         .skip(1)
         .filter_map(|rest| Some(rest.split_once('=')?.0.to_string()))
@@ -637,13 +683,15 @@ fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
         let pods = pods(service);
         let objects = objects(service);
         let web = &objects[&("Deployment".to_string(), "svc-web".to_string())]["spec"];
-        let replicas = web["replicas"].as_u64().expect("a number");
+        let replicas = web["replicas"].as_u64();
+        let several = "deploy/kubernetes/overlays/several-nodes/kustomization.yaml";
         let args = texts(&pods["web"]["containers"][0]["args"]);
         let claim = objects.contains_key(&("PersistentVolumeClaim".to_string(), "svc".to_string()));
         let components: Vec<&str> = pods.keys().map(String::as_str).collect();
 
         if needs(answers, "sqlite") {
-            assert_eq!((replicas, claim), (1, true), "{answers:?}");
+            assert_eq!((replicas, claim), (Some(1), true), "{answers:?}");
+            assert!(!service.has(several), "{answers:?}");
             assert_eq!(web["strategy"]["type"], "Recreate", "{answers:?}");
             assert_eq!(args, ["start", "--all", "--no-banner"], "{answers:?}");
             assert_eq!(components, ["web"], "{answers:?}");
@@ -653,7 +701,16 @@ fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
                 "{answers:?}"
             );
         } else {
-            assert_eq!((replicas, claim), (2, false), "{answers:?}");
+            assert_eq!((replicas, claim), (None, false), "{answers:?}");
+            let mut scaled: Vec<&str> = vec!["svc-web"];
+            scaled.extend(has_queue(answers).then_some("svc-worker"));
+            let several = yaml(service, several);
+            let replicas = several["replicas"].as_sequence().expect("replicas");
+            let names: Vec<&str> = replicas
+                .iter()
+                .filter_map(|one| one["name"].as_str())
+                .collect();
+            assert_eq!(names, scaled, "{answers:?}");
             assert_eq!(args, ["start", "--no-banner"], "{answers:?}");
             let mut expected = vec!["web"];
             expected.extend((answers.get("starter") != Some("lightweight")).then_some("scheduler"));
@@ -713,6 +770,16 @@ fn kubernetes_limits_memory_and_rights_and_asks_the_service_how_it_is() {
             assert_eq!(path("livenessProbe"), serves.then_some("/_health"));
             assert_eq!(path("startupProbe"), serves.then_some("/_health"));
             assert_eq!(path("readinessProbe"), serves.then_some("/_readiness"));
+            let beats = container["livenessProbe"]["exec"]["command"].is_sequence();
+            assert_eq!(beats, !serves, "{answers:?}: {component}");
+            // The migrations are applied before a job meets the tables.
+            let before = &pod["initContainers"][0]["args"];
+            let migrates = texts(before) == ["db", "migrate"];
+            assert_eq!(
+                migrates,
+                !serves || needs(answers, "sqlite"),
+                "{answers:?}: {component}"
+            );
         }
     }
 }

@@ -15,8 +15,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::json;
-use template_tests::{ended_within, needs, send_signal, Answers, Rendered, Running};
+use serde_json::{json, Value};
+use template_tests::{
+    ended_within, needs, postgres::Database, redis::Redis, send_signal, Answers, Rendered, Running,
+};
 
 /// More than enough for a worker to take a job and mail it.
 const SOON: Duration = Duration::from_secs(30);
@@ -169,15 +171,21 @@ struct Site {
 impl Site {
     /// `variable` gives the address of the queue.
     fn start(background: &str, variable: &str, address: &str) -> Self {
+        Self::start_with_env(background, &[(variable, address)])
+    }
+
+    fn start_with_env(background: &str, variables: &[(&str, &str)]) -> Self {
         let service = render(background);
         recover_within_a_minute(&service);
         let binary = binary(background);
         let mails = MailServer::start();
-        let env = vec![
-            (variable.to_string(), address.to_string()),
-            ("MAILER_HOST".to_string(), "127.0.0.1".to_string()),
-            ("MAILER_PORT".to_string(), mails.port.to_string()),
-        ];
+        let port = mails.port.to_string();
+        let mailer = [("MAILER_HOST", "127.0.0.1"), ("MAILER_PORT", port.as_str())];
+        let env: Vec<(String, String)> = variables
+            .iter()
+            .chain(&mailer)
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
         let pairs: Vec<(&str, &str)> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let web = service.start(&binary, &pairs).expect("it starts");
         let run = SystemTime::now()
@@ -267,6 +275,31 @@ impl Site {
         email
     }
 
+    /// Queues a job of this worker, with these arguments in JSON.
+    fn import(&self, worker: &str, args: &str) {
+        let file = self.service.root().join("jobs.yaml");
+        let job = format!(
+            "- id: any\n  name: {worker}\n  task_data: {args}\n  status: queued\n  \
+             run_at: 2026-01-01T00:00:00Z\n  interval: null\n  created_at: null\n  \
+             updated_at: null\n  tags: null\n"
+        );
+        fs::write(&file, job).expect("a file");
+        let file = file.display().to_string();
+        self.run(&["jobs", "import", "--file", &file]);
+    }
+
+    /// What `/_readiness` answers: its status, and its body.
+    fn readiness(&self) -> (u16, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let url = self.web.url("/_readiness");
+        let mut answer = agent.get(url).call().expect("an answer");
+        let body = answer.body_mut().read_json().expect("JSON");
+        (answer.status().as_u16(), body)
+    }
+
     fn run(&self, args: &[&str]) -> Output {
         let output = self.command(args).output().expect("it runs");
         assert!(
@@ -297,6 +330,18 @@ impl Worker {
         thread::sleep(Duration::from_secs(1));
         let ended = self.child.try_wait().expect("its status");
         assert_eq!(ended, None, "it has not waited for its job");
+    }
+
+    fn wait_for(&self, line: &str) {
+        let started = Instant::now();
+        while !read(&self.log).contains(line) {
+            assert!(
+                started.elapsed() < SOON,
+                "no {line} in:\n{}",
+                read(&self.log)
+            );
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -350,11 +395,16 @@ fn holds_its_promises(background: &str, variable: &str, address: &str) {
     let mut worker = site.start_worker();
     site.mails.wait_until_delivered(&email, SOON);
 
-    // SIGTERM lets the job end that is running.
+    // A job that fails is in the log: here it lacks what it is about.
+    site.import("DownloadWorker", "{}");
+    worker.wait_for("a job has failed");
+
+    // SIGTERM lets the job end that is running, and says so.
     site.mails.hold();
     let email = site.register();
     site.mails.wait_until_begun(&email);
     worker.terminate();
+    worker.wait_for("1 of MailerWorker");
     site.mails.release();
     assert_eq!(worker.exit_code(), Some(0), "{}", read(&worker.log));
     assert_eq!(site.mails.delivered(&email), 1);
@@ -387,8 +437,9 @@ fn sqlite() -> (tempfile::TempDir, String) {
 
 #[test]
 fn a_job_in_redis_survives_its_worker() {
-    if let Some(url) = needs::redis() {
-        holds_its_promises("redis", "REDIS_URL", &url);
+    if needs::program("redis-server") {
+        let redis = Redis::start().expect("Redis");
+        holds_its_promises("redis", "REDIS_URL", redis.url());
     }
 }
 
@@ -444,4 +495,124 @@ fn a_worker_beside_the_web_process_takes_no_more_jobs_once_that_is_to_end() {
     assert_eq!(site.mails.delivered(&late), 0);
     let _worker = site.start_worker();
     site.mails.wait_until_delivered(&late, SOON);
+}
+
+#[test]
+fn a_queue_that_is_away_is_named_and_takes_no_process_out_of_the_balancer() {
+    if !needs::program("redis-server") {
+        return;
+    }
+    let redis = Redis::start().expect("Redis");
+    let site = Site::start("redis", "REDIS_URL", redis.url());
+    assert_eq!(site.readiness(), (200, json!({ "ok": true })));
+
+    drop(redis);
+
+    let missing = json!({ "ok": true, "missing": ["queue"] });
+    assert_eq!(site.readiness(), (200, missing));
+}
+
+#[test]
+fn a_job_that_no_worker_finishes_is_not_kept_for_ever() {
+    let (Some(server), true) = (needs::postgres(), needs::program("psql")) else {
+        return;
+    };
+    let database = Database::create(server);
+    let site = Site::start("postgres", "QUEUE_URL", &database.url());
+    for (status, days) in [
+        ("failed", 13),
+        ("failed", 15),
+        ("processing", 13),
+        ("processing", 15),
+        ("queued", 15),
+    ] {
+        let inserted = database.query(&format!(
+            "INSERT INTO pg_loco_queue (id, name, task_data, status, run_at, created_at) VALUES \
+             ('{status}-{days}', 'UnknownWorker', '{{}}', '{status}', now(), \
+             now() - interval '{days} days')"
+        ));
+        assert_eq!(inserted, "INSERT 0 1");
+    }
+
+    site.run(&["task", "jobs:tidy"]);
+
+    let left = database.query("SELECT id FROM pg_loco_queue ORDER BY id");
+    assert_eq!(left, "failed-13\nprocessing-13\nqueued-15");
+}
+
+#[test]
+fn processes_that_start_at_once_on_an_empty_queue_all_work() {
+    let (Some(server), true) = (needs::postgres(), needs::program("psql")) else {
+        return;
+    };
+    let database = Database::create(server);
+    let binary = binary("postgres");
+    let processes: Vec<(Rendered, Child)> = (0..6)
+        .map(|_| {
+            let service = render("postgres");
+            let log = File::create(service.root().join("worker.log")).expect("a log");
+            let child = Command::new(&binary)
+                .args(["start", "--worker", "--no-banner"])
+                .current_dir(service.root())
+                .env("QUEUE_URL", database.url())
+                .stdout(log.try_clone().expect("a log"))
+                .stderr(log)
+                .spawn()
+                .expect("it starts");
+            (service, child)
+        })
+        .collect();
+
+    for (service, child) in processes {
+        let log = service.root().join("worker.log");
+        Worker { child, log }.wait_for("Starting background job processing");
+    }
+}
+
+/// A disk of so many mebibytes, for as long as this lives.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(mebibytes: u32) -> Option<Self> {
+        let mut mount = needs::command_as_root("mount")?;
+        let directory = tempfile::tempdir().expect("a directory");
+        let status = mount
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(directory.path())
+            .status()
+            .expect("it runs");
+        assert!(status.success());
+        Some(Self(directory))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Whoever is killed has it open for a moment longer.
+        if let Some(mut umount) = needs::command_as_root("umount") {
+            drop(umount.arg("--lazy").arg(self.0.path()).status());
+        }
+    }
+}
+
+#[test]
+fn a_process_whose_disk_is_full_is_not_ready() {
+    let Some(disk) = Disk::new(16) else {
+        return;
+    };
+    let (_directory, queue) = sqlite();
+    let database = disk.0.path().join("data.sqlite");
+    let url = format!("sqlite://{}?mode=rwc", database.display());
+    let site = Site::start_with_env("sqlite", &[("DATABASE_URL", &url), ("QUEUE_URL", &queue)]);
+    assert_eq!(site.readiness(), (200, json!({ "ok": true })));
+
+    let filler = disk.0.path().join("filler");
+    let mut file = File::create(&filler).expect("a file");
+    while file.write_all(&[0; 4096]).is_ok() {}
+    let full = json!({ "ok": false, "missing": ["disk"] });
+    assert_eq!(site.readiness(), (503, full));
+
+    drop(file);
+    fs::remove_file(filler).expect("it was there");
+    assert_eq!(site.readiness(), (200, json!({ "ok": true })));
 }

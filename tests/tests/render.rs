@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use serde::Deserialize;
 use template_tests::{distinct_combinations, every_combination, profiles, Answers, Sources};
 
 /// What every set of answers renders to, as far as they differ.
@@ -96,8 +97,8 @@ fn every_file_parses() {
             Some("json") => serde_json::from_str::<serde_json::Value>(text)
                 .map(drop)
                 .map_err(|err| err.to_string()),
-            Some("yaml" | "yml") => serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text)
-                .map(drop)
+            Some("yaml" | "yml") => serde_yaml_ng::Deserializer::from_str(text)
+                .try_for_each(|document| serde_yaml_ng::Value::deserialize(document).map(drop))
                 .map_err(|err| err.to_string()),
             _ => Ok(()),
         };
@@ -201,9 +202,11 @@ fn nothing_of_a_choice_not_taken_is_there() {
         let answers = &service.answers;
         let all: String = service
             .files()
-            // The memory crate has a feature for each choice, and README.md says how to change one.
+            // The memory crate has a feature for each choice, README.md says how to change one, and the
+            // guide is of all services.
             .filter(|(file, _)| !file.starts_with("memory") && !file.ends_with(".template.toml"))
             .filter(|(file, _)| !file.ends_with("Cargo.lock") && !file.ends_with("README.md"))
+            .filter(|(file, _)| !file.ends_with("development.md"))
             .map(|(_, text)| &**text)
             .collect();
         if answers.get("memory_profile") == Some("system") {
@@ -383,21 +386,20 @@ fn defaults_need_no_answer() {
 }
 
 /// Those that have more conditions than a handful, with the most that they may have.
-const MANY_CONDITIONS: [(&str, usize); 17] = [
+const MANY_CONDITIONS: [(&str, usize); 16] = [
     (".dockerignore", 9),
     (".github/workflows/ci.yaml", 17),
     ("AGENTS.lightweight.md", 11),
     ("AGENTS.md", 30),
-    ("Cargo.toml.liquid", 22),
+    ("Cargo.toml.liquid", 24),
     ("Dockerfile", 12),
-    ("README.lightweight.md", 12),
-    ("README.md", 68),
+    ("README.lightweight.md", 14),
+    ("README.md", 79),
     ("compose.yaml", 43),
     ("config/development.yaml", 34),
     ("config/production.yaml", 32),
     ("config/test.yaml", 22),
-    ("deploy/kubernetes/settings.yaml", 18),
-    ("deploy/kubernetes/web.yaml", 21),
+    ("deploy/kubernetes/base/kustomization.yaml", 9),
     ("docs/scaling.md", 10),
     ("src/app.saas-client.rs", 12),
     ("src/environment/variables.rs", 14),
@@ -436,7 +438,7 @@ fn few_files_have_more_than_a_handful_of_conditions() {
         assert!(tags <= limit, "{}: {tags} tags of {limit}", file.display());
     }
     println!("{total} tags");
-    assert!(total < 500, "{total} tags");
+    assert!(total < 540, "{total} tags");
 }
 
 #[test]

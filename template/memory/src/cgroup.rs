@@ -10,7 +10,7 @@ use loco_rs::prelude::*;
 /// Version 1 writes the largest multiple of a page where there is no limit.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// The nearest cgroup that has a memory limit, or the process's own.
+/// The cgroup with the least memory limit of those that the process is in, or its own.
 #[derive(Debug)]
 pub struct Cgroup {
     directory: PathBuf,
@@ -65,8 +65,7 @@ impl Cgroup {
         }
         // `0::/path` is version 2, `4:memory:/path` version 1: cgroups(7)
         let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-        let candidates: Vec<Self> = own
-            .lines()
+        own.lines()
             .filter_map(|line| {
                 let (_, line) = line.split_once(':')?;
                 let (controllers, path) = line.split_once(':')?;
@@ -87,11 +86,7 @@ impl Cgroup {
                 ancestors
             })
             .filter_map(|directory| Self::at(&directory))
-            .collect();
-        let limited = candidates
-            .iter()
-            .position(|cgroup| cgroup.usage().is_ok_and(|usage| usage.limit.is_some()));
-        candidates.into_iter().nth(limited.unwrap_or(0))
+            .min_by_key(|cgroup| cgroup.limit().unwrap_or(u64::MAX))
     }
 
     fn at(directory: &Path) -> Option<Self> {
@@ -102,6 +97,10 @@ impl Cgroup {
                 directory: directory.to_path_buf(),
                 files,
             })
+    }
+
+    fn limit(&self) -> Option<u64> {
+        self.usage().ok()?.limit
     }
 
     /// Reads the figures.

@@ -50,17 +50,16 @@ pub fn pressure() -> Pressure {
 }
 
 /// Bytes that requests may make the service hold: a share of the cgroup's limit, or of the machine's
-/// memory where there is none.
+/// memory where that is less.
 pub fn budget(settings: &Memory) -> u64 {
     limit(settings) / 100 * u64::from(settings.budget_percent)
 }
 
 fn limit(settings: &Memory) -> u64 {
     let cgroup = Cgroup::find(settings.cgroup.as_deref());
-    cgroup
-        .and_then(|cgroup| cgroup.usage().ok()?.limit)
-        .or_else(memory_of_the_machine)
-        .unwrap_or(UNKNOWN)
+    let of_cgroup = cgroup.and_then(|cgroup| cgroup.usage().ok()?.limit);
+    let limits = of_cgroup.into_iter().chain(memory_of_the_machine());
+    limits.min().unwrap_or(UNKNOWN)
 }
 
 /// `MemTotal:       24554084 kB`, and so on: `proc_meminfo(5)`
@@ -74,6 +73,8 @@ fn memory_of_the_machine() -> Option<u64> {
 }
 
 struct Guard {
+    /// Where it shows how near the limit is.
+    shown: &'static AtomicU8,
     cgroup: Cgroup,
     percent: u8,
     warned: Option<Instant>,
@@ -100,6 +101,7 @@ pub fn start(settings: &Memory) {
     }
     warn_if_it_cannot_fit(settings, limit);
     let mut guard = Guard {
+        shown: &PRESSURE,
         cgroup,
         percent: settings.guard_percent,
         warned: None,
@@ -135,16 +137,22 @@ impl Guard {
     fn watch(&mut self) {
         match self.look() {
             Ok(pressure) => {
-                PRESSURE.store(pressure as u8, Ordering::Relaxed);
+                self.show(pressure);
                 self.has_failed = false;
             }
             Err(err) => {
                 if !self.has_failed {
                     tracing::error!(%err, "the memory guard has failed: it tries again");
                 }
+                // What it saw last may be wrong by now.
+                self.show(Pressure::None);
                 self.has_failed = true;
             }
         }
+    }
+
+    fn show(&self, pressure: Pressure) {
+        self.shown.store(pressure as u8, Ordering::Relaxed);
     }
 
     /// Purges where the limit is near, and tells how near it is then.
@@ -154,6 +162,8 @@ impl Guard {
             return Ok(pressure);
         }
         self.last_purge = Some(Instant::now());
+        // Nothing begins while it returns them.
+        self.show(pressure);
         if CAN_PURGE {
             return_pages()?;
             #[cfg(feature = "metrics")]
@@ -207,6 +217,7 @@ mod tests {
         fs::write(directory.join("memory.stat"), "inactive_file 100\n").expect("a file");
         set_usage(&directory, 0);
         let guard = Guard {
+            shown: Box::leak(Box::default()),
             cgroup: Cgroup::find(Some(&directory)).expect("a cgroup"),
             percent: 80,
             warned: None,
@@ -271,8 +282,10 @@ mod tests {
         let (cgroup, mut guard) = guarded("guard-error");
 
         fs::remove_file(cgroup.join("memory.current")).expect("a file");
+        guard.show(Pressure::Shed);
         guard.watch();
         assert!(guard.has_failed);
+        assert_eq!(guard.shown.load(Ordering::Relaxed), Pressure::None as u8);
         set_usage(&cgroup, 850);
         guard.watch();
         assert!(!guard.has_failed);

@@ -12,6 +12,9 @@
 //! | `src/app.rs`, `register_tasks` | `tasks.register(memory::MemoryTask);` | `cargo loco task memory` |
 //! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | connections, admission of requests, the end |
 //!
+//! [`SharedHandlers`], as the first of `middlewares` in `src/app.rs`, is worth a line more: without it a
+//! request takes several times the memory.
+//!
 //! The features of this crate say what is built in, `[env]` in `.cargo/config.toml` the profile, and
 //! [`Settings`] what is done at run time. A change that is half done is named by `cargo loco doctor`,
 //! `cargo loco task memory`, and in the log at start.
@@ -33,6 +36,7 @@ mod runtime;
 mod serve;
 mod server;
 pub mod settings;
+mod shared;
 mod signals;
 mod task;
 #[cfg(test)]
@@ -54,6 +58,7 @@ pub use process::Process;
 pub use runtime::block_on;
 pub use serve::{serve, serve_until};
 pub use settings::Settings;
+pub use shared::SharedHandlers;
 pub use task::MemoryTask;
 // So that an application's `serve` needs no imports of its own.
 pub use loco_rs::boot::ServeParams;

@@ -1,7 +1,7 @@
 //! The memory listener: for whoever is on call, apart from the public routes, on an address of its
 //! own. `docs/memory.md` lists what it serves. Errors have the form of Loco's.
 
-use std::{future::IntoFuture, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{DefaultBodyLimit, Request, State},
@@ -9,15 +9,31 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
-    Json,
+    Json, Router,
 };
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use loco_rs::{controller::ErrorDetail, prelude::*};
-use tokio::{net::TcpListener, task::spawn_blocking};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+use tower::ServiceExt;
 
 use crate::{allocator, settings::Memory, task};
 
 /// No request has more to say.
 const LARGEST_BODY: usize = 1024;
+const LARGEST_HEAD: usize = 16 << 10;
+/// Connections at most, how long each may last, and how long a head may take. Nobody without the token is
+/// to take memory or files from the service.
+const CONNECTIONS: usize = 64;
+const LIFETIME: Duration = Duration::from_mins(2);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait for what accepting lacks.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub type AdminResult<T> = std::result::Result<T, AdminError>;
 
@@ -109,8 +125,30 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
             Arc::new(settings.clone()),
             authorize,
         ));
-    tokio::spawn(axum::serve(listener, service).into_future());
+    tokio::spawn(serve(listener, service));
     Ok(())
+}
+
+async fn serve(listener: TcpListener, service: Router) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let service = service.clone();
+        let answer = service_fn(move |request: Request<Incoming>| service.clone().oneshot(request));
+        let http = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(LARGEST_HEAD)
+            .serve_connection(TokioIo::new(stream), answer);
+        tokio::spawn(async move {
+            // Its client knows how it has ended.
+            drop(timeout(LIFETIME, http).await);
+            drop(permit);
+        });
+    }
 }
 
 /// Passes on what has the token and is not too large.

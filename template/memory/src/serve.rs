@@ -49,7 +49,9 @@ use crate::{
 /// When the settings are not valid, or nobody can listen on the address.
 pub async fn serve<H: Hooks>(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
     let shutdown = Settings::read(&ctx.config)?.shutdown;
-    signals::end_after(Duration::from_secs(shutdown.drain + shutdown.timeout));
+    signals::end_after(Duration::from_secs(
+        shutdown.drain.saturating_add(shutdown.timeout),
+    ));
     serve_until::<H>(app, ctx, params, shutdown_signal()).await
 }
 

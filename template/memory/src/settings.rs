@@ -187,7 +187,7 @@ impl Default for Connections {
     fn default() -> Self {
         Self {
             max: None,
-            head_bytes: 64 << 10,
+            head_bytes: 16 << 10,
             head_timeout: 10,
             body_rate: 240,
             answer_timeout: 30,

@@ -12,6 +12,7 @@ mod m20261126_000002_sessions;
 mod m20261126_000003_rate_limits;
 mod m20261126_000004_used_links;
 mod m20261126_000005_email_changes;
+mod m20261127_000001_indexes;
 
 pub struct Migrator;
 
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000003_rate_limits::Migration),
             Box::new(m20261126_000004_used_links::Migration),
             Box::new(m20261126_000005_email_changes::Migration),
+            Box::new(m20261127_000001_indexes::Migration),
             // inject-above (do not remove this comment)
         ]
     }

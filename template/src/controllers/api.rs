@@ -3,7 +3,7 @@
 
 use loco_rs::prelude::*;
 
-use super::unmatched::not_found as unknown;
+use super::json_errors::not_found as unknown;
 
 pub fn routes() -> Routes {
     let any_method = get(unknown)

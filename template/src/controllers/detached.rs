@@ -1,10 +1,13 @@
-use std::future::Future;
+use std::{future::Future, sync::LazyLock};
 
 use loco_rs::prelude::*;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tracing::Instrument;
 
 use crate::{mailers::language::Language, models::users};
+
+/// How much of it is being done.
+static UNDER_WAY: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// Does work to its end, even if the client goes away while it is done.
 ///
@@ -42,6 +45,59 @@ pub fn after_the_answer(
     }
 }
 
+/// Waits until all work is done that no client waits for: the process is not to end before.
+pub async fn all_done() {
+    let mut under_way = UNDER_WAY.subscribe();
+    // The sender is never dropped.
+    drop(under_way.wait_for(|count| *count == 0).await);
+}
+
 fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    tokio::spawn(Language::current().scope(work.in_current_span()))
+    let under_way = UnderWay::new();
+    tokio::spawn(Language::current().scope(async move {
+        let _under_way = under_way;
+        work.in_current_span().await
+    }))
+}
+
+/// Work that is being done, until this is dropped.
+struct UnderWay;
+
+impl UnderWay {
+    fn new() -> Self {
+        UNDER_WAY.send_modify(|count| *count += 1);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_goes_on_after_the_answer_is_waited_for() {
+        static IS_DONE: AtomicBool = AtomicBool::new(false);
+        let answer = after_the_answer(async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            IS_DONE.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        answer.await.expect("it is under way");
+        assert!(!IS_DONE.load(Ordering::Relaxed));
+
+        all_done().await;
+
+        assert!(IS_DONE.load(Ordering::Relaxed));
+    }
 }

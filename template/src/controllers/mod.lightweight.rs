@@ -1,3 +1,3 @@
 pub mod access_log;
 pub mod home;
-pub mod unmatched;
+pub mod json_errors;

@@ -10,7 +10,8 @@ pub mod detached;
 {%- if embedded_assets == "true" %}
 pub mod frontend;
 {%- endif %}
+pub mod health;
+pub mod json_errors;
 pub mod middleware;
 pub mod session;
 pub mod session_cookie;
-pub mod unmatched;

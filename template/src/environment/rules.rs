@@ -92,6 +92,12 @@ pub fn socket(value: &str) -> Checked {
     let is_socket = value.parse::<std::net::SocketAddr>().is_ok();
     must_be("an IP address and a port", is_socket)
 }
+
+/// What can be sent in a header, and nobody can guess.
+pub fn token(value: &str) -> Checked {
+    let is_long = value.len() >= 16 && value.bytes().all(|byte| byte.is_ascii_graphic());
+    must_be("16 or more visible ASCII characters", is_long)
+}
 {%- endunless %}
 
 /// An IP address, or a name as it is looked up.

@@ -70,6 +70,7 @@ pub const VARIABLES: &[Variable] = &[
         "10",
     ),
     Variable::optional("DB_AUTO_MIGRATE", Rule::Is(rules::flag), "true"),
+    Variable::may_be_empty("HEARTBEAT_FILE", Rule::AnyText, "/tmp/heartbeat"),
 {%- if queue_kind == "Redis" %}
     Variable::required("REDIS_URL", Rule::Address, "redis://host"),
 {%- elsif queue_kind == "Postgres" %}
@@ -90,8 +91,8 @@ pub const VARIABLES: &[Variable] = &[
     ),
     Variable::may_be_empty(
         "MEMORY_ADMIN_TOKEN",
-        Rule::AnyText,
-        "$(openssl rand -hex 24)",
+        Rule::Is(rules::token),
+        "$(openssl rand -hex 32)",
     ),
     Variable::optional(
         "MEMORY_BUDGET_PERCENT",

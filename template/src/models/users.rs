@@ -175,7 +175,10 @@ impl Model {
     ///
     /// When the password cannot be hashed, or the database fails.
     pub async fn log_in(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Login> {
-        let email = email::normal_form(&params.email).unwrap_or_default();
+        // What is no address has no account, and would be one key for all mistakes in typing.
+        let Some(email) = email::normal_form(&params.email) else {
+            return Ok(Login::Refused);
+        };
         let key = format!("login {email}");
         if let Some(seconds) = rate_limits::Model::count(db, &key, login_limit()).await? {
             return Ok(Login::TooOften(seconds));

@@ -1,1 +1,4 @@
 pub mod downloader;
+{%- unless starter == "lightweight" %}
+pub mod watched;
+{%- endunless %}

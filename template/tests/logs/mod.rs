@@ -23,11 +23,15 @@ impl<S: Subscriber> Layer<S> for Counter {
 
 /// How many lines an error has in the log when it becomes an answer.
 fn lines_of(err: Error) -> usize {
+    lines_while(|| drop(err.into_response()))
+}
+
+fn lines_while(logging: impl FnOnce()) -> usize {
     let count = Arc::new(AtomicUsize::new(0));
     let log = tracing_subscriber::registry()
         .with(Counter(Arc::clone(&count)))
         .with(WithoutClientErrors);
-    tracing::subscriber::with_default(log, || drop(err.into_response()));
+    tracing::subscriber::with_default(log, logging);
     count.load(Ordering::Relaxed)
 }
 
@@ -39,6 +43,14 @@ fn what_is_the_clients_fault_is_no_error_in_the_log() {
     );
     assert_eq!(lines_of(Error::NotFound), 0);
     assert_eq!(lines_of(Error::BadRequest("no address".to_string())), 0);
+    let expired = || {
+        tracing::error!(target: "loco_rs::controller::extractor::auth", "JWT validation error: ExpiredSignature");
+    };
+    assert_eq!(lines_while(expired), 0);
+    let failed = || {
+        tracing::error!(target: "loco_rs::controller::extractor::auth", "database error during authentication");
+    };
+    assert_eq!(lines_while(failed), 1);
     assert_eq!(lines_of(Error::InternalServerError), 1);
     assert_eq!(lines_of(Error::string("the disk is full")), 1);
 }

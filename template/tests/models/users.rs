@@ -269,6 +269,24 @@ async fn the_time_does_not_tell_whether_an_address_is_known() {
     assert!(registration > hashing / 4, "{registration:?}, {hashing:?}");
 }
 
+#[tokio::test]
+#[serial]
+async fn mistakes_in_typing_an_address_are_not_counted() {
+    let boot = boot_test::<App>().await.expect("the service boots");
+    let mut config = boot.app_context.config;
+    config.settings = None;
+    users::configure(&config).expect("the defaults");
+    let params = LoginParams {
+        email: "nobody".to_string(),
+        password: "wrong".to_string(),
+    };
+
+    for _ in 0..11 {
+        let login = Model::log_in(&boot.app_context.db, &params).await;
+        assert!(matches!(login, Ok(Login::Refused)));
+    }
+}
+
 #[rstest]
 #[case("user1@example.com")]
 #[case("nobody@example.com")]

@@ -217,6 +217,18 @@ async fn an_unknown_address_and_a_wrong_password_look_the_same() {
 
 #[tokio::test]
 #[serial]
+async fn a_token_that_is_no_text_is_an_error_in_json() {
+    request::<App, _, _>(|request, _ctx| async move {
+        let response = request.post("/api/auth/magic-link/%FF").await;
+
+        assert_eq!(response.status_code(), 400);
+        assert_eq!(response.json::<Value>()["error"], "Bad Request");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
 async fn a_verification_link_works_once() {
     request::<App, _, _>(|request, ctx| async move {
         let user = prepare_data::register(&request, &ctx).await;

@@ -1,2 +1,2 @@
 mod home;
-mod unmatched;
+mod json_errors;

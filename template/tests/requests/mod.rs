@@ -2,8 +2,9 @@
 
 mod account;
 mod auth;
+mod health;
+mod json_errors;
 {%- if database == "postgres" %}
 mod nul;
 {%- endif %}
 mod prepare_data;
-mod unmatched;

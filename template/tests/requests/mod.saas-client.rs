@@ -7,9 +7,10 @@ mod bindings;
 {%- if embedded_assets == "true" %}
 mod frontend;
 {%- endif %}
+mod health;
+mod json_errors;
 {%- if database == "postgres" %}
 mod nul;
 {%- endif %}
 mod prepare_data;
 mod session;
-mod unmatched;

@@ -3,10 +3,11 @@
 mod account;
 mod account_pages;
 mod auth;
+mod health;
+mod json_errors;
 {%- if database == "postgres" %}
 mod nul;
 {%- endif %}
 mod page;
 mod prepare_data;
 mod session_pages;
-mod unmatched;

@@ -1,10 +1,14 @@
 use loco_rs::testing::prelude::*;
 use rstest::rstest;
+use serde_json::json;
 use serial_test::serial;
 
 use {{crate_name}}::app::App;
 
-use super::{prepare_data, session_pages::log_in};
+use super::{
+    prepare_data::{self, with_links_of_production},
+    session_pages::log_in,
+};
 
 #[tokio::test]
 #[serial]
@@ -83,6 +87,30 @@ async fn an_error_is_a_page_for_a_person_and_json_for_a_program() {
         let program = request.get("/api/auth/current").await;
         assert_eq!(program.status_code(), 401);
         assert_eq!(program.header("content-type"), "application/json");
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn who_tries_too_often_is_told_to_wait() {
+    request::<App, _, _>(|request, ctx| async move {
+        with_links_of_production(&ctx);
+        let log_in = || {
+            request
+                .post("/login")
+                .add_header("accept", "text/html")
+                .form(&json!({ "email": "nobody@example.com", "password": "wrong" }))
+        };
+        for _ in 0..10 {
+            assert_eq!(log_in().await.status_code(), 401);
+        }
+
+        let refused = log_in().await;
+
+        assert_eq!(refused.status_code(), 429);
+        assert!(refused.headers().contains_key("retry-after"));
+        assert!(refused.text().contains("too many attempts"));
     })
     .await;
 }

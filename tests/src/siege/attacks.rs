@@ -28,6 +28,7 @@ pub enum Attack {
     SlowReaders,
     SlowReadersOfCompressed,
     SlowSenders,
+    SlowBodies,
     EndlessBodies,
     EndlessHeads,
     SlowHeads,
@@ -35,6 +36,7 @@ pub enum Attack {
     JsonBombs,
     TinyChunks,
     Pipelines,
+    UnreadPings,
     GoneAtOnce,
     ConnectFlood,
     LoginFlood,
@@ -43,7 +45,7 @@ pub enum Attack {
 }
 
 impl Attack {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::None,
         Self::Burst,
         Self::Waiting,
@@ -51,6 +53,7 @@ impl Attack {
         Self::SlowReaders,
         Self::SlowReadersOfCompressed,
         Self::SlowSenders,
+        Self::SlowBodies,
         Self::EndlessBodies,
         Self::EndlessHeads,
         Self::SlowHeads,
@@ -58,6 +61,7 @@ impl Attack {
         Self::JsonBombs,
         Self::TinyChunks,
         Self::Pipelines,
+        Self::UnreadPings,
         Self::GoneAtOnce,
         Self::ConnectFlood,
         Self::LoginFlood,
@@ -74,6 +78,7 @@ impl Attack {
             Self::SlowReaders => "300 clients read 6 MB slowly",
             Self::SlowReadersOfCompressed => "the same, compressed",
             Self::SlowSenders => "1000 clients send a byte a second",
+            Self::SlowBodies => "3000 bodies, as fast as they have to be",
             Self::EndlessBodies => "200 bodies of 1.9 MB that never end",
             Self::EndlessHeads => "900 heads of 380 KB that never end",
             Self::SlowHeads => "1000 heads, a line a second",
@@ -81,6 +86,7 @@ impl Attack {
             Self::JsonBombs => "100 clients send 1.9 MB of JSON numbers",
             Self::TinyChunks => "100 bodies in chunks of a byte",
             Self::Pipelines => "200 clients ask 1000 times and read nothing",
+            Self::UnreadPings => "2000 clients ask for pings and read nothing",
             Self::GoneAtOnce => "400 clients ask for 500 KB and go",
             Self::ConnectFlood => "200 clients connect and go",
             Self::LoginFlood => "200 clients log in all the time",
@@ -111,6 +117,11 @@ impl Attack {
                 many(300, until, move || slow_reader(address, request.clone())).await
             }
             Self::SlowSenders => many(1000, until, move || slow_sender(address)).await,
+            Self::SlowBodies => {
+                let [some, others] = [ATTACKERS, OTHER_ATTACKERS]
+                    .map(|from| many(1500, until, move || slow_body(from, address)));
+                tokio::join!(some, others).0
+            }
             Self::EndlessBodies => many(200, until, move || endless_body(address)).await,
             Self::EndlessHeads => many(900, until, move || endless_head(address)).await,
             Self::SlowHeads => many(1000, until, move || slow_head(address)).await,
@@ -121,6 +132,10 @@ impl Attack {
             }
             Self::TinyChunks => many(100, until, move || tiny_chunks(address)).await,
             Self::Pipelines => many(200, until, move || pipeline(address)).await,
+            Self::UnreadPings => {
+                let pings = get("/_ping").repeat(1000);
+                many(2000, until, move || unread(address, pings.clone())).await
+            }
             Self::GoneAtOnce => many(400, until, move || gone_at_once(address)).await,
             Self::ConnectFlood => many(200, until, move || connect_only(address)).await,
             Self::LoginFlood => {
@@ -143,6 +158,7 @@ impl Attack {
 
 /// Where attackers come from: not from where the honest do.
 const ATTACKERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const OTHER_ATTACKERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     connect_from(ATTACKERS, address).await
@@ -193,11 +209,16 @@ where
     Served::default()
 }
 
-async fn slow_reader(address: SocketAddr, request: Vec<u8>) -> Result<()> {
+/// A connection whose client takes little at a time.
+async fn connect_narrow(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((ATTACKERS, 0).into())?;
     socket.set_recv_buffer_size(4096)?;
-    let mut stream = socket.connect(address).await?;
+    socket.connect(address).await
+}
+
+async fn slow_reader(address: SocketAddr, request: Vec<u8>) -> Result<()> {
+    let mut stream = connect_narrow(address).await?;
     stream.write_all(&request).await?;
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {
@@ -213,6 +234,18 @@ async fn slow_sender(address: SocketAddr) -> Result<()> {
         .await?;
     loop {
         stream.write_all(b"x").await?;
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// A body that no rate forbids.
+async fn slow_body(from: Ipv4Addr, address: SocketAddr) -> Result<()> {
+    let mut stream = connect_from(from, address).await?;
+    stream
+        .write_all(b"POST /load/take HTTP/1.1\r\nhost: localhost\r\ncontent-length: 16000\r\n\r\n")
+        .await?;
+    loop {
+        stream.write_all(&[b'x'; 300]).await?;
         sleep(Duration::from_secs(1)).await;
     }
 }
@@ -284,6 +317,13 @@ async fn tiny_chunks(address: SocketAddr) -> Result<()> {
 async fn pipeline(address: SocketAddr) -> Result<()> {
     let mut stream = connect(address).await?;
     stream.write_all(&get("/load/posts").repeat(1000)).await?;
+    sleep(Duration::from_secs(3600)).await;
+    Ok(())
+}
+
+async fn unread(address: SocketAddr, requests: Vec<u8>) -> Result<()> {
+    let mut stream = connect_narrow(address).await?;
+    stream.write_all(&requests).await?;
     sleep(Duration::from_secs(3600)).await;
     Ok(())
 }

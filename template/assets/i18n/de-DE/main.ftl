@@ -103,6 +103,7 @@ not-found-title = Seite nicht gefunden
 not-found-text = Unter dieser Adresse gibt es nichts.
 error-title = Das hat nicht geklappt
 timeout-text = Das hat zu lange gedauert. Versuchen Sie es später noch einmal.
+too-many-text = Das waren zu viele Versuche. Warten Sie einige Minuten, und versuchen Sie es dann noch einmal.
 refused-text = Der Dienst hat diese Anfrage nicht angenommen (Fehler { $status }).
 error-text = Der Dienst konnte nicht antworten (Fehler { $status }). Versuchen Sie es später noch einmal.
 to-home = Zur Startseite

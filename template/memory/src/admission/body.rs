@@ -3,10 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        Arc,
-    },
+    sync::{atomic::AtomicUsize, Arc},
     task::{ready, Context, Poll},
     time::Duration,
 };
@@ -21,8 +18,9 @@ use hyper::body::Incoming;
 use tokio::time::{sleep, Sleep};
 
 use super::{
-    budget::{Budget, Hold, Kind},
-    work::Begun,
+    budget::{Budget, Gauge, Hold, Kind},
+    reservations::Reservation,
+    work::{drop_foreign, Begun},
 };
 use crate::server::{AwaitedBody, Connection, InFlight};
 
@@ -33,32 +31,51 @@ const COUNTED: usize = 4 << 10;
 const GATHERED: usize = 16 << 10;
 /// How long a small part waits at most for more.
 const LINGER: Duration = Duration::from_millis(5);
-/// Bytes that compressing an answer takes until its end, by `Content-Encoding`, as Loco's middleware
-/// (tower-http 0.6) does it: measured with an answer of 6 MB.
-const ENCODERS: [(&str, u64); 4] = [
-    ("br", 16 << 20),
-    ("zstd", 4 << 20),
-    ("gzip", 320 << 10),
-    ("deflate", 320 << 10),
-];
+/// As Loco's middleware compresses answers (tower-http 0.6).
+const ENCODINGS: [&str; 4] = ["br", "deflate", "gzip", "zstd"];
 /// How often a body looks whether there is room for it.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Bytes with what is counted for them.
-struct Counted<H> {
+/// Bytes with what is counted for them, until the last part of them is dropped.
+struct Counted {
     bytes: Bytes,
-    _hold: H,
+    _hold: Hold,
 }
 
-impl<H> AsRef<[u8]> for Counted<H> {
+impl AsRef<[u8]> for Counted {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-/// Counts these bytes until the last part of them is dropped, wherever that is.
-pub fn counted(bytes: Bytes, hold: impl Send + 'static) -> Bytes {
+fn counted(bytes: Bytes, hold: Hold) -> Bytes {
     Bytes::from_owner(Counted { bytes, _hold: hold })
+}
+
+/// The same, read before their request begins.
+struct ReadAhead {
+    bytes: Bytes,
+    _reservation: Reservation,
+}
+
+impl AsRef<[u8]> for ReadAhead {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        drop_foreign(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Bytes that were read before their request begins, with what is reserved for them.
+pub fn read_ahead(bytes: Bytes, reservation: Reservation) -> Bytes {
+    Bytes::from_owner(ReadAhead {
+        bytes,
+        _reservation: reservation,
+    })
 }
 
 /// A body of an answer: counted until the client has taken it.
@@ -80,32 +97,31 @@ enum Source {
 }
 
 impl Answer {
-    /// The body of an answer, where a request was admitted for it with what had begun, and the bytes
-    /// that this still holds.
+    /// The body of an answer, with what has begun where a request was admitted for it.
     pub fn new(
         body: Body,
         headers: &HeaderMap,
-        begun: Option<(Begun, u64)>,
+        begun: Option<Begun>,
         budget: &Arc<Budget>,
         request: InFlight,
     ) -> Self {
         let length = body.size_hint().exact();
-        let bytes = length.filter(|length| *length >= COUNTED as u64);
-        let hold = budget.hold(Kind::Answers, bytes.unwrap_or(0));
-        let source =
-            begun
-                .filter(|_| length.is_none())
-                .map(|(mut begun, held)| match encoder_of(headers) {
-                    0 => Source::Stream {
-                        _memory: begun.permit().split(held),
-                    },
-                    encoder => {
-                        begun.permit().holds(held + encoder);
-                        begun.permit().gives_back(held + encoder);
-                        request.connection().set_producing(Some(begun.watch()));
-                        Source::Compressed(begun)
-                    }
-                });
+        let bytes = length
+            .filter(|length| *length >= COUNTED as u64)
+            .unwrap_or(0);
+        let peer = begun.as_ref().map(Begun::peer);
+        let hold = budget.hold_of(peer, Kind::Answers, bytes);
+        let source = begun.filter(|_| length.is_none()).map(|mut begun| {
+            if is_compressed(headers) {
+                request.connection().set_producing(Some(begun.watch()));
+                Source::Compressed(begun)
+            } else {
+                let bytes = begun.held();
+                Source::Stream {
+                    _memory: begun.permit().split(bytes),
+                }
+            }
+        });
         Self {
             body,
             hold,
@@ -123,13 +139,10 @@ impl Drop for Answer {
     }
 }
 
-/// Bytes of what compresses an answer with these headers.
-fn encoder_of(headers: &HeaderMap) -> u64 {
+/// Whether an answer with these headers is compressed on its way.
+fn is_compressed(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING);
-    ENCODERS
-        .iter()
-        .find(|(name, _)| encoding.is_some_and(|encoding| encoding == name))
-        .map_or(0, |(_, bytes)| *bytes)
+    encoding.is_some_and(|encoding| ENCODINGS.iter().any(|name| encoding == name))
 }
 
 impl HttpBody for Answer {
@@ -140,14 +153,24 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(Source::Compressed(begun)) = &self.source {
+        let this = &mut *self;
+        let body = Pin::new(&mut this.body);
+        let frame = if let Some(Source::Compressed(begun)) = &mut this.source {
             begun.watch().start(context.waker());
-        }
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if let (Some(Source::Compressed(begun)), true) = (&self.source, frame.is_pending()) {
-            begun.watch().pause();
-        }
-        frame.map(|frame| frame.map(|frame| frame.map(|frame| self.count(frame))))
+            let frame = begun.poll(|| body.poll_frame(context));
+            if let Poll::Ready(Some(Ok(frame))) = &frame {
+                begun.hands_over(frame.data_ref().map_or(0, Bytes::len));
+            } else if frame.is_pending() {
+                begun.watch().pause();
+            }
+            // What compresses it has its memory by now.
+            let held = begun.held();
+            begun.permit().gives_back(held);
+            frame
+        } else {
+            body.poll_frame(context)
+        };
+        frame.map(|frame| frame.map(|frame| frame.map(|frame| this.count(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -187,7 +210,7 @@ pub struct Upload {
     /// There is no room for more at the moment.
     is_held_up: bool,
     /// Until it looks again whether there is.
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Option<(Pin<Box<Sleep>>, Gauge)>,
 }
 
 impl Upload {
@@ -213,6 +236,7 @@ impl Upload {
     /// The same body, of which this was read already, and counted.
     pub fn beginning_with(mut self, first: Bytes) -> Self {
         self.first = Some(first);
+        self.awaited.is(false);
         self
     }
 
@@ -254,10 +278,9 @@ impl Upload {
 
     /// Waits while there is no room for more.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(pause) = &mut self.pause {
+        if let Some((pause, _)) = &mut self.pause {
             ready!(pause.as_mut().poll(context));
             self.pause = None;
-            self.held_up.fetch_sub(1, Ordering::Relaxed);
         }
         while self.budget.is_full_for_bodies() {
             if !self.is_held_up {
@@ -266,21 +289,12 @@ impl Upload {
             }
             let mut pause = Box::pin(sleep(PAUSE));
             if pause.as_mut().poll(context).is_pending() {
-                self.pause = Some(pause);
-                self.held_up.fetch_add(1, Ordering::Relaxed);
+                self.pause = Some((pause, Gauge::count(&self.held_up)));
                 return Poll::Pending;
             }
         }
         self.is_held_up = false;
         Poll::Ready(())
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.pause.is_some() {
-            self.held_up.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }
 
@@ -300,20 +314,23 @@ impl HttpBody for Upload {
                 break self.gather();
             }
             match self.poll_part(context) {
-                Poll::Ready(Some(Ok(part))) => match part.into_data() {
-                    Ok(data) if data.len() < COUNTED => self.gathered.extend_from_slice(&data),
-                    Ok(data) if self.gathered.is_empty() => break data,
-                    Ok(data) => {
-                        self.gathered.extend_from_slice(&data);
+                Poll::Ready(Some(Ok(part))) => {
+                    // Without data it is trailers, which nobody reads.
+                    let Ok(data) = part.into_data() else {
+                        continue;
+                    };
+                    let is_large = data.len() >= COUNTED;
+                    self.gathered.extend_from_slice(&data);
+                    drop_foreign(data);
+                    if is_large {
                         break self.gather();
                     }
-                    // Trailers, which nobody reads
-                    Err(_) => {}
-                },
+                }
                 Poll::Pending if self.gathered.is_empty() => return Poll::Pending,
                 // hyper hands over each part by itself, whatever else has come.
                 Poll::Pending => {
                     ready!(self.poll_linger(context));
+                    self.awaited.is(false);
                     break self.gather();
                 }
                 Poll::Ready(None) if !self.gathered.is_empty() => {
@@ -356,38 +373,35 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// What an answer of unknown length is counted for that is encoded so, and of which the
-    /// application holds a mebibyte.
-    fn held(encoding: &'static str) -> u64 {
-        let budget = Budget::new(1 << 30);
+    /// An answer of unknown length that is encoded so, and of which the application holds a mebibyte.
+    fn answer(encoding: &'static str, gate: &Arc<Gate>, budget: &Arc<Budget>) -> Answer {
         let peer = ([192, 0, 2, 1], 1).into();
         let connection = Connection::new(peer, budget.hold(Kind::Connections, 0));
         let connection = Arc::new(connection);
-        let gate = Gate::new(&budget, None);
-        let permit = gate.try_begin(&Arc::new(Route::new("/", false)));
+        let permit = gate.try_begin(&Arc::new(Route::new(&"/".into(), false)), peer.ip());
         let done = pin!(ready(()));
-        let mut work = Work::new(done, permit.expect("it is free"), &connection);
-        work.holds(MIB);
+        let mut begun = Work::new(done, permit.expect("it is free"), &connection).end();
+        begun.holds(MIB);
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let encoding = HeaderValue::from_static(encoding);
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding)]);
-
         let request = InFlight::new(&connection);
-        let answer = Answer::new(body, &headers, Some(work.end()), &budget, request);
-
-        let held = budget.held(Kind::Work);
-        assert_eq!(gate.begun(), usize::from(held > MIB));
-        drop(answer);
-        assert_eq!(
-            (budget.held(Kind::Work), gate.begun(), gate.busy()),
-            (0, 0, 0)
-        );
-        held
+        Answer::new(body, &headers, Some(begun), budget, request)
     }
 
     #[test]
     fn what_an_answer_is_made_of_is_counted_until_its_end() {
-        assert_eq!(held("br"), 17 * MIB);
-        assert_eq!(held("identity"), MIB);
+        for (encoding, begun) in [("br", 1), ("identity", 0)] {
+            let budget = Budget::new(1 << 30);
+            let gate = Gate::new(&budget, None);
+
+            let answer = answer(encoding, &gate, &budget);
+
+            assert_eq!(budget.held(Kind::Work), MIB, "{encoding}");
+            assert_eq!(gate.begun(), begun, "{encoding}");
+            drop(answer);
+            let left = (budget.held(Kind::Work), gate.begun(), gate.busy());
+            assert_eq!(left, (0, 0, 0), "{encoding}");
+        }
     }
 }

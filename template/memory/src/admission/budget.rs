@@ -1,13 +1,22 @@
 //! What requests make the service hold, in bytes, beside what they may.
 
-use std::sync::{
-    atomic::{AtomicU64, AtomicUsize, Ordering},
-    Arc, OnceLock,
+use std::{
+    collections::HashSet,
+    net::IpAddr,
+    sync::{
+        atomic::{
+            AtomicIsize, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
+        Arc, OnceLock, Weak,
+    },
 };
 
-/// Requests that are expected to hold more than this share of the budget leave the last quarter of
+use super::gate::Gate;
+
+/// Requests that are expected to hold more than this part of the budget leave the last quarter of
 /// it to the others: few large answers must not keep all small ones waiting.
-const SMALL: u64 = 256;
+const LARGE: u64 = 256;
 
 /// What memory is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +46,64 @@ impl Kind {
     }
 }
 
+/// The part of what there is for work and answers that a peer leaves to the others.
+const LEFT_BY_PEER: u64 = 8;
+
+/// What the requests of one peer take.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// Bytes of their work and of their answers.
+    held: AtomicU64,
+    /// Begun requests that need the CPU. For a moment it can be less than none: a request that rests may
+    /// be counted before the waking that came before.
+    pub busy: AtomicIsize,
+    /// Begun requests.
+    pub begun: AtomicUsize,
+}
+
+/// Why bytes do not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// The peer holds as much as one may.
+    Peer,
+    /// All together hold as much as they may.
+    All,
+}
+
+/// Who waits for memory.
+#[derive(Debug, Default, Clone)]
+pub struct Shortage {
+    /// Some wait for what others hold.
+    of_all: bool,
+    /// These peers wait for what they hold themselves.
+    of_peers: HashSet<IpAddr>,
+}
+
+impl Shortage {
+    /// One more waits.
+    pub fn add(&mut self, full: Full, peer: IpAddr) {
+        match full {
+            Full::All => self.add_for_all(),
+            Full::Peer => drop(self.of_peers.insert(peer)),
+        }
+    }
+
+    /// One more waits for what others hold.
+    pub const fn add_for_all(&mut self) {
+        self.of_all = true;
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        self.of_all |= other.of_all;
+        self.of_peers.extend(other.of_peers);
+    }
+
+    /// Whether somebody waits for what this peer holds.
+    pub fn concerns(&self, peer: IpAddr) -> bool {
+        self.of_all || self.of_peers.contains(&peer)
+    }
+}
+
 /// Bytes that are held, by kind, and the most that may be.
 #[derive(Debug)]
 pub struct Budget {
@@ -44,14 +111,9 @@ pub struct Budget {
     total: AtomicU64,
     held: [AtomicU64; Kind::ALL.len()],
     /// Requests that wait for memory or for a core.
-    waiting: AtomicUsize,
-    /// Called when less is held while some wait.
-    released: OnceLock<Box<dyn Released>>,
-}
-
-/// Whoever waits for memory.
-pub trait Released: Send + Sync + std::fmt::Debug {
-    fn released(&self);
+    waiting: Arc<AtomicUsize>,
+    /// Lets them begin when less is held.
+    gate: OnceLock<Weak<Gate>>,
 }
 
 impl Budget {
@@ -60,17 +122,17 @@ impl Budget {
             limit,
             total: AtomicU64::new(0),
             held: Default::default(),
-            waiting: AtomicUsize::new(0),
-            released: OnceLock::new(),
+            waiting: Arc::default(),
+            gate: OnceLock::new(),
         })
     }
 
-    /// Who is told when memory is released: once for each budget.
-    pub fn tell(&self, released: Box<dyn Released>) {
-        drop(self.released.set(released));
+    /// The gate at which requests wait for memory: one for each budget.
+    pub fn set_gate(&self, gate: &Arc<Gate>) {
+        drop(self.gate.set(Arc::downgrade(gate)));
     }
 
-    pub const fn waiting(&self) -> &AtomicUsize {
+    pub const fn waiting(&self) -> &Arc<AtomicUsize> {
         &self.waiting
     }
 
@@ -79,18 +141,22 @@ impl Budget {
     }
 
     pub fn held(&self, kind: Kind) -> u64 {
-        self.held[kind as usize].load(Ordering::Relaxed)
+        self.held[kind as usize].load(Relaxed)
+    }
+
+    /// Whether more is held than may be: by connections, which are not asked.
+    pub fn is_exceeded(&self) -> bool {
+        self.total.load(SeqCst) > self.limit
     }
 
     /// Whether bodies that are read as they come are to wait: they keep no others from being worked
     /// on.
     pub fn is_full_for_bodies(&self) -> bool {
-        self.held(Kind::Bodies) > self.limit / 2
-            || self.total.load(Ordering::Relaxed) > self.limit / 8 * 7
+        self.held(Kind::Bodies) > self.limit / 2 || self.total.load(SeqCst) > self.limit / 8 * 7
     }
 
     const fn share_for(&self, bytes: u64) -> u64 {
-        if bytes > self.limit / SMALL {
+        if bytes > self.limit / LARGE {
             self.limit / 4 * 3
         } else {
             self.limit
@@ -99,29 +165,70 @@ impl Budget {
 
     /// Counts bytes as held until the result is dropped, whether they fit or not.
     pub fn hold(self: &Arc<Self>, kind: Kind, bytes: u64) -> Hold {
+        self.hold_of(None, kind, bytes)
+    }
+
+    /// The same for a peer, where there is one.
+    pub fn hold_of(self: &Arc<Self>, peer: Option<&Arc<Peer>>, kind: Kind, bytes: u64) -> Hold {
         let mut hold = Hold {
             budget: Arc::clone(self),
             kind,
             bytes: 0,
+            peer: peer.map(Arc::clone),
         };
         hold.set(bytes);
         hold
     }
 
-    /// As [`Self::hold`], if they fit.
-    pub fn try_hold(self: &Arc<Self>, kind: Kind, bytes: u64) -> Option<Hold> {
+    /// The same for a peer's work, if they fit. A peer may always have one request, as far as others
+    /// leave room for it.
+    ///
+    /// # Errors
+    ///
+    /// When they do not.
+    pub fn try_hold_for(self: &Arc<Self>, peer: &Arc<Peer>, bytes: u64) -> Result<Hold, Full> {
         let share = self.share_for(bytes);
-        let before = self.total.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > share {
-            self.total.fetch_sub(bytes, Ordering::Relaxed);
-            return None;
+        let total = self.total.load(SeqCst);
+        // What is added and taken back would keep others from beginning meanwhile.
+        if total + bytes > share {
+            return Err(Full::All);
         }
-        self.held[kind as usize].fetch_add(bytes, Ordering::Relaxed);
-        Some(Hold {
+        let of_no_peer = self.held(Kind::Connections) + self.held(Kind::Bodies);
+        let of_peers = share.saturating_sub(of_no_peer);
+        let of_peer = peer.held.load(Relaxed);
+        if of_peer > 0 && of_peer + bytes > of_peers - of_peers / LEFT_BY_PEER {
+            return Err(Full::Peer);
+        }
+        let before = self.total.fetch_add(bytes, SeqCst);
+        if before + bytes > share {
+            self.total.fetch_sub(bytes, SeqCst);
+            return Err(Full::All);
+        }
+        self.held[Kind::Work as usize].fetch_add(bytes, Relaxed);
+        peer.held.fetch_add(bytes, Relaxed);
+        Ok(Hold {
             budget: Arc::clone(self),
-            kind,
+            kind: Kind::Work,
             bytes,
+            peer: Some(Arc::clone(peer)),
         })
+    }
+}
+
+/// One more is counted until this is dropped.
+#[derive(Debug)]
+pub struct Gauge(Arc<AtomicUsize>);
+
+impl Gauge {
+    pub fn count(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
     }
 }
 
@@ -131,6 +238,8 @@ pub struct Hold {
     budget: Arc<Budget>,
     kind: Kind,
     bytes: u64,
+    /// Whose request it is for, where that is counted.
+    peer: Option<Arc<Peer>>,
 }
 
 impl Hold {
@@ -146,17 +255,23 @@ impl Hold {
         let held = &self.budget.held[self.kind as usize];
         if bytes > self.bytes {
             let more = bytes - self.bytes;
-            held.fetch_add(more, Ordering::Relaxed);
-            self.budget.total.fetch_add(more, Ordering::Relaxed);
+            held.fetch_add(more, Relaxed);
+            self.budget.total.fetch_add(more, SeqCst);
+            if let Some(peer) = &self.peer {
+                peer.held.fetch_add(more, Relaxed);
+            }
             self.bytes = bytes;
         } else {
             let less = self.bytes - bytes;
-            held.fetch_sub(less, Ordering::Relaxed);
-            self.budget.total.fetch_sub(less, Ordering::Relaxed);
+            held.fetch_sub(less, Relaxed);
+            self.budget.total.fetch_sub(less, SeqCst);
+            if let Some(peer) = &self.peer {
+                peer.held.fetch_sub(less, Relaxed);
+            }
             self.bytes = bytes;
-            if self.budget.waiting.load(Ordering::Relaxed) > 0 {
-                if let Some(released) = self.budget.released.get() {
-                    released.released();
+            if self.budget.waiting.load(SeqCst) > 0 {
+                if let Some(gate) = self.budget.gate.get().and_then(Weak::upgrade) {
+                    gate.admit();
                 }
             }
         }
@@ -170,6 +285,7 @@ impl Hold {
             budget: Arc::clone(&self.budget),
             kind: self.kind,
             bytes,
+            peer: self.peer.clone(),
         }
     }
 }
@@ -197,7 +313,7 @@ mod tests {
         assert_eq!(budget.held(Kind::Work), 60);
         drop((part, answer));
         assert_eq!(budget.held(Kind::Answers), 0);
-        assert!(budget.try_hold(Kind::Work, 750).is_some());
+        assert!(budget.try_hold_for(&Arc::default(), 750).is_ok());
     }
 
     #[test]
@@ -205,8 +321,40 @@ mod tests {
         let budget = Budget::new(1_000_000);
         let _held = budget.hold(Kind::Answers, 700_000);
 
-        assert!(budget.try_hold(Kind::Work, 100_000).is_none());
+        let peer = Arc::default();
+        let large = budget.try_hold_for(&peer, 100_000);
+        assert_eq!(large.err(), Some(Full::All));
         assert_eq!(budget.held(Kind::Work), 0, "what did not fit is not held");
-        assert!(budget.try_hold(Kind::Work, 3_000).is_some());
+        assert!(budget.try_hold_for(&peer, 3_000).is_ok());
+    }
+
+    #[test]
+    fn a_peer_leaves_room_for_others() {
+        let budget = Budget::new(1_000_000);
+        let one = Arc::default();
+        let mut of_one = Vec::new();
+        let full = loop {
+            match budget.try_hold_for(&one, 3_000) {
+                Ok(hold) => of_one.push(hold),
+                Err(full) => break full,
+            }
+        };
+
+        assert_eq!((full, of_one.len()), (Full::Peer, 291));
+        let of_other = budget.try_hold_for(&Arc::default(), 3_000);
+        assert!(of_other.is_ok());
+        of_one.pop();
+        assert!(budget.try_hold_for(&one, 3_000).is_ok());
+    }
+
+    #[test]
+    fn answers_that_a_peer_does_not_take_count_for_it() {
+        let budget = Budget::new(1_000_000);
+        let one = Arc::default();
+        let _answers = budget.hold_of(Some(&one), Kind::Answers, 874_000);
+
+        assert_eq!(budget.try_hold_for(&one, 3_000).err(), Some(Full::Peer));
+        let of_other = budget.try_hold_for(&Arc::default(), 3_000);
+        assert!(of_other.is_ok());
     }
 }

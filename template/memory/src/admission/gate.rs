@@ -4,22 +4,25 @@
 //! that waits for a timer, a database or another service needs none. A new request begins if what
 //! its route is known to hold fits the budget, and, unless that is little, while only few need the
 //! CPU. So what has begun and holds much is finished before more begins, and waiting costs nothing.
+//! No peer's requests take all of the budget or of the cores: those of others need not wait until
+//! they end.
 
 use std::{
     collections::{HashMap, VecDeque},
     net::{IpAddr, Ipv6Addr},
     num::NonZeroUsize,
     sync::{
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
     },
 };
 
 use tokio::sync::oneshot;
 
 use super::{
-    budget::{Budget, Hold, Kind, Released},
+    budget::{Budget, Full, Gauge, Hold, Kind, Peer, Shortage},
     routes::Route,
+    turns::Turns,
 };
 use crate::{
     cores,
@@ -28,100 +31,138 @@ use crate::{
 
 /// Begun requests that need the CPU, for each core, up to which another begins: a core is never
 /// without work while a request is polled that waits in the end.
-const BUSY_PER_CORE: usize = 2;
+const BUSY_PER_CORE: isize = 2;
 /// The same for a request that holds so few bytes that it may as well wait begun as not.
-const BUSY_PER_CORE_IF_SMALL: usize = 128;
+const BUSY_PER_CORE_IF_SMALL: isize = 128;
 const SMALL: u64 = 64 << 10;
+/// Requests of one peer, for each core, that keep those of others from beginning. What it has beyond
+/// that keeps only its own.
+const BUSY_OF_PEER_PER_CORE: isize = 1;
+/// The part of `settings.requests.in_flight` that a peer leaves to the others.
+const IN_FLIGHT_LEFT_BY_PEER: usize = 8;
+/// The part of the budget that a request is expected to hold at most: where more is expected it would
+/// never begin among others, and nothing would tell that it holds less by now.
+const LARGEST: u64 = 2;
+/// The peers that have gone are forgotten where there are so many, or twice as many as the last time.
+const SWEEP: usize = 1024;
 
 /// Lets requests begin.
 #[derive(Debug)]
 pub struct Gate {
     budget: Arc<Budget>,
-    most_busy: usize,
-    most_busy_if_small: usize,
+    most_busy: isize,
+    most_busy_if_small: isize,
+    most_busy_of_peer: isize,
     /// `settings.requests.in_flight`
     most_begun: Option<usize>,
     /// Begun requests that need the CPU.
-    busy: AtomicUsize,
+    busy: AtomicIsize,
+    /// The same, of each peer no more than counts for others.
+    shared: AtomicIsize,
     begun: AtomicUsize,
-    /// Some of those that wait do so for memory.
-    short_of_memory: AtomicBool,
+    /// Begun requests that have not run yet: of what they hold, nothing is known.
+    unknown: AtomicIsize,
     queue: Mutex<Queue>,
+    peers: Mutex<Peers>,
 }
 
-/// Requests that wait, in a line for each route. In a line, peers take turns.
+/// What a request waits for, and whether that is full for its peer alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    ForCores(Full),
+    ForMemory(Full),
+}
+
+/// Requests that wait, in a line for each route. The routes take turns.
 #[derive(Debug, Default)]
 struct Queue {
-    lines: HashMap<Arc<str>, Line>,
-    turns: VecDeque<Arc<str>>,
-    /// Those included that have gone.
-    length: usize,
-}
-
-#[derive(Debug, Default)]
-struct Line {
-    peers: HashMap<IpAddr, VecDeque<Waiter>>,
-    turns: VecDeque<IpAddr>,
+    lines: HashMap<usize, Turns<Waiter, Permit>>,
+    turns: VecDeque<usize>,
+    /// Those that wait for memory.
+    shortage: Shortage,
 }
 
 #[derive(Debug)]
 struct Waiter {
     route: Arc<Route>,
-    permit: oneshot::Sender<Permit>,
+    network: IpAddr,
+    peer: Arc<Peer>,
+}
+
+/// The peers with requests.
+#[derive(Debug, Default)]
+struct Peers {
+    known: HashMap<IpAddr, Weak<Peer>>,
+    sweep_at: usize,
 }
 
 impl Gate {
     pub fn new(budget: &Arc<Budget>, in_flight: Option<NonZeroUsize>) -> Arc<Self> {
-        let cores = cores();
+        let cores = isize::try_from(cores()).unwrap_or(isize::MAX >> 8);
         let gate = Arc::new(Self {
             budget: Arc::clone(budget),
             most_busy: BUSY_PER_CORE * cores,
             most_busy_if_small: BUSY_PER_CORE_IF_SMALL * cores,
+            most_busy_of_peer: BUSY_OF_PEER_PER_CORE * cores,
             most_begun: in_flight.map(NonZeroUsize::get),
-            busy: AtomicUsize::new(0),
+            busy: AtomicIsize::new(0),
+            shared: AtomicIsize::new(0),
             begun: AtomicUsize::new(0),
-            short_of_memory: AtomicBool::new(false),
+            unknown: AtomicIsize::new(0),
             queue: Mutex::default(),
+            peers: Mutex::default(),
         });
-        budget.tell(Box::new(Waiters(Arc::downgrade(&gate))));
+        budget.set_gate(&gate);
         gate
     }
 
     /// Requests that need the CPU.
+    #[cfg(any(feature = "metrics", test))]
     pub fn busy(&self) -> usize {
-        self.busy.load(Ordering::Relaxed)
+        usize::try_from(self.busy.load(SeqCst)).unwrap_or(0)
     }
 
     /// Requests that are worked on, those that wait for something included.
     pub fn begun(&self) -> usize {
-        self.begun.load(Ordering::Relaxed)
+        self.begun.load(SeqCst)
     }
 
     /// Requests that have not begun.
     pub fn waiting(&self) -> usize {
-        self.budget.waiting().load(Ordering::Relaxed)
+        self.budget.waiting().load(SeqCst)
     }
 
-    /// Whether requests wait for memory that others hold.
-    pub fn is_short_of_memory(&self) -> bool {
-        self.waiting() > 0 && self.short_of_memory.load(Ordering::Relaxed)
+    /// Requests that wait for memory.
+    pub fn shortage(&self) -> Shortage {
+        if self.waiting() == 0 {
+            return Shortage::default();
+        }
+        let mut shortage = self.lock().shortage.clone();
+        if guard::pressure() != Pressure::None {
+            shortage.add_for_all();
+        }
+        shortage
     }
 
     /// A permit, if the request can begin at once.
-    pub fn try_begin(self: &Arc<Self>, route: &Arc<Route>) -> Option<Permit> {
-        (self.waiting() == 0).then(|| self.permit(route)).flatten()
+    pub fn try_begin(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Option<Permit> {
+        if self.waiting() > 0 {
+            return None;
+        }
+        self.permit(route, &self.peer(network_of(peer))).ok()
     }
 
     /// Waits until the request can begin. Whoever stops waiting loses nothing: a permit that was
     /// given meanwhile goes to the next.
     pub async fn begin(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Permit {
-        let (permit, granted) = oneshot::channel();
+        let network = network_of(peer);
         let waiter = Waiter {
             route: Arc::clone(route),
-            permit,
+            network,
+            peer: self.peer(network),
         };
-        let _waiting = Waiting::new(self);
-        self.lock().push(waiter, network_of(peer), self.waiting());
+        let _waiting = Gauge::count(self.budget.waiting());
+        let granted = self.lock().push(waiter);
         // It may have become free since it was last looked at.
         self.admit();
         granted
@@ -129,195 +170,181 @@ impl Gate {
             .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"))
     }
 
-    fn has_room(&self, expected: u64) -> bool {
-        let most_busy = if expected <= SMALL {
+    /// Whether a request can begin, as far as its own memory is not concerned. Near the limit of the
+    /// container's, small ones begin one after the other, and large ones when all others have ended.
+    fn is_open(&self, is_small: bool) -> bool {
+        let is_alone = || self.begun() == 0 || is_small && self.busy.load(SeqCst) <= 0;
+        self.shared.load(SeqCst) < self.most_busy(is_small)
+            && self.most_begun.is_none_or(|most| self.begun() < most)
+            && (guard::pressure() == Pressure::None || is_alone())
+    }
+
+    /// Whether a peer has as many begun requests as it may, where their number is fixed.
+    fn has_its_share(&self, peer: &Peer) -> bool {
+        self.most_begun
+            .is_some_and(|most| peer.begun.load(SeqCst) >= most - most / IN_FLIGHT_LEFT_BY_PEER)
+    }
+
+    const fn most_busy(&self, is_small: bool) -> isize {
+        if is_small {
             self.most_busy_if_small
         } else {
             self.most_busy
-        };
-        self.busy() < most_busy
-            && self.most_begun.is_none_or(|most| self.begun() < most)
-            && (guard::pressure() == Pressure::None || self.begun() == 0)
+        }
     }
 
-    fn permit(self: &Arc<Self>, route: &Arc<Route>) -> Option<Permit> {
-        let expected = route.expected();
-        if !self.has_room(expected) {
-            return None;
+    /// What the requests of a peer take.
+    fn peer(&self, network: IpAddr) -> Arc<Peer> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let peer = peers.get(network);
+        drop(peers);
+        peer
+    }
+
+    /// A permit, if a request can begin.
+    fn permit(self: &Arc<Self>, route: &Arc<Route>, peer: &Arc<Peer>) -> Result<Permit, Wait> {
+        let expected = route.expected().min(self.budget.limit() / LARGEST);
+        let is_small = expected <= SMALL;
+        let are_known = self.unknown.load(SeqCst) < self.most_busy;
+        if !self.is_open(is_small) || !are_known {
+            return Err(Wait::ForCores(Full::All));
         }
-        let memory = match self.budget.try_hold(Kind::Work, expected) {
-            Some(memory) => memory,
-            // Where no other will release any, waiting would not help.
-            None if self.begun() == 0 && self.budget.held(Kind::Answers) == 0 => {
-                self.budget.hold(Kind::Work, expected)
-            }
-            None => return None,
-        };
-        // Another may have been faster since.
-        let may_begin = |begun: usize| self.most_begun.is_none_or(|most| begun < most);
-        self.begun
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |begun| {
-                may_begin(begun).then_some(begun + 1)
+        if peer.busy.load(SeqCst) >= self.most_busy(is_small) || self.has_its_share(peer) {
+            return Err(Wait::ForCores(Full::Peer));
+        }
+        let begun = self
+            .begun
+            .fetch_update(SeqCst, SeqCst, |begun| {
+                let is_one_more = self.most_begun.is_none_or(|most| begun < most);
+                is_one_more.then_some(begun + 1)
             })
-            .ok()?;
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Some(Permit {
+            .map_err(|_| Wait::ForCores(Full::All))?;
+        let memory = match self.budget.try_hold_for(peer, expected) {
+            Ok(memory) => memory,
+            // Where no other will release any, waiting would not help.
+            Err(_) if begun == 0 && self.budget.held(Kind::Answers) == 0 => {
+                self.budget.hold_of(Some(peer), Kind::Work, expected)
+            }
+            Err(full) => {
+                self.begun.fetch_sub(1, SeqCst);
+                return Err(Wait::ForMemory(full));
+            }
+        };
+        self.unknown.fetch_add(1, SeqCst);
+        peer.begun.fetch_add(1, SeqCst);
+        self.resume(peer);
+        Ok(Permit {
             gate: Arc::clone(self),
             route: Arc::clone(route),
+            peer: Arc::clone(peer),
             memory,
             most: 0,
+            is_known: false,
+            has_ended: false,
         })
     }
 
     /// Lets as many waiting requests begin as can.
-    fn admit(self: &Arc<Self>) {
-        while self.waiting() > 0 && self.has_room(0) {
+    pub fn admit(self: &Arc<Self>) {
+        while self.waiting() > 0 && self.is_open(true) {
             let Some((waiter, permit)) = self.lock().next(self) else {
                 return;
             };
             // It ends here if the waiter has gone.
-            drop(waiter.permit.send(permit));
+            drop(waiter.send(permit));
         }
     }
 
-    /// A begun request waits for something from now on.
-    pub fn rest(self: &Arc<Self>) {
-        self.busy.fetch_sub(1, Ordering::Relaxed);
+    /// A begun request of this peer waits for something from now on.
+    pub fn rest(self: &Arc<Self>, peer: &Peer) {
+        self.busy.fetch_sub(1, SeqCst);
+        let before = peer.busy.fetch_sub(1, SeqCst);
+        if (1..=self.most_busy_of_peer).contains(&before) {
+            self.shared.fetch_sub(1, SeqCst);
+        }
         self.admit();
     }
 
-    /// A begun request needs the CPU again.
-    pub fn resume(&self) {
-        self.busy.fetch_add(1, Ordering::Relaxed);
+    /// A begun request of this peer needs the CPU again.
+    pub fn resume(&self, peer: &Peer) {
+        self.busy.fetch_add(1, SeqCst);
+        let before = peer.busy.fetch_add(1, SeqCst);
+        if (0..self.most_busy_of_peer).contains(&before) {
+            self.shared.fetch_add(1, SeqCst);
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Queue {
-    fn push(&mut self, waiter: Waiter, peer: IpAddr, waiting: usize) {
-        // Clients that come and go must not fill it.
-        if self.length > 2 * waiting + 1024 {
-            self.forget_those_that_have_gone();
-        }
-        self.length += 1;
-        let name = Arc::clone(&waiter.route.template);
-        let line = self.lines.entry(Arc::clone(&name)).or_insert_with(|| {
-            self.turns.push_back(name);
-            Line::default()
+    fn push(&mut self, waiter: Waiter) -> oneshot::Receiver<Permit> {
+        let route = waiter.route.id();
+        let line = self.lines.entry(route).or_insert_with(|| {
+            self.turns.push_back(route);
+            Turns::default()
         });
-        line.peers
-            .entry(peer)
-            .or_insert_with(|| {
-                line.turns.push_back(peer);
-                VecDeque::new()
-            })
-            .push_back(waiter);
+        line.push(waiter.network, waiter)
     }
 
-    fn forget_those_that_have_gone(&mut self) {
-        for line in self.lines.values_mut() {
-            for waiters in line.peers.values_mut() {
-                waiters.retain(|waiter| !waiter.permit.is_closed());
-            }
-        }
-        let lines = self.lines.values().flat_map(|line| line.peers.values());
-        self.length = lines.map(VecDeque::len).sum();
-    }
-
-    /// The next whose memory fits, with its permit.
-    fn next(&mut self, gate: &Arc<Gate>) -> Option<(Waiter, Permit)> {
-        let mut is_short = false;
+    /// The next that can begin, with its permit.
+    fn next(&mut self, gate: &Arc<Gate>) -> Option<(oneshot::Sender<Permit>, Permit)> {
+        let mut shortage = Shortage::default();
         for _ in 0..self.turns.len() {
-            let name = self.turns.pop_front()?;
-            let line = self.lines.get_mut(&name)?;
-            let next = line.next(gate, &mut is_short);
-            if line.peers.is_empty() {
-                self.lines.remove(&name);
+            let route = self.turns.pop_front()?;
+            let line = self.lines.get_mut(&route)?;
+            let next = line.next(|waiter| {
+                let permit = gate.permit(&waiter.route, &waiter.peer);
+                permit.map_err(|wait| {
+                    if let Wait::ForMemory(full) = wait {
+                        shortage.add(full, waiter.network);
+                    }
+                    let (Wait::ForCores(full) | Wait::ForMemory(full)) = wait;
+                    full
+                })
+            });
+            if line.is_empty() {
+                self.lines.remove(&route);
             } else {
-                self.turns.push_back(name);
+                self.turns.push_back(route);
             }
             if next.is_some() {
-                self.length = self.length.saturating_sub(1);
-                gate.short_of_memory.store(is_short, Ordering::Relaxed);
+                // Not all have been looked at.
+                self.shortage.merge(shortage);
                 return next;
             }
         }
-        gate.short_of_memory.store(is_short, Ordering::Relaxed);
+        self.shortage = shortage;
         None
     }
 }
 
-impl Line {
-    fn next(&mut self, gate: &Arc<Gate>, is_short: &mut bool) -> Option<(Waiter, Permit)> {
-        while let Some(peer) = self.turns.pop_front() {
-            let Some(waiters) = self.peers.get_mut(&peer) else {
-                continue;
-            };
-            while waiters
-                .front()
-                .is_some_and(|waiter| waiter.permit.is_closed())
-            {
-                waiters.pop_front();
-            }
-            let Some(waiter) = waiters.pop_front() else {
-                self.peers.remove(&peer);
-                continue;
-            };
-            let Some(permit) = gate.permit(&waiter.route) else {
-                *is_short |= gate.has_room(waiter.route.expected());
-                waiters.push_front(waiter);
-                self.turns.push_front(peer);
-                return None;
-            };
-            if waiters.is_empty() {
-                self.peers.remove(&peer);
-            } else {
-                self.turns.push_back(peer);
-            }
-            return Some((waiter, permit));
+impl Peers {
+    fn get(&mut self, network: IpAddr) -> Arc<Peer> {
+        // Clients that come and go must not fill it.
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, peer| peer.strong_count() > 0);
+            self.sweep_at = SWEEP.max(2 * self.known.len());
         }
-        None
+        let known = self.known.entry(network).or_default();
+        known.upgrade().unwrap_or_else(|| {
+            let peer = Arc::default();
+            *known = Arc::downgrade(&peer);
+            peer
+        })
     }
 }
 
-/// One network of IPv6 is one peer: a host has as many addresses in it as it likes.
+/// One network of IPv6 is one peer: a host has as many addresses in it as it likes. IPv4 is IPv4, in
+/// whatever form a socket for both has it.
 pub const fn network_of(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
+    match peer.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {
             let network = address.to_bits() & !(u64::MAX as u128);
             IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-    }
-}
-
-/// A request that waits, until it is dropped.
-struct Waiting<'a>(&'a Gate);
-
-impl<'a> Waiting<'a> {
-    fn new(gate: &'a Gate) -> Self {
-        gate.budget.waiting().fetch_add(1, Ordering::Relaxed);
-        Self(gate)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.budget.waiting().fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Memory that is released lets requests begin that wait for it.
-#[derive(Debug)]
-struct Waiters(Weak<Gate>);
-
-impl Released for Waiters {
-    fn released(&self) {
-        if let Some(gate) = self.0.upgrade() {
-            gate.admit();
         }
     }
 }
@@ -328,9 +355,12 @@ impl Released for Waiters {
 pub struct Permit {
     gate: Arc<Gate>,
     route: Arc<Route>,
+    peer: Arc<Peer>,
     memory: Hold,
     /// Bytes that the request has held at its most.
     most: u64,
+    is_known: bool,
+    has_ended: bool,
 }
 
 impl Permit {
@@ -338,8 +368,13 @@ impl Permit {
         &self.gate
     }
 
+    pub const fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
     /// The request holds so many bytes now.
     pub fn holds(&mut self, bytes: u64) {
+        self.become_known();
         if bytes > self.most {
             self.most = bytes;
             self.route.raise(bytes);
@@ -348,6 +383,19 @@ impl Permit {
         if bytes > self.memory.bytes() {
             self.memory.set(bytes);
         }
+    }
+
+    fn become_known(&mut self) {
+        if !self.is_known {
+            self.is_known = true;
+            self.gate.unknown.fetch_sub(1, SeqCst);
+            self.gate.admit();
+        }
+    }
+
+    /// The request has run to its end: what it has held tells what the next will.
+    pub const fn ends(&mut self) {
+        self.has_ended = true;
     }
 
     /// The request holds no more than so many bytes: what it is expected to take besides is free for
@@ -364,9 +412,13 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.route.learn(self.most);
-        self.gate.begun.fetch_sub(1, Ordering::Relaxed);
-        self.gate.rest();
+        self.become_known();
+        if self.has_ended {
+            self.route.learn(self.most);
+        }
+        self.gate.begun.fetch_sub(1, SeqCst);
+        self.peer.begun.fetch_sub(1, SeqCst);
+        self.gate.rest(&self.peer);
     }
 }
 
@@ -386,7 +438,21 @@ mod tests {
     }
 
     fn route() -> Arc<Route> {
-        Arc::new(Route::new("/", false))
+        Arc::new(Route::new(&"/".into(), false))
+    }
+
+    /// The peer's requests that can begin while all before them rest.
+    fn resting<'a>(
+        gate: &'a Arc<Gate>,
+        route: &'a Arc<Route>,
+        peer: IpAddr,
+    ) -> impl Iterator<Item = Permit> + 'a {
+        std::iter::from_fn(move || {
+            let mut permit = gate.try_begin(route, peer)?;
+            permit.holds(0);
+            gate.rest(permit.peer());
+            Some(permit)
+        })
     }
 
     #[tokio::test]
@@ -395,19 +461,20 @@ mod tests {
         let route = route();
         route.raise(1 << 20);
         let mut permits = Vec::new();
-        while let Some(permit) = gate.try_begin(&route) {
+        while let Some(mut permit) = gate.try_begin(&route, ONE) {
+            permit.holds(0);
             permits.push(permit);
         }
-        assert_eq!(permits.len(), gate.most_busy);
+        assert_eq!(permits.len(), 2 * cores());
 
-        gate.rest();
+        gate.rest(permits[0].peer());
         let next = gate.begin(&route, ONE).await;
-        assert_eq!(gate.busy(), gate.most_busy);
+        assert_eq!(gate.busy(), 2 * cores());
         drop(permits.pop());
         timeout(Duration::from_secs(5), gate.begin(&route, ONE))
             .await
             .expect("one has ended");
-        gate.resume();
+        gate.resume(permits[0].peer());
         drop((next, permits));
         assert_eq!((gate.busy(), gate.begun(), gate.waiting()), (0, 0, 0));
     }
@@ -416,7 +483,7 @@ mod tests {
     async fn who_stops_waiting_takes_no_permit_along() {
         let gate = gate(1);
         let route = route();
-        let first = gate.try_begin(&route).expect("it is free");
+        let first = gate.try_begin(&route, ONE).expect("it is free");
         let gone = Box::pin(gate.begin(&route, ONE));
         let gone = timeout(Duration::from_millis(10), gone).await;
         assert!(gone.is_err());
@@ -435,7 +502,7 @@ mod tests {
     async fn peers_take_turns() {
         let gate = gate(1);
         let route = route();
-        let first = gate.try_begin(&route).expect("it is free");
+        let first = gate.try_begin(&route, ONE).expect("it is free");
         let begun = Arc::new(Mutex::new(Vec::new()));
         let spawn = |peer| {
             let (gate, route, begun) = (gate.clone(), route.clone(), begun.clone());
@@ -468,19 +535,153 @@ mod tests {
         for _ in 0..40 {
             small.learn(0);
         }
-        let large = Arc::new(Route::new("/large", false));
+        let large = Arc::new(Route::new(&"/large".into(), false));
         large.raise(600 << 10);
-        let first = gate.try_begin(&large).expect("it is free");
+        let first = gate.try_begin(&large, ONE).expect("it is free");
         let waiting = Box::pin(gate.begin(&large, ONE));
         let mut waiting = Box::pin(timeout(Duration::from_millis(50), waiting));
         assert!(timeout(Duration::from_millis(10), &mut waiting)
             .await
             .is_err());
-        assert!(gate.is_short_of_memory());
+        assert!(gate.shortage().concerns(ONE));
 
         let permit = timeout(Duration::from_secs(5), gate.begin(&small, ONE)).await;
 
         assert!(permit.is_ok());
         drop(first);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_holds_as_much_as_one_may_keeps_no_other_waiting() {
+        let gate = Gate::new(&Budget::new(1 << 20), None);
+        let route = route();
+        for _ in 0..12 {
+            route.learn(0);
+        }
+        let mut permits = Vec::new();
+        while let Some(mut permit) = gate.try_begin(&route, ONE) {
+            permit.holds(0);
+            permits.push(permit);
+        }
+        let next = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            let route = Arc::clone(&route);
+            async move { gate.begin(&route, ONE).await }
+        });
+        while gate.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+
+        let of_other = timeout(Duration::from_secs(5), gate.begin(&route, OTHER)).await;
+
+        assert!(of_other.is_ok());
+        assert_eq!(gate.waiting(), 1);
+        drop(permits);
+        next.await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_keeps_the_cores_busy_keeps_no_other_waiting() {
+        let gate = gate(1000);
+        let route = route();
+        let permits: Vec<Permit> = resting(&gate, &route, ONE).take(100).collect();
+        for permit in &permits {
+            gate.resume(permit.peer());
+        }
+        assert_eq!(gate.busy(), 100);
+        assert!(gate.try_begin(&route, ONE).is_none());
+
+        let of_other = gate.try_begin(&route, OTHER);
+        assert!(of_other.is_some());
+        drop((of_other, permits));
+        assert_eq!((gate.busy(), gate.shared.load(SeqCst)), (0, 0));
+    }
+
+    #[test]
+    fn a_peer_leaves_others_a_part_of_a_fixed_number() {
+        let gate = gate(8);
+        let route = route();
+        let permits: Vec<Permit> = resting(&gate, &route, ONE).collect();
+
+        assert_eq!(permits.len(), 7);
+        assert!(gate.try_begin(&route, OTHER).is_some());
+        for permit in &permits {
+            gate.resume(permit.peer());
+        }
+        drop(permits);
+        assert!(gate.try_begin(&route, ONE).is_some());
+    }
+
+    #[tokio::test]
+    async fn few_begin_before_it_is_known_what_they_hold() {
+        let gate = gate(1000);
+        let small = route();
+        for _ in 0..40 {
+            small.learn(0);
+        }
+        let mut permits = Vec::new();
+        while let Some(permit) = gate.try_begin(&small, ONE) {
+            permits.push(permit);
+        }
+        assert_eq!(permits.len(), 2 * cores());
+
+        // Small as it was, it is large now.
+        permits[0].holds(600 << 20);
+        permits[1].holds(600 << 20);
+        assert!(gate.try_begin(&small, OTHER).is_none());
+        drop(permits);
+        assert_eq!(gate.unknown.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn addresses_of_ipv4_are_peers_in_whatever_form() {
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
+
+        assert_eq!(network_of(mapped), ONE);
+        let [one, other, elsewhere] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"]
+            .map(|address| network_of(address.parse().expect("an address")));
+        assert_eq!(one, other);
+        assert_ne!(one, elsewhere);
+    }
+
+    #[test]
+    fn a_request_that_is_cut_off_tells_nothing_of_what_the_next_holds() {
+        let gate = gate(1000);
+        let route = route();
+        route.raise(1 << 20);
+        for _ in 0..40 {
+            drop(gate.try_begin(&route, ONE).expect("it is free"));
+        }
+        assert_eq!(route.expected(), 1 << 20);
+
+        let mut permit = gate.try_begin(&route, ONE).expect("it is free");
+        permit.ends();
+        drop(permit);
+        assert!(route.expected() < 1 << 20);
+    }
+
+    #[test]
+    fn a_request_that_is_expected_to_hold_more_than_there_is_begins_beside_others() {
+        let gate = Gate::new(&Budget::new(1 << 20), None);
+        let huge = route();
+        huge.raise(1 << 30);
+        let small = route();
+        small.raise(1 << 10);
+
+        let _small = gate.try_begin(&small, ONE).expect("it is free");
+        assert!(gate.try_begin(&huge, OTHER).is_some());
+    }
+
+    #[test]
+    fn a_rest_that_is_counted_before_its_waking_leaves_nothing_behind() {
+        let gate = gate(1000);
+        let peer = Peer::default();
+        for _ in 0..10 {
+            gate.rest(&peer);
+            gate.resume(&peer);
+        }
+        let busy = peer.busy.load(SeqCst);
+        let shared = gate.shared.load(SeqCst);
+        assert_eq!((busy, shared, gate.busy()), (0, 0, 0));
     }
 }

@@ -7,6 +7,7 @@ mod gate;
 mod refusals;
 mod reservations;
 mod routes;
+mod turns;
 mod work;
 
 use std::{
@@ -23,7 +24,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::Request,
+    extract::{FromRequestParts, Request},
     http::{request::Parts, StatusCode},
     response::{IntoResponse, Response},
     Router,
@@ -32,10 +33,16 @@ use bytes::BytesMut;
 use hyper::body::Incoming;
 use loco_rs::{
     app::{AppContext, Hooks},
-    controller::middleware::MiddlewareLayer,
+    controller::middleware::{
+        remote_ip::{ClientIpSource, RemoteIP},
+        MiddlewareLayer,
+    },
     Result,
 };
-use tokio::time::{timeout, timeout_at, Instant};
+use tokio::{
+    task::yield_now,
+    time::{timeout, timeout_at, Instant},
+};
 use tower::ServiceExt;
 
 pub use self::{
@@ -46,8 +53,8 @@ pub use self::{
     work::Watch,
 };
 use self::{
-    body::{counted, Upload},
-    budget::Budget,
+    body::{read_ahead, Upload},
+    budget::{Budget, Shortage},
     gate::{Gate, Permit},
     reservations::Reservations,
     routes::Routes,
@@ -73,8 +80,8 @@ pub struct Admission {
     gate: Arc<Gate>,
     routes: Routes,
     refusals: Refusals,
-    /// The service stands behind a proxy that tells the client's address.
-    is_behind_proxy: bool,
+    /// What tells the client's address, where the service stands behind a proxy.
+    proxy: Option<ClientIpSource>,
     reservations: Arc<Reservations>,
     /// Bodies that are read as they come, and wait for room.
     held_up: Arc<AtomicUsize>,
@@ -86,18 +93,15 @@ impl Admission {
     /// When `settings.requests` names a route that does not exist.
     pub fn new<H: Hooks>(ctx: &AppContext, settings: &Settings) -> Result<Arc<Self>> {
         let requests = settings.requests.clone();
+        let remote_ip = ctx.config.server.middlewares.remote_ip.clone();
         let budget = Budget::new(guard::budget(&settings.memory));
         Ok(Arc::new(Self {
             gate: Gate::new(&budget, requests.in_flight),
             routes: Routes::new(&H::routes(ctx), &requests.exempt)?,
             refusals: Refusals::new(ctx)?,
-            is_behind_proxy: ctx
-                .config
-                .server
-                .middlewares
-                .remote_ip
-                .as_ref()
-                .is_some_and(MiddlewareLayer::is_enabled),
+            proxy: remote_ip
+                .filter(MiddlewareLayer::is_enabled)
+                .map(|remote_ip| remote_ip.source),
             reservations: Reservations::new(&budget),
             held_up: Arc::default(),
             budget,
@@ -111,7 +115,7 @@ impl Admission {
 
     /// Whether a proxy passes all requests on.
     pub const fn is_behind_proxy(&self) -> bool {
-        self.is_behind_proxy
+        self.proxy.is_some()
     }
 
     #[cfg(feature = "metrics")]
@@ -124,15 +128,28 @@ impl Admission {
     }
 
     /// The route that a request asks for.
-    pub fn route<B>(&self, request: &Request<B>) -> &Arc<Route> {
-        self.routes.of(request.method(), request.uri().path())
+    pub fn route(&self, request: &Request<impl HttpBody>) -> &Arc<Route> {
+        let body = request.body().size_hint().exact();
+        self.routes.of(request.method(), request.uri().path(), body)
     }
 
-    /// Whether requests, or bodies of requests, wait for memory that others hold.
-    pub fn is_short_of_memory(&self) -> bool {
-        self.reservations.waiting() > 0
-            || self.held_up.load(Ordering::Relaxed) > 0
-            || self.gate.is_short_of_memory()
+    /// Requests, and bodies of requests on their way in, that wait for memory.
+    pub fn shortage(&self) -> Shortage {
+        let mut shortage = self.gate.shortage();
+        if self.held_up.load(Ordering::Relaxed) > 0 || self.budget.is_exceeded() {
+            shortage.add_for_all();
+        }
+        shortage
+    }
+
+    /// Bodies that wait for what other bodies hold.
+    pub fn body_shortage(&self) -> Shortage {
+        self.reservations.shortage()
+    }
+
+    /// Lets requests begin that wait for something that nobody tells the end of.
+    pub fn admit(&self) {
+        self.gate.admit();
     }
 
     /// Lets the application answer a request as soon as it can be worked on, or refuses it.
@@ -144,12 +161,19 @@ impl Admission {
         request: Request<Incoming>,
     ) -> Response<Answer> {
         let in_flight = InFlight::new(connection);
+        if connection.is_pipelined() {
+            // All that have come with it would be answered while other connections wait.
+            yield_now().await;
+        }
         if !self.requests.enable || route.exempt {
             let response = run(app, request.map(|body| self.body(body, connection))).await;
             return self.counted(response, None, in_flight);
         }
-        let (parts, body) = request.into_parts();
-        let peer = self.peer(&parts, connection);
+        let (mut parts, body) = request.into_parts();
+        let peer = self.peer(&mut parts, connection).await;
+        if self.is_behind_proxy() {
+            connection.set_client(network_of(peer));
+        }
         // A body that is slow to come is waited for before the permit, not with it.
         let begun = match self.read_ahead(body, connection, peer).await {
             Ok(body) => self.permit(route, peer).await.map(|permit| (body, permit)),
@@ -186,7 +210,7 @@ impl Admission {
     fn counted(
         &self,
         response: Response,
-        begun: Option<(Begun, u64)>,
+        begun: Option<Begun>,
         in_flight: InFlight,
     ) -> Response<Answer> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -198,20 +222,14 @@ impl Admission {
     }
 
     /// Who sends a request: as the proxy says that has passed it on, or whoever has connected.
-    fn peer(&self, parts: &Parts, connection: &Connection) -> IpAddr {
-        let forwarded = || {
-            let addresses = parts
-                .headers
-                .get_all("x-forwarded-for")
-                .iter()
-                .next_back()?;
-            let last = addresses.to_str().ok()?.rsplit(',').next()?;
-            last.trim().parse().ok()
-        };
-        self.is_behind_proxy
-            .then(forwarded)
-            .flatten()
-            .unwrap_or_else(|| connection.peer().ip())
+    async fn peer(&self, parts: &mut Parts, connection: &Connection) -> IpAddr {
+        if let Some(source) = &self.proxy {
+            parts.extensions.insert(source.clone());
+        }
+        match RemoteIP::from_request_parts(parts, &()).await {
+            Ok(RemoteIP::Forwarded(address) | RemoteIP::Socket(address)) => address,
+            Ok(RemoteIP::None) => connection.peer().ip(),
+        }
     }
 
     async fn permit(
@@ -219,7 +237,7 @@ impl Admission {
         route: &Arc<Route>,
         peer: IpAddr,
     ) -> std::result::Result<Permit, Reason> {
-        if let Some(permit) = self.gate.try_begin(route) {
+        if let Some(permit) = self.gate.try_begin(route, peer) {
             return Ok(permit);
         }
         if guard::pressure() == Pressure::Shed {
@@ -258,13 +276,17 @@ impl Admission {
         if length.is_some_and(|length| length == 0 || length > READ_AHEAD) {
             return Ok(self.body(body, connection));
         }
-        let mut upload = Upload::new(body, &self.budget, connection, &self.held_up);
         let most = length.unwrap_or(READ_AHEAD_UNKNOWN);
+        if most > reservations::SMALL && guard::pressure() == Pressure::Shed {
+            return Err(Unread::Refused(Reason::Memory));
+        }
+        let mut upload = Upload::new(body, &self.budget, connection, &self.held_up);
         let wait = Duration::from_millis(self.requests.wait_ms);
         let reservation = self.reservations.reserve(network_of(peer), most);
         let mut reservation = timeout(wait, reservation)
             .await
-            .map_err(|_| Unread::Refused(Reason::Waited))?;
+            .map_err(|_| Unread::Refused(Reason::Waited))?
+            .ok_or(Unread::Refused(Reason::QueueFull))?;
         let deadline = length.is_none().then(|| Instant::now() + READ_AHEAD_TIME);
         // Only what is filled takes memory.
         let mut bytes = BytesMut::with_capacity(usize::try_from(most).unwrap_or_default());
@@ -285,7 +307,7 @@ impl Admission {
             }
         }
         reservation.shrink(bytes.len() as u64);
-        let first = counted(bytes.freeze(), reservation);
+        let first = read_ahead(bytes.freeze(), reservation);
         Ok(if upload.is_end_stream() {
             Body::from(first)
         } else {

@@ -4,27 +4,36 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        Arc, Mutex, MutexGuard, PoisonError,
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::time::sleep;
+use tokio::sync::oneshot;
 
-use super::budget::{Budget, Hold, Kind};
+use super::{
+    budget::{Budget, Full, Hold, Kind, Shortage},
+    turns::Turns,
+};
+use crate::server::KERNEL_BUFFER;
 
 /// Bytes of a body that needs no reservation: others do not keep it waiting.
-const SMALL: u64 = 16 << 10;
-/// How often a body looks whether there is room for it.
-const PAUSE: Duration = Duration::from_millis(20);
+pub const SMALL: u64 = 16 << 10;
+/// Bytes that the kernel takes of a body that is not read yet.
+const UNREAD: u64 = KERNEL_BUFFER as u64;
 
 #[derive(Debug)]
 pub struct Reservations {
     budget: Arc<Budget>,
-    reserved: Mutex<Reserved>,
-    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    reserved: Reserved,
+    /// What the kernel may have taken of those that wait.
+    waiting: Reserved,
+    /// Bodies that wait for so many bytes.
+    queue: Turns<Share, Reservation>,
+    shortage: Shortage,
 }
 
 /// Bytes that are reserved.
@@ -34,100 +43,173 @@ struct Reserved {
     by_peer: HashMap<IpAddr, u64>,
 }
 
+/// Bytes of a peer.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    peer: IpAddr,
+    bytes: u64,
+}
+
 impl Reservations {
     pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             budget: Arc::clone(budget),
-            reserved: Mutex::default(),
-            waiting: AtomicUsize::new(0),
+            state: Mutex::default(),
         })
     }
 
-    /// Bodies that wait for room.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+    /// Bodies that wait for memory.
+    pub fn shortage(&self) -> Shortage {
+        self.lock().shortage.clone()
     }
 
-    /// Waits until there is room for a body of so many bytes.
-    pub async fn reserve(self: &Arc<Self>, peer: IpAddr, bytes: u64) -> Reservation {
-        if let Some(reservation) = self.try_reserve(peer, bytes) {
-            return reservation;
+    /// Waits until there is room for a body of so many bytes. There is none where too many wait.
+    pub async fn reserve(self: &Arc<Self>, peer: IpAddr, bytes: u64) -> Option<Reservation> {
+        if bytes <= SMALL {
+            return Some(Reservation {
+                hold: self.budget.hold(Kind::Bodies, bytes),
+                reserved: None,
+            });
         }
-        let _waiting = Waiting::among(&self.waiting);
-        loop {
-            sleep(PAUSE).await;
-            if let Some(reservation) = self.try_reserve(peer, bytes) {
-                return reservation;
-            }
+        let (_waiting, granted) = self.wait(Share { peer, bytes })?;
+        self.hand_out();
+        let reservation = granted
+            .await
+            .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"));
+        Some(reservation)
+    }
+
+    /// Has a body wait, unless too many do.
+    fn wait(
+        self: &Arc<Self>,
+        share: Share,
+    ) -> Option<(Waiting<'_>, oneshot::Receiver<Reservation>)> {
+        let unread = Share {
+            bytes: share.bytes.min(UNREAD),
+            ..share
+        };
+        let mut state = self.lock();
+        state.waiting.take(unread, self.most()).ok()?;
+        let granted = state.queue.push(share.peer, share);
+        drop(state);
+        let waiting = Waiting {
+            reservations: self,
+            unread,
+            _hold: self.budget.hold(Kind::Bodies, unread.bytes),
+        };
+        Some((waiting, granted))
+    }
+
+    /// Bytes that bodies may take together, and the same again those that wait.
+    fn most(&self) -> u64 {
+        self.budget.limit() / 4
+    }
+
+    /// Reserves for as many that wait as there is room for.
+    fn hand_out(self: &Arc<Self>) {
+        while let Some((waiter, reservation)) = self.next() {
+            // It is given back where the waiter has gone.
+            drop(waiter.send(reservation));
         }
     }
 
-    /// All bodies together take a quarter of the budget, those of a peer half of that; one there may
-    /// always be.
-    fn try_reserve(self: &Arc<Self>, peer: IpAddr, bytes: u64) -> Option<Reservation> {
-        let most = self.budget.limit() / 4;
-        let fits = |held: u64, most: u64| held == 0 || held + bytes <= most;
-        let mut reserved = self.lock();
-        let of_peer = reserved.by_peer.get(&peer).copied().unwrap_or(0);
-        let fits = bytes <= SMALL || fits(of_peer, most / 2) && fits(reserved.all, most);
-        if !fits {
-            return None;
-        }
-        reserved.all += bytes;
-        *reserved.by_peer.entry(peer).or_default() += bytes;
-        drop(reserved);
-        Some(Reservation {
-            reservations: Arc::clone(self),
-            peer,
-            hold: self.budget.hold(Kind::Bodies, bytes),
-        })
+    fn next(self: &Arc<Self>) -> Option<(oneshot::Sender<Reservation>, Reservation)> {
+        let most = self.most();
+        let mut state = self.lock();
+        let State {
+            reserved,
+            queue,
+            shortage,
+            ..
+        } = &mut *state;
+        *shortage = Shortage::default();
+        let next = queue.next(|share| {
+            reserved
+                .take(*share, most)
+                .inspect_err(|full| shortage.add(*full, share.peer))?;
+            Ok(Reservation {
+                hold: self.budget.hold(Kind::Bodies, share.bytes),
+                reserved: Some((Arc::clone(self), *share)),
+            })
+        });
+        drop(state);
+        next
     }
 
-    fn give_back(&self, peer: IpAddr, bytes: u64) {
-        let mut reserved = self.lock();
-        reserved.all -= bytes;
-        if let Some(of_peer) = reserved.by_peer.get_mut(&peer) {
-            *of_peer -= bytes;
-            if *of_peer == 0 {
-                reserved.by_peer.remove(&peer);
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Reserved> {
-        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One that waits, until this is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn among(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
+impl Reserved {
+    /// All bodies together take so many bytes at most, those of a peer half of that; one there may
+    /// always be.
+    fn take(&mut self, Share { peer, bytes }: Share, most: u64) -> Result<(), Full> {
+        let fits = |held: u64, most: u64| held == 0 || held + bytes <= most;
+        let of_peer = self.by_peer.get(&peer).copied().unwrap_or(0);
+        if !fits(of_peer, most / 2) {
+            return Err(Full::Peer);
+        }
+        if !fits(self.all, most) {
+            return Err(Full::All);
+        }
+        self.all += bytes;
+        *self.by_peer.entry(peer).or_default() += bytes;
+        Ok(())
     }
+
+    fn give_back(&mut self, Share { peer, bytes }: Share) {
+        self.all -= bytes;
+        if let Some(of_peer) = self.by_peer.get_mut(&peer) {
+            *of_peer -= bytes;
+            if *of_peer == 0 {
+                self.by_peer.remove(&peer);
+            }
+        }
+    }
+}
+
+/// A body that waits, until this is dropped.
+struct Waiting<'a> {
+    reservations: &'a Arc<Reservations>,
+    unread: Share,
+    _hold: Hold,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.reservations.lock();
+        state.waiting.give_back(self.unread);
+        let has_others = !state.queue.is_empty();
+        drop(state);
+        // Who stops waiting keeps no other waiting.
+        if has_others {
+            self.reservations.hand_out();
+        }
     }
 }
 
 /// Memory that is reserved for a body until this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
-    reservations: Arc<Reservations>,
-    peer: IpAddr,
     hold: Hold,
+    reserved: Option<(Arc<Reservations>, Share)>,
 }
 
 impl Reservation {
     /// The body has only so many bytes.
     pub fn shrink(&mut self, bytes: u64) {
         let less = self.hold.bytes().saturating_sub(bytes);
-        self.reservations.give_back(self.peer, less);
+        if less == 0 {
+            return;
+        }
+        if let Some((reservations, share)) = &mut self.reserved {
+            share.bytes -= less;
+            let Share { peer, .. } = *share;
+            let given_back = Share { peer, bytes: less };
+            reservations.lock().reserved.give_back(given_back);
+            reservations.hand_out();
+        }
         self.hold.set(self.hold.bytes() - less);
     }
 }
@@ -140,7 +222,7 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, time::Duration};
 
     use tokio::time::timeout;
 
@@ -149,45 +231,98 @@ mod tests {
     const ONE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
     const MIB: u64 = 1 << 20;
+    const SOON: Duration = Duration::from_millis(50);
 
-    #[test]
-    fn a_peer_leaves_room_for_others() {
+    async fn reserve(
+        reservations: &Arc<Reservations>,
+        peer: IpAddr,
+        bytes: u64,
+    ) -> Option<Reservation> {
+        let reservation = timeout(SOON, reservations.reserve(peer, bytes)).await;
+        reservation.ok().flatten()
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_the_kernel_may_hold_the_bodies_of() {
+        let budget = Budget::new(64 * MIB);
+        let reservations = Reservations::new(&budget);
+        let all: Vec<_> = (0..100)
+            .map(|_| {
+                let reservations = Arc::clone(&reservations);
+                tokio::spawn(async move { reservations.reserve(ONE, 2 * MIB).await })
+            })
+            .collect();
+        tokio::time::sleep(SOON).await;
+
+        // Four are read, and 8 MiB hold what came of those that wait.
+        let refused = all.iter().filter(|one| one.is_finished()).count() - 4;
+        assert_eq!(refused, 100 - 4 - 32);
+        assert!(reserve(&reservations, OTHER, 2 * MIB).await.is_some());
+        for one in all {
+            one.abort();
+            drop(one.await);
+        }
+        assert_eq!(budget.held(Kind::Bodies), 0);
+    }
+
+    #[tokio::test]
+    async fn a_peer_leaves_room_for_others() {
         let reservations = Reservations::new(&Budget::new(64 * MIB));
         let mut of_one = Vec::new();
-        while let Some(reservation) = reservations.try_reserve(ONE, 2 * MIB) {
+        while let Some(reservation) = reserve(&reservations, ONE, 2 * MIB).await {
             of_one.push(reservation);
         }
 
         assert_eq!(of_one.len(), 4);
-        assert!(reservations.try_reserve(ONE, 1000).is_some(), "a small one");
-        let of_other = reservations.try_reserve(OTHER, 2 * MIB);
+        let small = reserve(&reservations, ONE, 1000).await;
+        assert!(small.is_some());
+        let of_other = reserve(&reservations, OTHER, 2 * MIB).await;
         assert!(of_other.is_some());
+        let mut next = Box::pin(reservations.reserve(ONE, 2 * MIB));
+        assert!(timeout(SOON, &mut next).await.is_err());
+        let shortage = reservations.shortage();
+        assert!(shortage.concerns(ONE) && !shortage.concerns(OTHER));
     }
 
-    #[test]
-    fn one_body_fits_whatever_the_budget() {
+    #[tokio::test]
+    async fn one_body_fits_whatever_the_budget() {
         let reservations = Reservations::new(&Budget::new(MIB));
 
-        let first = reservations.try_reserve(ONE, 2 * MIB);
+        let first = reserve(&reservations, ONE, 2 * MIB).await;
         assert!(first.is_some());
-        assert!(reservations.try_reserve(OTHER, 2 * MIB).is_none());
+        let mut next = Box::pin(reservations.reserve(OTHER, 2 * MIB));
+        assert!(timeout(SOON, &mut next).await.is_err());
+        assert!(reservations.shortage().concerns(ONE));
+        drop(next);
+        let shortage = reservations.shortage();
+        assert!(!shortage.concerns(ONE), "it has stopped waiting");
+    }
+
+    #[tokio::test]
+    async fn many_small_bodies_keep_no_large_one_waiting() {
+        let reservations = Reservations::new(&Budget::new(MIB));
+        let mut small = Vec::new();
+        for _ in 0..100 {
+            small.push(reservations.reserve(ONE, SMALL).await.expect("room"));
+        }
+
+        assert!(reserve(&reservations, OTHER, MIB / 8).await.is_some());
+        drop(small);
     }
 
     #[tokio::test]
     async fn what_is_given_back_is_there_for_the_next() {
         let budget = Budget::new(64 * MIB);
         let reservations = Reservations::new(&budget);
-        let mut first = reservations.reserve(ONE, 8 * MIB).await;
-        let next = reservations.reserve(ONE, 2 * MIB);
-        let next = timeout(Duration::from_millis(50), next).await;
-        assert!(next.is_err());
-        assert_eq!(reservations.waiting(), 0, "it has stopped waiting");
+        let mut first = reservations.reserve(ONE, 8 * MIB).await.expect("room");
+        let mut next = Box::pin(reservations.reserve(ONE, 2 * MIB));
+        assert!(timeout(SOON, &mut next).await.is_err());
 
         first.shrink(MIB);
-        let next = timeout(Duration::from_secs(5), reservations.reserve(ONE, 2 * MIB)).await;
+        let next = timeout(Duration::from_secs(5), next).await;
         assert!(next.is_ok());
         drop((first, next));
         assert_eq!(budget.held(Kind::Bodies), 0);
-        assert!(reservations.lock().by_peer.is_empty());
+        assert!(reservations.lock().reserved.by_peer.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! The routes of the application, with what a request of each is expected to hold.
 
 use std::{
+    array,
     collections::HashMap,
     sync::{
         atomic::{AtomicU64, Ordering},
@@ -15,11 +16,15 @@ use loco_rs::{controller::AppRoutes, Error, Result};
 const HEALTH: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
 /// Bytes that a request of a route is expected to hold before the first has told.
 const UNKNOWN: u64 = 256 << 10;
+/// Bytes of a body up to which a request counts among those with smaller ones, from small to large.
+const BODIES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
 
-/// A route's template and method, such as `GET /posts/{id}`.
+/// The requests of a route such as `POST /posts/{id}` with bodies of about one size: what a request
+/// holds depends on its body before all else.
 #[derive(Debug)]
 pub struct Route {
-    /// `none` for what matches no route: clients can invent any number of paths.
+    /// `none` for what matches no route: clients can invent any number of paths. Only metrics tell it.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code))]
     pub template: Arc<str>,
     /// It is neither counted nor made to wait.
     pub exempt: bool,
@@ -27,12 +32,17 @@ pub struct Route {
 }
 
 impl Route {
-    pub fn new(template: &str, exempt: bool) -> Self {
+    pub fn new(template: &Arc<str>, exempt: bool) -> Self {
         Self {
-            template: template.into(),
+            template: Arc::clone(template),
             exempt,
             expected: AtomicU64::new(UNKNOWN),
         }
+    }
+
+    /// The same for as long as it lives, and no other's.
+    pub fn id(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self) as usize
     }
 
     /// Bytes that its next request is expected to hold at its most.
@@ -59,11 +69,29 @@ impl Route {
     }
 }
 
+/// A route for each size of body, the last of them for bodies of unknown length.
+#[derive(Debug)]
+struct BySize([Arc<Route>; BODIES.len() + 2]);
+
+impl BySize {
+    fn new(template: &str, exempt: bool) -> Self {
+        let template = Arc::from(template);
+        Self(array::from_fn(|_| Arc::new(Route::new(&template, exempt))))
+    }
+
+    fn of(&self, body: Option<u64>) -> &Arc<Route> {
+        let size = body.map_or(BODIES.len() + 1, |body| {
+            BODIES.partition_point(|most| *most < body)
+        });
+        &self.0[size]
+    }
+}
+
 /// Finds the route of a request.
 #[derive(Debug)]
 pub struct Routes {
-    templates: matchit::Router<HashMap<Method, Arc<Route>>>,
-    none: Arc<Route>,
+    templates: matchit::Router<HashMap<Method, BySize>>,
+    none: BySize,
 }
 
 impl Routes {
@@ -71,12 +99,12 @@ impl Routes {
     ///
     /// When two of the routes cannot be told apart, or one of `exempt` is no route.
     pub fn new(routes: &AppRoutes, exempt: &[String]) -> Result<Self> {
-        let mut methods: HashMap<String, HashMap<Method, Arc<Route>>> = HashMap::new();
+        let mut methods: HashMap<String, HashMap<Method, BySize>> = HashMap::new();
         for route in routes.collect() {
             let is_exempt = HEALTH.contains(&route.uri.as_str()) || exempt.contains(&route.uri);
             let of_template = methods.entry(route.uri.clone()).or_default();
             for method in route.actions {
-                of_template.insert(method, Arc::new(Route::new(&route.uri, is_exempt)));
+                of_template.insert(method, BySize::new(&route.uri, is_exempt));
             }
         }
         if let Some(unknown) = exempt.iter().find(|route| !methods.contains_key(*route)) {
@@ -91,12 +119,14 @@ impl Routes {
         }
         Ok(Self {
             templates,
-            none: Arc::new(Route::new("none", false)),
+            none: BySize::new("none", false),
         })
     }
 
-    pub fn of(&self, method: &Method, path: &str) -> &Arc<Route> {
-        self.templates
+    /// The route of a request with a body of so many bytes, if that is known.
+    pub fn of(&self, method: &Method, path: &str, body: Option<u64>) -> &Arc<Route> {
+        let of_template = self
+            .templates
             .at(path)
             .ok()
             .and_then(|methods| {
@@ -108,7 +138,8 @@ impl Routes {
                 };
                 methods.value.get(method)
             })
-            .unwrap_or(&self.none)
+            .unwrap_or(&self.none);
+        of_template.of(body)
     }
 }
 
@@ -118,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_large_request_counts_at_once_and_is_forgotten_after_some_small_ones() {
-        let route = Route::new("/", false);
+        let route = Route::new(&"/".into(), false);
 
         route.raise(1 << 20);
         assert_eq!(route.expected(), 1 << 20);
@@ -128,5 +159,17 @@ mod tests {
         assert!(route.expected() < 10_000, "{}", route.expected());
         route.learn(1 << 20);
         assert_eq!(route.expected(), 1 << 20);
+    }
+
+    #[test]
+    fn requests_with_bodies_of_another_size_are_expected_to_hold_what_they_did() {
+        let sizes = BySize::new("/", false);
+
+        sizes.of(Some(2 << 20)).raise(4 << 20);
+        sizes.of(None).raise(8 << 20);
+        assert_eq!(sizes.of(Some(300_000)).expected(), UNKNOWN);
+        assert_eq!(sizes.of(Some(0)).expected(), UNKNOWN);
+        assert_eq!(sizes.of(Some(1_900_000)).expected(), 4 << 20);
+        assert_eq!(sizes.of(Some(3 << 20)).expected(), UNKNOWN);
     }
 }

@@ -1,6 +1,7 @@
 //! A request's work, watched at each of its polls: does it need the CPU, and what does it hold?
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::{
@@ -10,7 +11,10 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use super::gate::{Gate, Permit};
+use super::{
+    budget::Peer,
+    gate::{Gate, Permit},
+};
 use crate::{
     allocator::held_by_thread,
     server::{Connection, Phase},
@@ -23,16 +27,62 @@ const POLLED: u8 = 1;
 const WOKEN: u8 = 2;
 const ENDED: u8 = 3;
 
+thread_local! {
+    /// Bytes that this thread has freed of what no request had allocated.
+    static FOREIGN_FREED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Drops what was allocated outside of a request's work: to free it within that does not make the
+/// request hold less.
+pub fn drop_foreign<T>(value: T) {
+    let before = held_by_thread();
+    drop(value);
+    let freed = before - held_by_thread();
+    FOREIGN_FREED.set(FOREIGN_FREED.get() + freed);
+}
+
 /// A request that has begun, until its answer is there.
 #[derive(Debug)]
 pub struct Begun {
     permit: Permit,
     watch: Arc<Watch>,
+    /// Bytes allocated less bytes freed, over all polls.
+    held: i64,
 }
 
 impl Begun {
     pub const fn permit(&mut self) -> &mut Permit {
         &mut self.permit
+    }
+
+    pub const fn peer(&self) -> &Arc<Peer> {
+        self.permit.peer()
+    }
+
+    /// Bytes that it holds.
+    pub fn held(&self) -> u64 {
+        u64::try_from(self.held).unwrap_or(0)
+    }
+
+    /// Polls a part of its work.
+    pub fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
+        let held = || held_by_thread() + FOREIGN_FREED.get();
+        let before = held();
+        let polled = poll();
+        self.held += held() - before;
+        self.permit.holds(self.held());
+        polled
+    }
+
+    /// So many bytes are others' from now on.
+    pub fn hands_over(&mut self, bytes: usize) {
+        self.held -= i64::try_from(bytes).unwrap_or(i64::MAX);
+    }
+
+    #[cfg(test)]
+    pub fn holds(&mut self, bytes: u64) {
+        self.held = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.permit.holds(bytes);
     }
 
     pub const fn watch(&self) -> &Arc<Watch> {
@@ -52,14 +102,13 @@ pub struct Work<'a, F> {
     begun: Begun,
     connection: Arc<Connection>,
     waker: Waker,
-    /// Bytes allocated less bytes freed, over all polls.
-    held: i64,
 }
 
 impl<'a, F: Future> Work<'a, F> {
     pub fn new(future: Pin<&'a mut F>, permit: Permit, connection: &Arc<Connection>) -> Self {
         let watch = Arc::new(Watch {
             gate: Arc::clone(permit.gate()),
+            peer: Arc::clone(permit.peer()),
             // With the permit it counts as one that needs the CPU.
             state: AtomicU8::new(WOKEN),
             task: Mutex::default(),
@@ -68,20 +117,18 @@ impl<'a, F: Future> Work<'a, F> {
             future,
             connection: Arc::clone(connection),
             waker: Waker::from(Arc::clone(&watch)),
-            begun: Begun { permit, watch },
-            held: 0,
+            begun: Begun {
+                permit,
+                watch,
+                held: 0,
+            },
         }
     }
 
-    #[cfg(test)]
-    pub fn holds(&mut self, bytes: u64) {
-        self.held = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.begun.permit.holds(bytes);
-    }
-
-    /// What has begun, once the future is done, and the bytes that are held from then on.
-    pub fn end(self) -> (Begun, u64) {
-        (self.begun, u64::try_from(self.held).unwrap_or(0))
+    /// What has begun, once the future is done.
+    pub fn end(mut self) -> Begun {
+        self.begun.permit.ends();
+        self.begun
     }
 }
 
@@ -91,16 +138,13 @@ impl<F: Future> Future for Work<'_, F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         this.begun.watch.start(context.waker());
-        let before = held_by_thread();
-        let polled = this
-            .future
-            .as_mut()
-            .poll(&mut Context::from_waker(&this.waker));
-        this.held += held_by_thread() - before;
-        let held = u64::try_from(this.held).unwrap_or(0);
-        this.begun.permit.holds(held);
+        let polled = this.begun.poll(|| {
+            let mut context = Context::from_waker(&this.waker);
+            this.future.as_mut().poll(&mut context)
+        });
         if polled.is_pending() {
             if this.connection.phase() == Phase::Body {
+                let held = this.begun.held();
                 this.begun.permit.gives_back(held);
             }
             this.begun.watch.pause();
@@ -113,6 +157,7 @@ impl<F: Future> Future for Work<'_, F> {
 #[derive(Debug)]
 pub struct Watch {
     gate: Arc<Gate>,
+    peer: Arc<Peer>,
     state: AtomicU8,
     task: Mutex<Option<Waker>>,
 }
@@ -129,7 +174,7 @@ impl Watch {
         }
         // Its task may have been woken by something else.
         if self.state.swap(POLLED, Ordering::AcqRel) == RESTING {
-            self.gate.resume();
+            self.gate.resume(&self.peer);
         }
     }
 
@@ -139,14 +184,14 @@ impl Watch {
             self.state
                 .compare_exchange(POLLED, RESTING, Ordering::AcqRel, Ordering::Acquire);
         if paused.is_ok() {
-            self.gate.rest();
+            self.gate.rest(&self.peer);
         }
     }
 
     fn end(&self) {
         // The permit counts as one that needs the CPU.
         if self.state.swap(ENDED, Ordering::AcqRel) == RESTING {
-            self.gate.resume();
+            self.gate.resume(&self.peer);
         }
     }
 }
@@ -163,7 +208,7 @@ impl Wake for Watch {
                 (state == RESTING || state == POLLED).then_some(WOKEN)
             });
         if before == Ok(RESTING) {
-            self.gate.resume();
+            self.gate.resume(&self.peer);
         }
         if before.is_ok() {
             let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,5 +216,52 @@ impl Wake for Watch {
                 task.wake_by_ref();
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "jemalloc", not(target_env = "msvc")))]
+mod tests {
+    use std::{future::pending, pin::pin};
+
+    use axum::body::Bytes;
+
+    use super::*;
+    use crate::admission::{
+        body::read_ahead,
+        budget::{Budget, Kind},
+        gate::network_of,
+        reservations::Reservations,
+        Route,
+    };
+
+    const MIB: usize = 1 << 20;
+
+    #[tokio::test]
+    async fn what_is_made_of_a_body_is_held_though_the_body_is_dropped() {
+        let budget = Budget::new(1 << 30);
+        let peer = ([192, 0, 2, 1], 1).into();
+        let connection = Connection::new(peer, budget.hold(Kind::Connections, 0));
+        let reservations = Reservations::new(&budget);
+        let network = network_of(peer.ip());
+        let reservation = reservations.reserve(network, MIB as u64).await;
+        let body = read_ahead(Bytes::from(vec![0; MIB]), reservation.expect("room"));
+        let gate = Gate::new(&budget, None);
+        let route = Arc::new(Route::new(&"/".into(), false));
+        let permit = gate.try_begin(&route, peer.ip()).expect("it is free");
+        let future = pin!(async move {
+            let copy = body.to_vec();
+            drop(body);
+            pending::<()>().await;
+            drop(copy);
+        });
+
+        let mut work = Work::new(future, permit, &Arc::new(connection));
+        let polled = Pin::new(&mut work).poll(&mut Context::from_waker(Waker::noop()));
+
+        assert!(polled.is_pending());
+        assert_eq!(budget.held(Kind::Bodies), 0);
+        let held = work.begun.held();
+        assert!(held > MIB as u64 / 2, "{held}");
+        assert!(route.expected() >= held);
     }
 }

@@ -16,6 +16,9 @@ use serde::Serialize;
 use super::actions::Permit;
 use crate::listener::{AdminError, AdminResult};
 
+/// What inferno (0.12) says of a profile without a sample.
+const NO_SAMPLES: &str = "No stack counts found";
+
 #[derive(Debug, Serialize)]
 struct Profiling {
     active: bool,
@@ -59,7 +62,19 @@ fn profile<E: std::fmt::Display>(
         let profile = dump(profiling);
         // The debug information that gave the names takes as much memory as a small service.
         backtrace::clear_symbol_cache();
-        profile.map_err(|err| Error::string(&format!("no heap profile: {err}")).into())
+        profile.map_err(|err| {
+            let err = err.to_string();
+            if err.contains(NO_SAMPLES) {
+                AdminError::new(
+                    StatusCode::CONFLICT,
+                    "conflict",
+                    "No live memory has been sampled since heap profiling was switched on: wait until the \
+                     memory in question is allocated",
+                )
+            } else {
+                Error::string(&format!("no heap profile: {err}")).into()
+            }
+        })
     })
 }
 

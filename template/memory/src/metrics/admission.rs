@@ -10,6 +10,7 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use super::set;
 use crate::{
     admission::{budget::Kind, Admission, Reason},
+    guard,
     server::{Closed, Connections, Phase},
 };
 
@@ -21,6 +22,8 @@ const REFUSED: &str = "http_requests_refused_total";
 const CONNECTIONS: &str = "http_connections";
 const CONNECTIONS_MAX: &str = "http_connections_max";
 const CLOSED: &str = "http_connections_closed_total";
+const NOT_OPENED: &str = "http_connections_refused_total";
+const PRESSURE: &str = "memory_guard_pressure";
 
 /// What is shown: that of the service in this process, once it serves.
 static SHOWN: Mutex<Option<(Weak<Admission>, Weak<Connections>)>> = Mutex::new(None);
@@ -49,6 +52,14 @@ pub fn describe() {
     describe_counter!(
         CLOSED,
         "Connections that the service has closed, by reason."
+    );
+    describe_counter!(
+        NOT_OPENED,
+        "Connections refused because their client had as many as one may."
+    );
+    describe_gauge!(
+        PRESSURE,
+        "0: memory is far from the limit; 1: requests wait; 2: connections are closed, and none is accepted."
     );
 }
 
@@ -87,6 +98,8 @@ pub fn read() {
     for why in Closed::ALL {
         counter!(CLOSED, "reason" => why.name()).absolute(connections.closed(why));
     }
+    counter!(NOT_OPENED).absolute(connections.refused());
+    set(PRESSURE, guard::pressure() as u64);
 }
 
 /// Sets one of several gauges of a name, which a label tells apart.

@@ -27,8 +27,8 @@ use tokio::{
 use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
 
 /// Buckets of every histogram whose name says that it counts seconds.
-const SECONDS: [f64; 14] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+const SECONDS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 11.0, 30.0,
 ];
 /// How often the samples of histograms are put into their buckets, whether anybody asks or not: they
 /// would pile up.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -12,13 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::Notify,
 };
 
-use crate::admission::{budget::Hold, Watch};
+use super::limits::Socket;
+use crate::admission::{budget::Hold, network_of, Watch};
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub enum Phase {
     Body,
     /// The application works on a request.
     Work,
-    /// The client has not taken the answer yet.
+    /// The client has not taken the answer yet, which may lie in the kernel.
     Answer,
     /// It was handed over, to a WebSocket for example.
     Upgraded,
@@ -66,11 +68,15 @@ impl Phase {
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
+    /// Who has sent its last request: another than the peer, where that is a proxy.
+    client: Mutex<IpAddr>,
     /// Requests that have come and whose answers have not been handed to the connection.
     requests: AtomicUsize,
     /// Bodies of requests that are waited for.
     bodies: AtomicUsize,
     read: AtomicU64,
+    /// The same when its last request began.
+    read_before: AtomicU64,
     written: AtomicU64,
     opened: Instant,
     /// Milliseconds from then until it was last read from.
@@ -81,12 +87,29 @@ pub struct Connection {
     is_blocked: AtomicBool,
     is_upgraded: AtomicBool,
     is_closing: AtomicBool,
+    /// When it is closed, what the client has not taken is thrown away.
+    is_reset: AtomicBool,
     seen: Mutex<Seen>,
     close: Notify,
+    gone: Notify,
     /// What its answer is made by, as long as that takes the CPU.
     producing: Mutex<Option<Arc<Watch>>>,
-    _hold: Hold,
+    /// Its buffers, a head on its way, and what the kernel keeps of its answers.
+    hold: Mutex<Hold>,
+    /// Bytes of the buffers alone.
+    buffers: u64,
+    /// Bytes of a head on its way.
+    head: AtomicU64,
+    /// Its socket, as long as that is open.
+    socket: Mutex<Option<Socket>>,
+    /// Bytes that the client had not taken at the last look, though the kernel had.
+    unread: AtomicU64,
+    /// Bytes written before that look.
+    written_before: AtomicU64,
 }
+
+/// Bytes of a head up to which the buffers have room for it.
+const BUFFERED: u64 = 8 << 10;
 
 /// What whoever looks after the connections saw last.
 #[derive(Debug, Clone, Copy)]
@@ -102,9 +125,11 @@ impl Connection {
     pub fn new(peer: SocketAddr, hold: Hold) -> Self {
         Self {
             peer,
+            client: Mutex::new(network_of(peer.ip())),
             requests: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
             read: AtomicU64::new(0),
+            read_before: AtomicU64::new(0),
             written: AtomicU64::new(0),
             opened: Instant::now(),
             last_read: AtomicU64::new(0),
@@ -112,19 +137,35 @@ impl Connection {
             is_blocked: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
+            is_reset: AtomicBool::new(false),
             seen: Mutex::new(Seen {
                 phase: Phase::Idle,
                 since: Instant::now(),
                 bytes: 0,
             }),
             close: Notify::new(),
+            gone: Notify::new(),
             producing: Mutex::default(),
-            _hold: hold,
+            buffers: hold.bytes(),
+            hold: Mutex::new(hold),
+            head: AtomicU64::new(0),
+            socket: Mutex::default(),
+            unread: AtomicU64::new(0),
+            written_before: AtomicU64::new(0),
         }
     }
 
     pub const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The network of whoever has sent its last request, or has opened it.
+    pub fn client(&self) -> IpAddr {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_client(&self, network: IpAddr) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = network;
     }
 
     pub fn phase(&self) -> Phase {
@@ -136,6 +177,8 @@ impl Connection {
             Phase::Body
         } else if self.requests.load(Ordering::Relaxed) > 0 {
             Phase::Work
+        } else if self.unread.load(Ordering::Relaxed) > 0 {
+            Phase::Answer
         } else if self.has_head.load(Ordering::Relaxed) {
             Phase::Head
         } else {
@@ -143,10 +186,19 @@ impl Connection {
         }
     }
 
+    /// Whether nothing has been read since the request before: this one had come with it.
+    pub fn is_pipelined(&self) -> bool {
+        let read = self.read.load(Ordering::Relaxed);
+        self.read_before.swap(read, Ordering::Relaxed) == read
+    }
+
     /// Bytes that it has moved, in the direction that its phase waits for.
     pub fn moved(&self, phase: Phase) -> u64 {
         match phase {
-            Phase::Answer => self.written.load(Ordering::Relaxed),
+            Phase::Answer => {
+                let written = self.written.load(Ordering::Relaxed);
+                written.saturating_sub(self.unread.load(Ordering::Relaxed))
+            }
             _ => self.read.load(Ordering::Relaxed),
         }
     }
@@ -163,7 +215,22 @@ impl Connection {
         *seen
     }
 
-    /// Closes it, whatever it does. Whether it was not closing already.
+    /// Sees how much of its answers the client has not taken, and counts it.
+    pub fn look_at_answers(&self) {
+        let written = self.written.load(Ordering::Relaxed);
+        let before = self.written_before.swap(written, Ordering::Relaxed);
+        if written == before && self.unread.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let socket = self.socket();
+        let unread = socket.map_or(0, Socket::unacknowledged);
+        drop(socket);
+        if self.unread.swap(unread, Ordering::Relaxed) != unread {
+            self.count();
+        }
+    }
+
+    /// Closes it once it is idle, or at once if it is to be reset. Whether it was not closing already.
     pub fn close(&self) -> bool {
         self.close.notify_one();
         !self.is_closing.swap(true, Ordering::Relaxed)
@@ -179,6 +246,22 @@ impl Connection {
         self.close.notified().await;
     }
 
+    /// Has the kernel throw away what the client has not taken, when it is closed: it would hold that
+    /// for minutes.
+    pub fn reset_when_closed(&self) {
+        self.is_reset.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is closed whatever it does.
+    pub fn is_reset(&self) -> bool {
+        self.is_reset.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when its stream has been dropped, by whomever it was handed over to.
+    pub async fn gone(&self) {
+        self.gone.notified().await;
+    }
+
     /// Its answer is made by this, or is no longer.
     pub fn set_producing(&self, watch: Option<&Arc<Watch>>) {
         *self.producing() = watch.map(Arc::clone);
@@ -191,15 +274,46 @@ impl Connection {
         }
     }
 
+    fn socket(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.socket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn producing(&self) -> MutexGuard<'_, Option<Arc<Watch>>> {
         self.producing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// So much more of a head has come.
+    fn read_head(&self, bytes: u64) {
+        if self.is_upgraded.load(Ordering::Relaxed) {
+            return;
+        }
+        self.has_head.store(true, Ordering::Relaxed);
+        let head = self.head.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.requests.load(Ordering::Relaxed) == 0 && head > BUFFERED {
+            self.count();
+        }
+    }
+
+    /// A request begins, or ends: what has come since is of a head.
+    fn begin_head(&self) {
+        if self.head.swap(0, Ordering::Relaxed) > BUFFERED {
+            self.count();
+        }
+    }
+
+    fn count(&self) {
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.head.load(Ordering::Relaxed);
+        let unread = self.unread.load(Ordering::Relaxed);
+        hold.set(self.buffers + unread + if head > BUFFERED { head } else { 0 });
+    }
+
     /// It is handed over: nobody looks after it any more.
     pub fn upgrade(&self) {
         self.is_upgraded.store(true, Ordering::Relaxed);
+        self.begin_head();
     }
 }
 
@@ -210,6 +324,7 @@ pub struct InFlight(Arc<Connection>);
 impl InFlight {
     pub fn new(connection: &Arc<Connection>) -> Self {
         connection.requests.fetch_add(1, Ordering::Relaxed);
+        connection.begin_head();
         Self(Arc::clone(connection))
     }
 
@@ -221,6 +336,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.has_head.store(false, Ordering::Relaxed);
+        self.0.begin_head();
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -252,10 +368,10 @@ impl AwaitedBody {
     /// What has come of it until now counts no longer.
     pub fn begin_window(&self) {
         let bytes = self.connection.moved(Phase::Body);
-        self.connection.seen(|seen| Seen {
+        self.connection.seen(|_| Seen {
+            phase: Phase::Body,
             since: Instant::now(),
             bytes,
-            ..seen
         });
     }
 }
@@ -274,6 +390,7 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(stream: TcpStream, connection: &Arc<Connection>) -> Self {
+        *connection.socket() = Some(Socket::of(&stream));
         Self {
             stream,
             connection: Arc::clone(connection),
@@ -315,9 +432,21 @@ impl AsyncRead for Stream {
                 u64::try_from(last_read).unwrap_or(u64::MAX),
                 Ordering::Relaxed,
             );
-            self.connection.has_head.store(true, Ordering::Relaxed);
+            self.connection.read_head(bytes as u64);
         }
         read
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        *self.connection.socket() = None;
+        if self.connection.is_reset() {
+            let socket = SockRef::from(&self.stream);
+            // Where the system refuses it, it takes its time.
+            drop(socket.set_linger(Some(Duration::ZERO)));
+        }
+        self.connection.gone.notify_one();
     }
 }
 
@@ -350,5 +479,111 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::budget::{Budget, Kind};
+
+    fn connection(budget: &Arc<Budget>) -> Arc<Connection> {
+        let hold = budget.hold(Kind::Connections, 1000);
+        Arc::new(Connection::new(([192, 0, 2, 1], 1).into(), hold))
+    }
+
+    #[test]
+    fn a_head_is_counted_until_its_request_begins() {
+        let budget = Budget::new(1 << 20);
+        let connection = connection(&budget);
+
+        connection.read_head(500);
+        assert_eq!(budget.held(Kind::Connections), 1000);
+        connection.read_head(40_000);
+        assert_eq!(budget.held(Kind::Connections), 41_500);
+        let request = InFlight::new(&connection);
+        assert_eq!(budget.held(Kind::Connections), 1000);
+
+        // A body
+        connection.read_head(40_000);
+        assert_eq!(budget.held(Kind::Connections), 1000);
+        drop((request, connection));
+        assert_eq!(budget.held(Kind::Connections), 0);
+    }
+
+    #[test]
+    fn requests_that_come_together_are_pipelined_but_for_the_first() {
+        let connection = connection(&Budget::new(1 << 20));
+
+        for _ in 0..2 {
+            connection.read.fetch_add(100, Ordering::Relaxed);
+            assert!(!connection.is_pipelined());
+            assert!(connection.is_pipelined());
+            assert!(connection.is_pipelined());
+        }
+    }
+
+    #[test]
+    fn what_comes_after_an_upgrade_is_no_head() {
+        let budget = Budget::new(1 << 20);
+        let connection = connection(&budget);
+        connection.read_head(40_000);
+
+        connection.upgrade();
+        for _ in 0..100 {
+            connection.read_head(40_000);
+        }
+
+        assert_eq!(budget.held(Kind::Connections), 1000);
+        assert_eq!(connection.phase(), Phase::Upgraded);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_answer_that_lies_unread_in_the_kernel_is_counted() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        const LENGTH: usize = 100_000;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a listener");
+        let client = tokio::net::TcpSocket::new_v4().expect("a socket");
+        client.set_recv_buffer_size(4096).expect("a small buffer");
+        let client = client.connect(listener.local_addr().expect("an address"));
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (stream, _) = accepted.expect("a connection");
+        let budget = Budget::new(1 << 20);
+        let connection = connection(&budget);
+        let mut stream = Stream::new(stream, &connection);
+        assert_eq!(connection.phase(), Phase::Idle);
+
+        stream
+            .write_all(&vec![0; LENGTH])
+            .await
+            .expect("the kernel takes it");
+        connection.look_at_answers();
+
+        assert_eq!(connection.phase(), Phase::Answer);
+        assert!(!connection.is_idle());
+        let counted = budget.held(Kind::Connections);
+        assert!(
+            (50_000..=LENGTH as u64 + 1000).contains(&counted),
+            "{counted}"
+        );
+
+        let mut client = client.expect("a client");
+        client
+            .read_exact(&mut vec![0; LENGTH])
+            .await
+            .expect("an answer");
+        while connection.phase() == Phase::Answer {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            connection.look_at_answers();
+        }
+        assert_eq!(budget.held(Kind::Connections), 1000);
+        assert_eq!(connection.moved(Phase::Answer), LENGTH as u64);
+        drop(stream);
+        connection.look_at_answers();
+        assert!(connection.is_idle());
     }
 }

@@ -28,11 +28,13 @@ use crate::{
 };
 
 /// Bytes that a connection holds: its task, its buffers, and a request's head.
-const CONNECTION: u64 = 20 << 10;
+const CONNECTION: u64 = 24 << 10;
 /// File descriptors that are left to everything else: databases, files, the listeners.
 const OTHER_FILES: usize = 128;
 /// The part of all connections that is closed at once to make room: to find them takes a look at all.
 const SOME: usize = 64;
+/// How long a connection is left alone whose first request may be on its way.
+const NEW: Duration = Duration::from_millis(250);
 /// How often connections are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a client may send nothing before its rate counts.
@@ -52,17 +54,20 @@ pub enum Closed {
     Body,
     /// An answer of which nothing was taken for `settings.connections.answer_timeout`.
     Answer,
-    /// Slow, or idle, while others wait for what it holds.
-    Needed,
+    /// Slow or idle while memory is short.
+    Memory,
+    /// Slow or idle while there are too many.
+    Room,
 }
 
 impl Closed {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Idle,
         Self::Head,
         Self::Body,
         Self::Answer,
-        Self::Needed,
+        Self::Memory,
+        Self::Room,
     ];
 
     /// As metrics call it.
@@ -73,7 +78,8 @@ impl Closed {
             Self::Head => "slow_head",
             Self::Body => "slow_body",
             Self::Answer => "slow_reader",
-            Self::Needed => "memory",
+            Self::Memory => "memory",
+            Self::Room => "room",
         }
     }
 }
@@ -86,15 +92,48 @@ pub struct Connections {
     most: usize,
     /// Connections of one peer, at most.
     most_of_peer: usize,
-    open: Mutex<Open>,
+    open: Mutex<All>,
     closed: [AtomicU64; Closed::ALL.len()],
+    /// Those that were not opened, since their peer had too many.
+    refused: AtomicU64,
     removed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct All {
     connections: HashMap<SocketAddr, Arc<Connection>>,
     by_peer: HashMap<IpAddr, usize>,
+}
+
+impl All {
+    /// Counts one less of a peer.
+    fn forget(&mut self, peer: IpAddr) {
+        if let Some(count) = self.by_peer.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_peer.remove(&peer);
+            }
+        }
+    }
+}
+
+/// An open connection, which counts until this is dropped.
+#[derive(Debug)]
+pub struct Open {
+    connection: Arc<Connection>,
+    connections: Arc<Connections>,
+}
+
+impl Open {
+    pub const fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.remove(&self.connection);
+    }
 }
 
 impl Connections {
@@ -121,6 +160,7 @@ impl Connections {
             most_of_peer,
             open: Mutex::default(),
             closed: Default::default(),
+            refused: AtomicU64::new(0),
             removed: Notify::new(),
         });
         tokio::spawn(look_after(Arc::downgrade(&connections)));
@@ -141,6 +181,11 @@ impl Connections {
         self.closed[why as usize].load(Ordering::Relaxed)
     }
 
+    #[cfg(feature = "metrics")]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// How many are in each phase, in the order of [`Phase::ALL`].
     #[cfg(feature = "metrics")]
     pub fn by_phase(&self) -> [usize; Phase::ALL.len()] {
@@ -155,19 +200,20 @@ impl Connections {
     /// the longest are closed, some at once.
     pub async fn room(&self) {
         while self.lock().connections.len() >= self.most {
-            self.close_longest_idle(self.most.div_ceil(SOME), None);
+            self.close_longest_idle(self.most.div_ceil(SOME), NEW, None, Closed::Room);
             drop(timeout(LOOK, self.removed.notified()).await);
         }
     }
 
     /// Opens one, unless its peer has too many: then some that it leaves idle are closed for it, and
     /// without such there is none.
-    pub fn add(&self, address: SocketAddr) -> Option<Arc<Connection>> {
+    pub fn add(self: &Arc<Self>, address: SocketAddr) -> Option<Open> {
         let peer = network_of(address.ip());
         let of_peer = self.lock().by_peer.get(&peer).copied();
         if of_peer.is_some_and(|count| count >= self.most_of_peer)
-            && self.close_longest_idle(self.most.div_ceil(SOME), Some(peer)) == 0
+            && self.close_longest_idle(self.most.div_ceil(SOME), NEW, Some(peer), Closed::Room) == 0
         {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         let hold = self.admission.budget().hold(Kind::Connections, CONNECTION);
@@ -175,43 +221,46 @@ impl Connections {
         let mut open = self.lock();
         *open.by_peer.entry(peer).or_default() += 1;
         let same = open.connections.insert(address, Arc::clone(&connection));
-        drop(open);
         // It has ended, and is about to be removed.
         if same.is_some() {
-            self.forget(peer);
+            open.forget(peer);
         }
-        Some(connection)
+        drop(open);
+        Some(Open {
+            connection,
+            connections: Arc::clone(self),
+        })
     }
 
-    pub fn remove(&self, connection: &Arc<Connection>) {
+    fn remove(&self, connection: &Arc<Connection>) {
         let address = connection.peer();
-        let is_it = |known: &Arc<Connection>| Arc::ptr_eq(known, connection);
-        let is_there = self.lock().connections.get(&address).is_some_and(is_it);
-        if is_there {
-            self.lock().connections.remove(&address);
-            self.forget(network_of(address.ip()));
-            self.removed.notify_one();
-        }
-    }
-
-    /// Counts one less of a peer.
-    fn forget(&self, peer: IpAddr) {
         let mut open = self.lock();
-        if let Some(count) = open.by_peer.get_mut(&peer) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_peer.remove(&peer);
-            }
+        if open
+            .connections
+            .get(&address)
+            .is_some_and(|known| Arc::ptr_eq(known, connection))
+        {
+            open.connections.remove(&address);
+            open.forget(network_of(address.ip()));
+            drop(open);
+            self.removed.notify_one();
         }
     }
 
     /// Closes all that are idle.
     pub fn close_idle(&self) {
-        self.close_longest_idle(usize::MAX, None);
+        self.close_longest_idle(usize::MAX, Duration::ZERO, None, Closed::Memory);
     }
 
-    /// Of the idle connections, of this peer or of all, so many at most. How many it were.
-    fn close_longest_idle(&self, most: usize, peer: Option<IpAddr>) -> usize {
+    /// Closes those that have been idle for so long, of this peer or of all, so many at most. Returns
+    /// how many.
+    fn close_longest_idle(
+        &self,
+        most: usize,
+        for_long: Duration,
+        peer: Option<IpAddr>,
+        why: Closed,
+    ) -> usize {
         let mut idle: Vec<(Instant, Arc<Connection>)> = self
             .lock()
             .connections
@@ -219,18 +268,28 @@ impl Connections {
             .filter(|connection| connection.is_idle())
             .filter(|connection| peer.is_none_or(|peer| peer == network_of(connection.peer().ip())))
             .map(|connection| (connection.last_read(), Arc::clone(connection)))
+            .filter(|(since, _)| since.elapsed() >= for_long)
             .collect();
         if most < idle.len() {
             idle.select_nth_unstable_by_key(most, |(since, _)| *since);
             idle.truncate(most);
         }
+        // An answer may lie in the kernel since the last look.
+        idle.retain(|(_, connection)| {
+            connection.look_at_answers();
+            connection.is_idle()
+        });
         for (_, connection) in &idle {
-            self.close(connection, Closed::Needed);
+            self.close(connection, Phase::Idle, why);
         }
         idle.len()
     }
 
-    fn close(&self, connection: &Connection, why: Closed) {
+    /// Closes one that was seen in this phase.
+    fn close(&self, connection: &Connection, phase: Phase, why: Closed) {
+        if phase != Phase::Idle {
+            connection.reset_when_closed();
+        }
         if connection.close() {
             self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
         }
@@ -238,15 +297,32 @@ impl Connections {
 
     fn look(&self, now: Instant) {
         let open: Vec<Arc<Connection>> = self.lock().connections.values().map(Arc::clone).collect();
-        let is_short = self.admission.is_short_of_memory();
+        let is_shedding = guard::pressure() == guard::Pressure::Shed;
+        let shortage = self.admission.shortage();
+        let body_shortage = self.admission.body_shortage();
+        let idle = open.iter().filter(|connection| connection.is_idle());
+        // There are not enough idle ones that could be closed.
+        let is_full = open.len() >= self.most && idle.count() < self.most.div_ceil(SOME);
+        let why_needed = |connection: &Connection, phase: Phase| {
+            let client = connection.client();
+            let is_short = is_shedding
+                || shortage.concerns(client)
+                || phase == Phase::Body && body_shortage.concerns(client);
+            if is_short {
+                Some(Closed::Memory)
+            } else {
+                is_full.then_some(Closed::Room)
+            }
+        };
         let mut slow = Vec::new();
         for connection in open {
+            connection.look_at_answers();
             let phase = connection.phase();
             let moved = connection.moved(phase);
             let seen = connection.seen(|seen| {
                 // Between two looks an idle connection may have had a request.
-                let was_idle = phase != Phase::Idle || seen.bytes == moved;
-                if seen.phase == phase && was_idle {
+                let has_changed = phase == Phase::Idle && seen.bytes != moved;
+                if seen.phase == phase && !has_changed {
                     seen
                 } else {
                     Seen {
@@ -257,11 +333,13 @@ impl Connections {
                 }
             });
             let waited = now.saturating_duration_since(seen.since);
-            let bytes = moved - seen.bytes;
+            // What has come of a body that waits for room may not count.
+            let bytes = moved.saturating_sub(seen.bytes);
+            let is_slow = is_slow(phase, waited, bytes);
             if let Some(why) = self.is_too_slow(phase, waited, bytes) {
-                self.close(&connection, why);
-            } else if is_short && is_slow(phase, waited, bytes) {
-                slow.push((bytes, connection));
+                self.close(&connection, phase, why);
+            } else if let Some(why) = is_slow.then(|| why_needed(&connection, phase)).flatten() {
+                slow.push((rate(bytes, waited), connection, phase, why));
             } else if is_end_of_window(phase, waited, bytes) {
                 connection.seen(|seen| Seen {
                     since: now,
@@ -271,12 +349,12 @@ impl Connections {
             }
         }
         // Not all at once: what they hold may be enough for a while.
-        slow.sort_unstable_by_key(|(bytes, _)| *bytes);
+        slow.sort_unstable_by_key(|(rate, ..)| *rate);
         let most = slow.len().div_ceil(10);
-        for (_, connection) in slow.into_iter().take(most) {
-            self.close(&connection, Closed::Needed);
+        for (_, connection, phase, why) in slow.into_iter().take(most) {
+            self.close(&connection, phase, why);
         }
-        if guard::pressure() == guard::Pressure::Shed {
+        if is_shedding {
             self.close_idle();
         }
     }
@@ -297,7 +375,7 @@ impl Connections {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -307,9 +385,9 @@ fn rate(bytes: u64, waited: Duration) -> u64 {
     bytes * 1000 / u64::try_from(waited.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// Whether it keeps others waiting, where memory is short.
+/// Whether it keeps others waiting, where memory or connections are short.
 fn is_slow(phase: Phase, waited: Duration, bytes: u64) -> bool {
-    matches!(phase, Phase::Body | Phase::Answer)
+    matches!(phase, Phase::Head | Phase::Body | Phase::Answer)
         && waited >= SHORT_GRACE
         && rate(bytes, waited) < SHORT_RATE
 }
@@ -332,6 +410,8 @@ async fn look_after(connections: Weak<Connections>) {
             return;
         };
         connections.look(Instant::now());
+        // The limit may be farther away than it was.
+        connections.admission.admit();
         connections.admission.refusals().tell();
     }
 }

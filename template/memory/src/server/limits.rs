@@ -2,9 +2,12 @@
 
 use tokio::net::{TcpListener, TcpStream};
 
-/// Bytes of a connection that the kernel takes ahead of what the client, or the service, has read.
-/// A slow one would otherwise fill buffers of several megabytes, which count in the cgroup.
-const KERNEL_BUFFER: u32 = 256 << 10;
+/// Bytes of a connection that the kernel takes ahead of what the service has read. A slow one would
+/// otherwise fill buffers of several megabytes, which count in the cgroup.
+pub const KERNEL_BUFFER: usize = 256 << 10;
+/// The same for what it has not sent to the client, beyond what is on its way.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 16 << 10;
 
 /// Connections that may wait to be accepted, where the system allows so many: those beyond it try
 /// again only after a second.
@@ -22,8 +25,41 @@ pub fn bound_buffers(stream: &TcpStream) {
     // How far it may send is left to the kernel; only what waits behind that is bounded. Where the
     // system has no such option, it is as it was.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    drop(socket.set_tcp_notsent_lowat(KERNEL_BUFFER / 2));
-    drop(socket.set_recv_buffer_size(KERNEL_BUFFER as usize));
+    drop(socket.set_tcp_notsent_lowat(UNSENT));
+    drop(socket.set_recv_buffer_size(KERNEL_BUFFER));
+}
+
+/// An open socket, to ask what lies in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Socket {
+    #[cfg(target_os = "linux")]
+    descriptor: std::os::fd::RawFd,
+}
+
+impl Socket {
+    pub fn of(stream: &TcpStream) -> Self {
+        #[cfg(not(target_os = "linux"))]
+        let _ = stream;
+        Self {
+            #[cfg(target_os = "linux")]
+            descriptor: std::os::fd::AsRawFd::as_raw_fd(stream),
+        }
+    }
+
+    /// Bytes that were written and that the other side has not acknowledged: the kernel keeps them.
+    /// None are known on systems other than Linux.
+    pub fn unacknowledged(self) -> u64 {
+        #[cfg(target_os = "linux")]
+        {
+            let mut bytes: libc::c_int = 0;
+            // SAFETY: SIOCOUTQ, which is TIOCOUTQ, writes one `int`: `tcp(7)`.
+            let code = unsafe { libc::ioctl(self.descriptor, libc::TIOCOUTQ, &raw mut bytes) };
+            if code == 0 {
+                return u64::try_from(bytes).unwrap_or(0);
+            }
+        }
+        0
+    }
 }
 
 /// File descriptors that the process may open, after it has asked for as many as it can get.

@@ -14,7 +14,7 @@ use std::{
 
 use axum::extract::Request as HttpRequest;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -29,14 +29,13 @@ use self::{
 };
 pub use self::{
     connection::{AwaitedBody, Connection, InFlight, Phase},
-    connections::Connections,
+    connections::{Connections, Open},
+    limits::KERNEL_BUFFER,
 };
 use crate::{guard, serve::Service, settings};
 
 /// How long to wait for what accepting lacks: file descriptors, or memory.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Bytes that hyper reads ahead, and takes of an answer before the client does.
-const MOST_BUFFERED: usize = 64 << 10;
 
 /// Accepts connections and serves them until `stop` changes; then those that are open end as their
 /// last answers are sent.
@@ -56,8 +55,10 @@ pub async fn serve(
                     let connections = Arc::clone(&connections);
                     let stop = stop.clone();
                     tokio::spawn(async move {
-                        serve_one(stream, &connection, service, connections.settings(), stop).await;
-                        connections.remove(&connection);
+                        let connection = connection.connection();
+                        serve_one(stream, connection, service, connections.settings(), stop).await;
+                        // It may have been handed over.
+                        connection.gone().await;
                     });
                 }
                 Err(err) if is_of_the_connection(&err) => {}
@@ -76,7 +77,7 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Connections>,
-) -> io::Result<(TcpStream, Arc<Connection>)> {
+) -> io::Result<(TcpStream, Open)> {
     loop {
         while guard::pressure() == guard::Pressure::Shed {
             sleep(PAUSE).await;
@@ -104,11 +105,10 @@ async fn serve_one(
     };
     let stream = TokioIo::new(Stream::new(stream, connection));
     let mut http = pin!(http1::Builder::new()
-        .timer(TokioTimer::new())
         // Time-outs are those of `Connections`, which knows idle connections from slow heads.
         .header_read_timeout(None)
         .max_header_size(settings.head_bytes)
-        .max_buf_size(settings.head_bytes.max(MOST_BUFFERED))
+        .max_buf_size(settings.head_bytes)
         .serve_connection(stream, service_fn(answer))
         .with_upgrades());
     let mut is_stopping = false;
@@ -120,7 +120,13 @@ async fn serve_one(
                 }
                 break;
             }
-            () = connection.closed() => break,
+            () = connection.closed() => {
+                if connection.is_reset() {
+                    break;
+                }
+                // A request may have come meanwhile: it is answered.
+                http.as_mut().graceful_shutdown();
+            }
             _ = stop.changed(), if !is_stopping => {
                 is_stopping = true;
                 http.as_mut().graceful_shutdown();

@@ -10,6 +10,7 @@ use std::{
 
 use serde_json::{json, Value};
 use serial_test::serial;
+use socket2::{Domain, Socket, Type};
 
 use super::{
     application::{HOLDING, MEETING},
@@ -223,6 +224,61 @@ async fn beyond_the_most_connections_the_longest_idle_makes_room() {
 
     assert!(is_closed(&first));
     drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn who_stops_taking_the_answer_is_cut_off() {
+    let service = Service::start(json!({ "connections": { "answer_timeout": 1 } })).await;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket
+        .set_recv_buffer_size(4096)
+        .expect("room for little of it");
+    socket.connect(&service.address.into()).expect("it listens");
+    let mut client = TcpStream::from(socket);
+    client
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a timeout");
+    client
+        .write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .expect("a request");
+    for _ in 0..2 {
+        thread::sleep(Duration::from_millis(600));
+        client.read_exact(&mut [0; 8000]).expect("some of it");
+    }
+
+    // What was taken at first counts for five seconds.
+    thread::sleep(Duration::from_secs(9));
+
+    let rest = client.read_to_end(&mut Vec::new());
+    assert_eq!(
+        rest.map_err(|err| err.kind()),
+        Err(std::io::ErrorKind::ConnectionReset)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn bodies_that_are_just_fast_enough_make_room_for_others() {
+    let service = Service::start(json!({ "connections": { "max": 2 } })).await;
+    let address = service.address;
+    let slow = [(); 2].map(|()| {
+        let mut stream = connect(address);
+        stream
+            .write_all(
+                b"POST /length HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999\r\n\r\n",
+            )
+            .expect("a head");
+        thread::spawn(move || {
+            while stream.write_all(&[b'x'; 50]).is_ok() {
+                thread::sleep(Duration::from_millis(100));
+            }
+        })
+    });
+    thread::sleep(Duration::from_millis(200));
+
+    assert_eq!(get(address, "/posts/1").status, 200);
+    drop(slow);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -80,6 +80,7 @@ impl Hooks for App {
             .add_route(Routes::new().add("/length", post(length)))
             .add_route(Routes::new().add("/events", get(events)))
             .add_route(Routes::new().add("/poll", get(poll)))
+            .add_route(Routes::new().add("/panics", get(panics)))
             .add_route(Routes::new().add("/echo", get(echo)))
             .add_route(uploads())
     }
@@ -110,6 +111,11 @@ async fn post_of(Path(id): Path<u64>) -> Result<Response> {
 async fn wait() -> Result<Response> {
     sleep(Duration::from_millis(200)).await;
     format::empty_json()
+}
+
+async fn panics() -> Response {
+    let body = stream::once(async { panic!("as it happens") });
+    Body::from_stream(body.map(Ok::<&[u8], Infallible>)).into_response()
 }
 
 /// Answers once so many are here.

@@ -26,6 +26,10 @@ async fn profiling_is_off_until_it_is_switched_on() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
 
+    // Most likely nothing was sampled yet.
+    let answer = listener.get("/debug/pprof/heap/flamegraph");
+    assert!([200, 409].contains(&answer.status), "{answer:?}");
+
     let answer = listener.post("/debug/pprof/heap/deactivate");
     assert_eq!(answer.json()["active"], false);
     assert_eq!(listener.get("/debug/pprof/heap").status, 409);

@@ -3,8 +3,8 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::SocketAddr,
-    time::Instant,
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -60,26 +60,68 @@ async fn a_long_poll_is_answered() {
 #[serial]
 async fn a_connection_that_was_handed_over_may_be_silent() {
     let service = impatient().await;
-    let mut stream = connect(service.address);
-    stream
-        .write_all(
-            b"GET /echo HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
-        )
-        .expect("a request");
-    let mut head = BufReader::new(stream.try_clone().expect("a stream"));
-    let mut line = String::new();
-    while line != "\r\n" {
-        line.clear();
-        head.read_line(&mut line).expect("a line");
-    }
+    let mut stream = upgrade(service.address);
 
     for _ in 0..2 {
         tokio::time::sleep(SILENCE).await;
         stream.write_all(b"ping").expect("it is open");
         let mut echo = [0; 4];
-        head.read_exact(&mut echo).expect("it is open");
+        stream.read_exact(&mut echo).expect("it is open");
         assert_eq!(&echo, b"ping");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_connection_that_was_handed_over_counts_until_its_end() {
+    let service = Service::start(json!({ "connections": { "max": 1 } })).await;
+    let stream = upgrade(service.address);
+    let mut next = connect(service.address);
+    next.set_read_timeout(Some(Duration::from_millis(500)))
+        .expect("a timeout");
+    next.write_all(b"GET /posts/1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .expect("a request");
+    assert!(next.read(&mut [0; 4]).is_err(), "there are two");
+
+    drop(stream);
+    next.set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a timeout");
+    let mut status = [0; 12];
+    next.read_exact(&mut status).expect("an answer");
+    assert_eq!(&status, b"HTTP/1.1 200");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn a_connection_whose_answer_panics_counts_no_longer() {
+    let service = Service::start(json!({ "connections": { "max": 1 } })).await;
+    for _ in 0..2 {
+        let mut stream = connect(service.address);
+        stream
+            .write_all(b"GET /panics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it is closed");
+    }
+
+    assert_eq!(ask(service.address, "GET", "/posts/1", "", "").status, 200);
+}
+
+/// A connection that the service has handed over.
+fn upgrade(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address);
+    stream
+        .write_all(
+            b"GET /echo HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+        )
+        .expect("a request");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head");
+        head.extend(byte);
+    }
+    stream
 }
 
 /// Sends so many megabytes to a route, in parts that a handler takes when it likes.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{header, HeaderMap, HeaderValue},
@@ -19,13 +21,15 @@ use crate::models::sessions;
 /// Takes the JWT of a session that has ended out of the request: for every route, nobody is logged
 /// in. What the API answers to somebody is kept nowhere.
 pub struct Sessions {
-    ctx: AppContext,
+    ctx: Arc<AppContext>,
 }
 
 impl Sessions {
     #[must_use]
     pub fn new(ctx: &AppContext) -> Self {
-        Self { ctx: ctx.clone() }
+        Self {
+            ctx: Arc::new(ctx.clone()),
+        }
     }
 }
 
@@ -40,14 +44,14 @@ impl MiddlewareLayer for Sessions {
 
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
         Ok(app.layer(middleware::from_fn_with_state(
-            self.ctx.clone(),
+            Arc::clone(&self.ctx),
             ended_sessions,
         )))
     }
 }
 
 async fn ended_sessions(
-    State(ctx): State<AppContext>,
+    State(ctx): State<Arc<AppContext>>,
     request: Request,
     next: Next,
 ) -> Result<Response> {

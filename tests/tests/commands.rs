@@ -1,0 +1,273 @@
+//! Slow tier: the commands that a service's documents name are typed as they stand, from the top, on
+//! an untouched render. Unix only: they are those of its shell.
+#![cfg(unix)]
+
+use std::{
+    env,
+    fs::{self, File},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use template_tests::{
+    ended_within, needs, send_signal, target_dir, Answers, Mailbox, Rendered, JWT_SECRET,
+};
+
+/// What other tests type, since it wants an engine (docker_steps.rs), a cluster (linters.rs), a later
+/// version of the template (update.rs), code that goes on (scaffold.rs), memory to be profiled
+/// (memory_ops.rs) or a folder of its own (memory_crate.rs), and what the tests need anyway.
+const ELSEWHERE: [&str; 13] = [
+    "cargo generate ",
+    "cargo install ",
+    "cargo loco generate model",
+    "cargo loco generate scaffold",
+    "cargo loco generate worker",
+    "cargo loco generate …",
+    "cargo test --all-features",
+    "cp -R ../svc-template/",
+    "curl -s -o heap.svg ",
+    "docker ",
+    "git ",
+    "kubectl ",
+    "rm -r ../svc-template/",
+];
+
+/// With what a command begins.
+const PROGRAMS: [&str; 10] = [
+    "cargo ",
+    "curl ",
+    "docker ",
+    "git ",
+    "kubectl ",
+    "npm ",
+    "openssl ",
+    "svc-cli ",
+    "./svc-cli ",
+    "touch ",
+];
+
+/// How long it may take until a server answers, which is built before.
+const START: Duration = Duration::from_secs(900);
+/// How long a scheduler goes on that has found nothing wrong.
+const SCHEDULER: Duration = Duration::from_secs(10);
+
+/// The commands of a document, each block of them and each one in the text.
+fn scripts(document: &str) -> Vec<String> {
+    let mut scripts = Vec::new();
+    for (number, part) in document.split("```").enumerate() {
+        if number % 2 == 0 {
+            let code = part.split('`').skip(1).step_by(2);
+            let code = code.map(|code| code.split_whitespace().collect::<Vec<_>>().join(" "));
+            scripts.extend(code.filter(|code| is_command(code)));
+        } else if let Some(block) = part.strip_prefix("sh\n") {
+            scripts.push(block.to_string());
+        }
+    }
+    scripts
+}
+
+fn is_command(code: &str) -> bool {
+    // The program alone is spoken of, not typed.
+    code != "cargo loco" && PROGRAMS.iter().any(|program| code.starts_with(program))
+}
+
+fn is_typed_elsewhere(line: &str) -> bool {
+    ELSEWHERE.iter().any(|command| line.starts_with(command))
+}
+
+/// Whether it goes on until it is told to stop.
+fn is_server(line: &str) -> bool {
+    let command = line.split(" #").next().unwrap_or_default().trim();
+    command.starts_with("cargo loco start")
+        || ["cargo loco scheduler", "svc-cli scheduler", "npm run dev"].contains(&command)
+}
+
+/// Who follows the documents of a service.
+struct Newcomer {
+    service: Rendered,
+    /// What the image has: the binary, the configuration, a folder for the data.
+    image: TempDir,
+    mailbox: Mailbox,
+    server: Option<Child>,
+}
+
+impl Newcomer {
+    fn new(answers: &Answers) -> Self {
+        let service = answers.render().expect("the answers render");
+        let image = tempfile::tempdir().expect("a directory");
+        fs::create_dir(image.path().join("config")).expect("a directory");
+        fs::create_dir(image.path().join("data")).expect("a directory");
+        let production = service.read("config/production.yaml");
+        fs::write(image.path().join("config/production.yaml"), production).expect("a file");
+        // It says nothing of 4xx and 5xx by itself.
+        fs::write(
+            image.path().join(".curlrc"),
+            "fail-with-body\nmax-time = 20\n",
+        )
+        .expect("a file");
+        Self {
+            service,
+            image,
+            mailbox: Mailbox::open(),
+            server: None,
+        }
+    }
+
+    /// Types the lines of a script in one shell. A server goes on for the scripts that follow.
+    fn follow(&mut self, script: &str) {
+        let mut lines = String::new();
+        for line in script.replace("\\\n", " ").lines() {
+            if is_typed_elsewhere(line) {
+                continue;
+            }
+            if is_server(line) {
+                self.run(&std::mem::take(&mut lines));
+                self.serve(line);
+            } else {
+                lines.push_str(line);
+                lines.push('\n');
+            }
+        }
+        self.run(&lines);
+    }
+
+    fn run(&mut self, lines: &str) {
+        if lines.trim().is_empty() {
+            return;
+        }
+        if lines.contains("localhost:515") && self.server.is_none() {
+            self.serve("cargo loco start");
+        }
+        let lines = lines.replace("<worker>", "DownloadWorker");
+        println!("$ {lines}");
+        let output = self.shell(&lines).output().expect("bash runs");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        // `doctor` searches the registry for the newest Loco, which some networks do not let it.
+        let is_offline = lines.contains("loco doctor")
+            && text.matches('❌').count() == 1
+            && text.contains("❌ Checking Loco version failed");
+        assert!(output.status.success() || is_offline, "{lines}\n{text}");
+    }
+
+    fn serve(&mut self, command: &str) {
+        self.stop();
+        println!("$ {command}");
+        let path = self.image.path().join("server.log");
+        let log = File::create(&path).expect("a log");
+        let child = self
+            .shell(command)
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("bash runs");
+        let child = self.server.insert(child);
+        let log = || fs::read_to_string(&path).unwrap_or_default();
+        let started = Instant::now();
+        let is_up = || match command {
+            command if command.contains("npm") => ureq::get("http://localhost:5173").call().is_ok(),
+            // It says nothing before the first of its jobs.
+            command if command.contains("scheduler") => started.elapsed() > SCHEDULER,
+            command if command.contains("--worker") => log().contains("Starting background job"),
+            _ => ureq::get("http://localhost:5150/_readiness").call().is_ok(),
+        };
+        while !is_up() {
+            let ended = child.try_wait().expect("its status");
+            assert_eq!(ended, None, "{command}\n{}", log());
+            assert!(started.elapsed() < START, "{command}\n{}", log());
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            send_signal(&server, "TERM").expect("a signal");
+            let status = ended_within(&mut server, Duration::from_secs(40)).expect("its status");
+            assert!(status.is_some(), "it does not end");
+        }
+    }
+
+    /// A shell in the service's directory, in its front end for npm, or in its image for what is run
+    /// there.
+    fn shell(&self, lines: &str) -> Command {
+        let built = target_dir().join("debug");
+        let path = env::var("PATH").expect("PATH");
+        let mut shell = self.service.command("bash");
+        shell
+            .args(["-euo", "pipefail", "-c", lines])
+            .stdin(Stdio::null())
+            .env("CURL_HOME", self.image.path())
+            .env("PATH", format!("{}:{path}", built.display()));
+        if lines.starts_with("npm ") && !lines.contains("--prefix") {
+            shell.current_dir(self.service.root().join("frontend"));
+        }
+        if lines.contains("svc-cli ") {
+            shell.current_dir(self.image.path()).envs([
+                ("LOCO_ENV", "production"),
+                ("HOST", "https://example.com"),
+                ("DATABASE_URL", "sqlite://data/svc.sqlite?mode=rwc"),
+                ("QUEUE_URL", "sqlite://data/svc_queue.sqlite?mode=rwc"),
+                ("JWT_SECRET", JWT_SECRET),
+                ("MAILER_HOST", "127.0.0.1"),
+                ("MAILER_PORT", self.mailbox.port()),
+                ("MAILER_USER", "user"),
+                ("MAILER_PASSWORD", "password"),
+                ("MAILER_FROM", "Svc <svc@example.com>"),
+            ]);
+        }
+        shell
+    }
+}
+
+impl Drop for Newcomer {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            drop(server.kill());
+            drop(server.wait());
+        }
+    }
+}
+
+fn follow(answers: &Answers, documents: &[&str]) {
+    let mut newcomer = Newcomer::new(answers);
+    let mut typed = 0;
+    for document in documents {
+        for script in scripts(&newcomer.service.read(document)) {
+            newcomer.follow(&script);
+            typed += 1;
+        }
+    }
+    newcomer.stop();
+    assert!(typed > 20, "{typed}");
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn what_the_documents_of_an_api_name_works() {
+    if !needs::program("sea-orm-cli") {
+        return;
+    }
+    let answers = Answers::new("svc")
+        .with("background", "sqlite")
+        .with("heap_profiling", "true");
+    let documents = [
+        "README.md",
+        "AGENTS.md",
+        "docs/memory.md",
+        "docs/scaling.md",
+        "memory/README.md",
+    ];
+    follow(&answers, &documents);
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn what_the_documents_of_a_front_end_name_works() {
+    if !(needs::program("sea-orm-cli") && needs::program(needs::NPM)) {
+        return;
+    }
+    let answers = Answers::new("svc").with("starter", "saas-client");
+    follow(&answers, &["README.md", "AGENTS.md"]);
+}
