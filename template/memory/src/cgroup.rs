@@ -110,7 +110,7 @@ impl Cgroup {
     /// When the system does not give them.
     pub fn usage(&self) -> Result<Usage> {
         let current = self
-            .number(self.files.usage)?
+            .read_number(self.files.usage)?
             .ok_or_else(|| Error::string("the cgroup's use of memory is no number"))?;
         let stat = self.read("memory.stat")?;
         let inactive_file: u64 = stat
@@ -121,7 +121,7 @@ impl Cgroup {
             current,
             working_set: current.saturating_sub(inactive_file),
             limit: self
-                .number(self.files.limit)?
+                .read_number(self.files.limit)?
                 .filter(|limit| *limit < NO_LIMIT),
         })
     }
@@ -144,7 +144,7 @@ impl Cgroup {
     }
 
     /// `None` for `max`.
-    fn number(&self, file: &str) -> Result<Option<u64>> {
+    fn read_number(&self, file: &str) -> Result<Option<u64>> {
         Ok(self.read(file)?.trim().parse().ok())
     }
 

@@ -19,13 +19,13 @@ use crate::{
 #[cfg(feature = "metrics")]
 const PURGES: &str = "memory_guard_purges_total";
 /// How often the cgroup is looked at: less than a burst needs to fill what is left.
-const LOOK: Duration = Duration::from_millis(100);
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The least time between two purges: what the first has returned, the second cannot.
-const PAUSE: Duration = Duration::from_secs(1);
+const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long it is quiet before the next warning.
-const QUIET: Duration = Duration::from_mins(1);
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 /// Memory in bytes where neither a cgroup nor the system tells how much there is.
-const UNKNOWN: u64 = 2 << 30;
+const FALLBACK_LIMIT: u64 = 2 << 30;
 
 /// How near the limit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +57,13 @@ pub fn budget(settings: &Memory) -> u64 {
 
 fn limit(settings: &Memory) -> u64 {
     let cgroup = Cgroup::find(settings.cgroup.as_deref());
-    let of_cgroup = cgroup.and_then(|cgroup| cgroup.usage().ok()?.limit);
-    let limits = of_cgroup.into_iter().chain(memory_of_the_machine());
-    limits.min().unwrap_or(UNKNOWN)
+    let cgroup_limit = cgroup.and_then(|cgroup| cgroup.usage().ok()?.limit);
+    let limits = cgroup_limit.into_iter().chain(machine_memory());
+    limits.min().unwrap_or(FALLBACK_LIMIT)
 }
 
 /// `MemTotal:       24554084 kB`, and so on: `proc_meminfo(5)`
-fn memory_of_the_machine() -> Option<u64> {
+fn machine_memory() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
     let total = meminfo
         .lines()
@@ -74,10 +74,10 @@ fn memory_of_the_machine() -> Option<u64> {
 
 struct Guard {
     /// Where it shows how near the limit is.
-    shown: &'static AtomicU8,
+    published: &'static AtomicU8,
     cgroup: Cgroup,
     percent: u8,
-    warned: Option<Instant>,
+    last_warning: Option<Instant>,
     /// At the last look.
     has_failed: bool,
     last_purge: Option<Instant>,
@@ -99,24 +99,24 @@ pub fn start(settings: &Memory) {
     if settings.guard_percent == 0 {
         return;
     }
-    warn_if_it_cannot_fit(settings, limit);
+    warn_if_limit_too_small(settings, limit);
     let mut guard = Guard {
-        shown: &PRESSURE,
+        published: &PRESSURE,
         cgroup,
         percent: settings.guard_percent,
-        warned: None,
+        last_warning: None,
         has_failed: false,
         last_purge: None,
     };
     // A thread of its own: it has to look while all others are busy.
     thread::spawn(move || loop {
-        guard.watch();
-        thread::sleep(LOOK);
+        guard.run_once();
+        thread::sleep(CHECK_INTERVAL);
     });
 }
 
 /// Says so where the service itself and its budget are more than the limit.
-fn warn_if_it_cannot_fit(settings: &Memory, limit: u64) {
+fn warn_if_limit_too_small(settings: &Memory, limit: u64) {
     let Ok(process) = crate::Process::read() else {
         return;
     };
@@ -134,10 +134,10 @@ fn warn_if_it_cannot_fit(settings: &Memory, limit: u64) {
 
 impl Guard {
     /// Looks. Of errors in a row, the first is logged.
-    fn watch(&mut self) {
-        match self.look() {
+    fn run_once(&mut self) {
+        match self.check() {
             Ok(pressure) => {
-                self.show(pressure);
+                self.publish(pressure);
                 self.has_failed = false;
             }
             Err(err) => {
@@ -145,25 +145,29 @@ impl Guard {
                     tracing::error!(%err, "the memory guard has failed: it tries again");
                 }
                 // What it saw last may be wrong by now.
-                self.show(Pressure::None);
+                self.publish(Pressure::None);
                 self.has_failed = true;
             }
         }
     }
 
-    fn show(&self, pressure: Pressure) {
-        self.shown.store(pressure as u8, Ordering::Relaxed);
+    fn publish(&self, pressure: Pressure) {
+        self.published.store(pressure as u8, Ordering::Relaxed);
     }
 
     /// Purges where the limit is near, and tells how near it is then.
-    fn look(&mut self) -> Result<Pressure> {
+    fn check(&mut self) -> Result<Pressure> {
         let pressure = self.pressure()?;
-        if pressure == Pressure::None || self.last_purge.is_some_and(|at| at.elapsed() < PAUSE) {
+        if pressure == Pressure::None
+            || self
+                .last_purge
+                .is_some_and(|at| at.elapsed() < MIN_PURGE_INTERVAL)
+        {
             return Ok(pressure);
         }
         self.last_purge = Some(Instant::now());
         // Nothing begins while it returns them.
-        self.show(pressure);
+        self.publish(pressure);
         if CAN_PURGE {
             return_pages()?;
             #[cfg(feature = "metrics")]
@@ -186,8 +190,11 @@ impl Guard {
         if !reaches(self.percent) {
             return Ok(Pressure::None);
         }
-        if self.warned.is_none_or(|at| at.elapsed() >= QUIET) {
-            self.warned = Some(Instant::now());
+        if self
+            .last_warning
+            .is_none_or(|at| at.elapsed() >= WARNING_INTERVAL)
+        {
+            self.last_warning = Some(Instant::now());
             tracing::warn!(
                 working_set_bytes = working_set,
                 limit_bytes = limit,
@@ -217,10 +224,10 @@ mod tests {
         fs::write(directory.join("memory.stat"), "inactive_file 100\n").expect("a file");
         set_usage(&directory, 0);
         let guard = Guard {
-            shown: Box::leak(Box::default()),
+            published: Box::leak(Box::default()),
             cgroup: Cgroup::find(Some(&directory)).expect("a cgroup"),
             percent: 80,
-            warned: None,
+            last_warning: None,
             has_failed: false,
             last_purge: None,
         };
@@ -237,15 +244,15 @@ mod tests {
 
         // 799 without the file pages
         set_usage(&cgroup, 899);
-        assert_eq!(guard.look().expect("a look"), Pressure::None);
+        assert_eq!(guard.check().expect("a look"), Pressure::None);
         assert!(guard.last_purge.is_none());
         set_usage(&cgroup, 900);
-        assert_eq!(guard.look().expect("a look"), Pressure::Hold);
+        assert_eq!(guard.check().expect("a look"), Pressure::Hold);
         assert!(guard.last_purge.is_some());
         set_usage(&cgroup, 1000);
-        assert_eq!(guard.look().expect("a look"), Pressure::Shed);
+        assert_eq!(guard.check().expect("a look"), Pressure::Shed);
         set_usage(&cgroup, 500);
-        assert_eq!(guard.look().expect("a look"), Pressure::None);
+        assert_eq!(guard.check().expect("a look"), Pressure::None);
     }
 
     #[test]
@@ -253,28 +260,28 @@ mod tests {
         let (cgroup, mut guard) = guarded("guard-again");
 
         set_usage(&cgroup, 1000);
-        guard.look().expect("a look");
+        guard.check().expect("a look");
         let first = guard.last_purge;
-        guard.look().expect("a look");
+        guard.check().expect("a look");
         assert_eq!(guard.last_purge, first);
-        guard.last_purge = Instant::now().checked_sub(PAUSE);
-        guard.look().expect("a look");
+        guard.last_purge = Instant::now().checked_sub(MIN_PURGE_INTERVAL);
+        guard.check().expect("a look");
         assert!(guard.last_purge > first);
     }
 
     #[test]
-    fn tells_once_while_the_limit_is_near() {
+    fn warns_once_while_the_limit_is_near() {
         let (cgroup, mut guard) = guarded("guard-tells");
 
         set_usage(&cgroup, 1000);
-        guard.look().expect("a look");
-        let first = guard.warned;
+        guard.check().expect("a look");
+        let first = guard.last_warning;
         assert!(first.is_some());
-        guard.look().expect("a look");
-        assert_eq!(guard.warned, first);
-        guard.warned = Instant::now().checked_sub(QUIET);
-        guard.look().expect("a look");
-        assert!(guard.warned > first);
+        guard.check().expect("a look");
+        assert_eq!(guard.last_warning, first);
+        guard.last_warning = Instant::now().checked_sub(WARNING_INTERVAL);
+        guard.check().expect("a look");
+        assert!(guard.last_warning > first);
     }
 
     #[test]
@@ -282,12 +289,15 @@ mod tests {
         let (cgroup, mut guard) = guarded("guard-error");
 
         fs::remove_file(cgroup.join("memory.current")).expect("a file");
-        guard.show(Pressure::Shed);
-        guard.watch();
+        guard.publish(Pressure::Shed);
+        guard.run_once();
         assert!(guard.has_failed);
-        assert_eq!(guard.shown.load(Ordering::Relaxed), Pressure::None as u8);
+        assert_eq!(
+            guard.published.load(Ordering::Relaxed),
+            Pressure::None as u8
+        );
         set_usage(&cgroup, 850);
-        guard.watch();
+        guard.run_once();
         assert!(!guard.has_failed);
     }
 
@@ -297,6 +307,6 @@ mod tests {
 
         fs::write(cgroup.join("memory.max"), "max\n").expect("a file");
         set_usage(&cgroup, 1000);
-        assert_eq!(guard.look().expect("a look"), Pressure::None);
+        assert_eq!(guard.check().expect("a look"), Pressure::None);
     }
 }

@@ -23,15 +23,15 @@ use crate::{
 };
 
 /// How often the process's CPU time is looked at while it works, and while it does not.
-const LOOK: Duration = Duration::from_millis(50);
-const SELDOM: Duration = Duration::from_millis(500);
+const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(50);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// CPU time between two looks from which on there may be something to return.
-const WORK: Duration = Duration::from_millis(5);
+const MIN_WORK: Duration = Duration::from_millis(5);
 /// The least and the longest time between two purges.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(32);
+const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_PURGE_INTERVAL: Duration = Duration::from_secs(32);
 /// What all workers need to meet, and more. One that is blocked is not waited for.
-const MEETING: Duration = Duration::from_millis(50);
+const RENDEZVOUS_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Watches the process until it ends, on a thread of its own. There is one watch, however often an
 /// application starts in a process.
@@ -44,16 +44,16 @@ pub fn watch() {
 
 fn watch_with(runtime: Handle) {
     thread::spawn(move || {
-        let mut watch = Watch::new(cores());
-        let mut looked = Instant::now();
+        let mut detector = IdleDetector::new(cores());
+        let mut last_poll = Instant::now();
         loop {
-            thread::sleep(watch.next_look());
-            let elapsed = looked.elapsed();
-            looked += elapsed;
-            if watch.is_due(cpu_time(ClockId::ProcessCPUTime), elapsed, looked) {
-                let others = release(&runtime);
-                watch.released(cpu_time(ClockId::ProcessCPUTime), others, Instant::now());
-                looked = Instant::now();
+            thread::sleep(detector.poll_interval());
+            let elapsed = last_poll.elapsed();
+            last_poll += elapsed;
+            if detector.is_due(cpu_time(ClockId::ProcessCPUTime), elapsed, last_poll) {
+                let others = release_unused(&runtime);
+                detector.record_purge(cpu_time(ClockId::ProcessCPUTime), others, Instant::now());
+                last_poll = Instant::now();
             }
         }
     });
@@ -65,7 +65,7 @@ fn cpu_time(of: ClockId) -> Duration {
 }
 
 /// Returns what is unused. The CPU time that others have used meanwhile.
-fn release(runtime: &Handle) -> Duration {
+fn release_unused(runtime: &Handle) -> Duration {
     let process = cpu_time(ClockId::ProcessCPUTime);
     let own = cpu_time(ClockId::ThreadCPUTime);
     if let Some(flush) = FLUSH_THREAD_CACHE {
@@ -83,55 +83,58 @@ fn release(runtime: &Handle) -> Duration {
 /// so that one would do the tasks of many: each keeps its worker until all have come. How many have.
 fn on_all_workers(runtime: &Handle, task: fn()) -> usize {
     let workers = runtime.metrics().num_workers();
-    let meeting = Arc::new((Mutex::new(0), Condvar::new()));
+    let rendezvous = Arc::new((Mutex::new(0), Condvar::new()));
     for _ in 0..workers {
-        let meeting = Arc::clone(&meeting);
+        let rendezvous = Arc::clone(&rendezvous);
         runtime.spawn(async move {
             task();
-            let (here, has_come) = &*meeting;
-            let mut here = here.lock().unwrap_or_else(PoisonError::into_inner);
-            *here += 1;
-            has_come.notify_all();
-            drop(has_come.wait_timeout_while(here, MEETING, |here| *here < workers));
+            let (arrived, condvar) = &*rendezvous;
+            let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            *arrived += 1;
+            condvar.notify_all();
+            drop(
+                condvar
+                    .wait_timeout_while(arrived, RENDEZVOUS_TIMEOUT, |arrived| *arrived < workers),
+            );
         });
     }
-    let (here, has_come) = &*meeting;
-    let here = here.lock().unwrap_or_else(PoisonError::into_inner);
-    has_come
-        .wait_timeout_while(here, MEETING, |here| *here < workers)
-        .map_or(0, |(here, _)| *here)
+    let (arrived, condvar) = &*rendezvous;
+    let arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+    condvar
+        .wait_timeout_while(arrived, RENDEZVOUS_TIMEOUT, |arrived| *arrived < workers)
+        .map_or(0, |(arrived, _)| *arrived)
 }
 
-struct Watch {
+struct IdleDetector {
     /// CPU time a second from which on the service is at work, as a share of a core.
-    at_work: f64,
+    busy_threshold: f64,
     /// At the last look.
     cpu_time: Duration,
     /// Since the last purge.
     has_worked: bool,
     last_purge: Option<Instant>,
     /// The least time from one purge to the next: longer where what was returned is wanted back.
-    pause: Duration,
+    purge_interval: Duration,
 }
 
-impl Watch {
+impl IdleDetector {
     fn new(cores: usize) -> Self {
         Self {
             // A tenth of a core; of many, a fiftieth: there is always something to do.
             #[allow(clippy::cast_precision_loss)] // few
-            at_work: (cores as f64 / 50.0).max(0.1),
+            busy_threshold: (cores as f64 / 50.0).max(0.1),
             cpu_time: Duration::ZERO,
             has_worked: false,
             last_purge: None,
-            pause: PAUSE,
+            purge_interval: MIN_PURGE_INTERVAL,
         }
     }
 
-    const fn next_look(&self) -> Duration {
+    const fn poll_interval(&self) -> Duration {
         if self.has_worked {
-            LOOK
+            BUSY_POLL_INTERVAL
         } else {
-            SELDOM
+            IDLE_POLL_INTERVAL
         }
     }
 
@@ -139,27 +142,33 @@ impl Watch {
     fn is_due(&mut self, cpu_time: Duration, elapsed: Duration, now: Instant) -> bool {
         let used = cpu_time.saturating_sub(self.cpu_time);
         self.cpu_time = cpu_time;
-        if used >= WORK && !self.has_worked {
+        if used >= MIN_WORK && !self.has_worked {
             self.has_worked = true;
-            self.adapt_pause(now);
+            self.adapt_purge_interval(now);
         }
-        let is_at_work = used.as_secs_f64() >= elapsed.as_secs_f64() * self.at_work;
-        self.has_worked && !is_at_work && self.last_purge.is_none_or(|at| now - at >= self.pause)
+        let is_busy = used.as_secs_f64() >= elapsed.as_secs_f64() * self.busy_threshold;
+        self.has_worked
+            && !is_busy
+            && self
+                .last_purge
+                .is_none_or(|at| now - at >= self.purge_interval)
     }
 
     /// There is work again: what was returned a moment ago had to be taken back.
-    fn adapt_pause(&mut self, now: Instant) {
-        self.pause = match self.last_purge {
-            Some(at) if now - at < 2 * self.pause => (2 * self.pause).min(LONGEST_PAUSE),
-            _ => PAUSE,
+    fn adapt_purge_interval(&mut self, now: Instant) {
+        self.purge_interval = match self.last_purge {
+            Some(at) if now - at < 2 * self.purge_interval => {
+                (2 * self.purge_interval).min(MAX_PURGE_INTERVAL)
+            }
+            _ => MIN_PURGE_INTERVAL,
         };
     }
 
     /// Memory was returned, while others have used so much CPU time: that is work, the purge's own
     /// time is none.
-    fn released(&mut self, cpu_time: Duration, others: Duration, now: Instant) {
+    fn record_purge(&mut self, cpu_time: Duration, others: Duration, now: Instant) {
         self.cpu_time = cpu_time;
-        self.has_worked = others >= WORK;
+        self.has_worked = others >= MIN_WORK;
         self.last_purge = Some(now);
     }
 }
@@ -168,86 +177,89 @@ impl Watch {
 mod tests {
     use super::*;
 
-    /// A watch and its time: what it says at looks each [`LOOK`], between which the process has used
+    /// A watch and its time: what it says at looks each [`BUSY_POLL_INTERVAL`], between which the process has used
     /// so much more CPU time.
-    struct Looks {
-        watch: Watch,
+    struct Simulation {
+        detector: IdleDetector,
         now: Instant,
     }
 
-    impl Looks {
+    impl Simulation {
         fn new(cores: usize) -> Self {
             Self {
-                watch: Watch::new(cores),
+                detector: IdleDetector::new(cores),
                 now: Instant::now(),
             }
         }
 
-        fn after(&mut self, used_ms: u64) -> bool {
-            self.now += LOOK;
-            let cpu_time = self.watch.cpu_time + Duration::from_millis(used_ms);
-            let is_due = self.watch.is_due(cpu_time, LOOK, self.now);
+        fn sample(&mut self, used_ms: u64) -> bool {
+            self.now += BUSY_POLL_INTERVAL;
+            let cpu_time = self.detector.cpu_time + Duration::from_millis(used_ms);
+            let is_due = self.detector.is_due(cpu_time, BUSY_POLL_INTERVAL, self.now);
             if is_due {
-                self.watch.released(cpu_time, Duration::ZERO, self.now);
+                self.detector
+                    .record_purge(cpu_time, Duration::ZERO, self.now);
             }
             is_due
         }
 
         /// Seconds without work.
-        fn rest(&mut self, seconds: u64) {
+        fn idle_for(&mut self, seconds: u64) {
             self.now += Duration::from_secs(seconds);
         }
     }
 
     #[test]
     fn memory_is_returned_once_the_work_is_done() {
-        let mut looks = Looks::new(2);
+        let mut simulation = Simulation::new(2);
 
-        assert_eq!([1, 80, 90].map(|used| looks.after(used)), [false; 3]);
-        assert!(looks.after(1));
-        assert_eq!([1, 1, 0].map(|used| looks.after(used)), [false; 3]);
-        looks.rest(60);
-        assert!(!looks.after(80));
-        assert!(looks.after(1));
+        assert_eq!([1, 80, 90].map(|used| simulation.sample(used)), [false; 3]);
+        assert!(simulation.sample(1));
+        assert_eq!([1, 1, 0].map(|used| simulation.sample(used)), [false; 3]);
+        simulation.idle_for(60);
+        assert!(!simulation.sample(80));
+        assert!(simulation.sample(1));
     }
 
     #[test]
     fn between_two_purges_is_a_pause_which_grows_where_memory_is_wanted_back() {
-        let mut looks = Looks::new(2);
-        looks.after(80);
-        assert!(looks.after(1));
+        let mut simulation = Simulation::new(2);
+        simulation.sample(80);
+        assert!(simulation.sample(1));
 
-        assert_eq!([80, 1].map(|used| looks.after(used)), [false; 2]);
-        looks.rest(1);
-        assert!(!looks.after(1), "it was wanted back at once: 2 s");
-        looks.rest(1);
-        assert!(looks.after(1));
-        looks.after(80);
-        looks.rest(3);
-        assert!(!looks.after(1), "and again: 4 s");
-        looks.rest(1);
-        assert!(looks.after(1));
-        looks.rest(60);
-        assert!(!looks.after(80));
-        assert!(looks.after(1), "forgotten");
+        assert_eq!([80, 1].map(|used| simulation.sample(used)), [false; 2]);
+        simulation.idle_for(1);
+        assert!(!simulation.sample(1), "it was wanted back at once: 2 s");
+        simulation.idle_for(1);
+        assert!(simulation.sample(1));
+        simulation.sample(80);
+        simulation.idle_for(3);
+        assert!(!simulation.sample(1), "and again: 4 s");
+        simulation.idle_for(1);
+        assert!(simulation.sample(1));
+        simulation.idle_for(60);
+        assert!(!simulation.sample(80));
+        assert!(simulation.sample(1), "forgotten");
     }
 
     #[test]
     fn work_during_a_purge_is_not_forgotten() {
-        let mut looks = Looks::new(2);
-        looks.watch.released(Duration::ZERO, WORK, looks.now);
+        let mut simulation = Simulation::new(2);
+        simulation
+            .detector
+            .record_purge(Duration::ZERO, MIN_WORK, simulation.now);
 
-        assert!(!looks.after(0));
-        looks.rest(1);
-        assert!(looks.after(0));
+        assert!(!simulation.sample(0));
+        simulation.idle_for(1);
+        assert!(simulation.sample(0));
     }
 
     #[test]
     fn many_cores_are_idle_with_something_to_do() {
-        let mut looks = Looks::new(64);
+        let mut simulation = Simulation::new(64);
 
-        looks.after(500);
-        assert!(looks.after(50), "one of 64 cores");
+        simulation.sample(500);
+        assert!(simulation.sample(50), "one of 64 cores");
     }
 
     /// How many workers have come, in one of some meetings: on a busy machine some are late.
@@ -258,7 +270,7 @@ mod tests {
             .expect("a runtime");
         (0..100)
             .map(|_| on_all_workers(runtime.handle(), || ()))
-            .find(|here| *here == workers)
+            .find(|arrived| *arrived == workers)
             .unwrap_or_default()
     }
 

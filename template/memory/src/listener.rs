@@ -25,15 +25,15 @@ use tower::ServiceExt;
 use crate::{allocator, settings::Memory, task};
 
 /// No request has more to say.
-const LARGEST_BODY: usize = 1024;
-const LARGEST_HEAD: usize = 16 << 10;
+const MAX_BODY: usize = 1024;
+const MAX_HEAD: usize = 16 << 10;
 /// Connections at most, how long each may last, and how long a head may take. Nobody without the token is
 /// to take memory or files from the service.
-const CONNECTIONS: usize = 64;
-const LIFETIME: Duration = Duration::from_mins(2);
+const MAX_CONNECTIONS: usize = 64;
+const CONNECTION_TIMEOUT: Duration = Duration::from_mins(2);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for what accepting lacks.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub type AdminResult<T> = std::result::Result<T, AdminError>;
 
@@ -120,7 +120,7 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
                 "The header Allow names the methods of this path",
             )
         })
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(
             Arc::new(settings.clone()),
             authorize,
@@ -130,22 +130,23 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
 }
 
 async fn serve(listener: TcpListener, service: Router) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
-            sleep(PAUSE).await;
+            sleep(ACCEPT_RETRY_DELAY).await;
             continue;
         };
         let service = service.clone();
-        let answer = service_fn(move |request: Request<Incoming>| service.clone().oneshot(request));
+        let handler =
+            service_fn(move |request: Request<Incoming>| service.clone().oneshot(request));
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(stream), answer);
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), handler);
         tokio::spawn(async move {
             // Its client knows how it has ended.
-            drop(timeout(LIFETIME, http).await);
+            drop(timeout(CONNECTION_TIMEOUT, http).await);
             drop(permit);
         });
     }
@@ -165,11 +166,11 @@ async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: 
 
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > LARGEST_BODY) {
+    if length.is_some_and(|length: usize| length > MAX_BODY) {
         return AdminError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
-            format!("A body has at most {LARGEST_BODY} bytes"),
+            format!("A body has at most {MAX_BODY} bytes"),
         )
         .into_response();
     }

@@ -37,14 +37,14 @@ pub const fn assert_built_in() {
         panic!("{}", MISSING_OPTIONS)
     };
     assert!(
-        cfg!(feature = "heap-profiling") || !switches_profiling_on(options.as_bytes()),
+        cfg!(feature = "heap-profiling") || !enables_profiling(options.as_bytes()),
         "{}",
         PROFILING_NOT_BUILT_IN
     );
 }
 
 /// Whether `prof:true` is one of the options.
-const fn switches_profiling_on(options: &[u8]) -> bool {
+const fn enables_profiling(options: &[u8]) -> bool {
     let wanted = b"prof:true";
     let mut start = 0;
     while start + wanted.len() <= options.len() {
@@ -84,11 +84,11 @@ pub fn problems() -> Vec<String> {
         );
     }
     if let Some(options) = OPTIONS {
-        let is_switched_on = switches_profiling_on(options.as_bytes());
-        if is_switched_on && cfg!(all(feature = "jemalloc", not(feature = "heap-profiling"))) {
+        let is_enabled = enables_profiling(options.as_bytes());
+        if is_enabled && cfg!(all(feature = "jemalloc", not(feature = "heap-profiling"))) {
             problems.push(PROFILING_NOT_BUILT_IN.to_string());
         }
-        if !is_switched_on && cfg!(feature = "heap-profiling") {
+        if !is_enabled && cfg!(feature = "heap-profiling") {
             problems.push(format!(
                 "heap profiling is built in, and the profile does not switch it on: add \
                  {HEAP_PROFILING} to JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml, or remove \
@@ -111,10 +111,8 @@ mod tests {
 
     #[test]
     fn only_the_option_prof_switches_profiling_on() {
-        assert!(switches_profiling_on(b"prof:true"));
-        assert!(switches_profiling_on(
-            b"tcache:false,prof:true,abort_conf:true"
-        ));
+        assert!(enables_profiling(b"prof:true"));
+        assert!(enables_profiling(b"tcache:false,prof:true,abort_conf:true"));
         for others in [
             "",
             "prof:false",
@@ -122,7 +120,7 @@ mod tests {
             "xprof:true",
             "prof_active:true",
         ] {
-            assert!(!switches_profiling_on(others.as_bytes()), "{others}");
+            assert!(!enables_profiling(others.as_bytes()), "{others}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{allocator, profile, wiring};
 
 /// How long a thread for blocking work waits for more: what its cache holds is returned as it ends.
 #[cfg(feature = "idle")]
-const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(1);
+const THREAD_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Runs the application on tokio's multi-thread runtime, as `#[tokio::main]` does, with threads that
 /// keep little memory of their own.
@@ -26,6 +26,6 @@ pub fn block_on<T, E: From<std::io::Error>>(
     let mut runtime = Builder::new_multi_thread();
     runtime.enable_all().on_thread_start(allocator::bind_thread);
     #[cfg(feature = "idle")]
-    runtime.thread_keep_alive(KEEP_ALIVE);
+    runtime.thread_keep_alive(THREAD_KEEP_ALIVE);
     runtime.build()?.block_on(application)
 }

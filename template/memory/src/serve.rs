@@ -36,7 +36,7 @@ use tokio::{
 #[cfg(feature = "metrics")]
 use crate::metrics::http::Counter;
 use crate::{
-    admission::{Admission, Answer},
+    admission::{Admission, ResponseBody},
     server::{self, Connection, Connections},
     signals, Settings,
 };
@@ -49,7 +49,7 @@ use crate::{
 /// When the settings are not valid, or nobody can listen on the address.
 pub async fn serve<H: Hooks>(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
     let shutdown = Settings::read(&ctx.config)?.shutdown;
-    signals::end_after(Duration::from_secs(
+    signals::exit_after(Duration::from_secs(
         shutdown.drain.saturating_add(shutdown.timeout),
     ));
     serve_until::<H>(app, ctx, params, shutdown_signal()).await
@@ -83,11 +83,11 @@ pub async fn serve_until<H: Hooks>(
     let connections = Connections::new(settings.connections, &admission);
     tracing::info!(
         budget_bytes = admission.budget().limit(),
-        connections = connections.most(),
+        connections = connections.max(),
         "serving"
     );
     #[cfg(feature = "metrics")]
-    crate::metrics::admission::show(&admission, &connections);
+    crate::metrics::admission::register(&admission, &connections);
     let service = Arc::new(Service {
         app,
         admission,
@@ -154,24 +154,24 @@ impl Service {
     /// # Errors
     ///
     /// None.
-    pub async fn answer(
+    pub async fn handle(
         self: Arc<Self>,
         connection: Arc<Connection>,
         mut request: Request<Incoming>,
-    ) -> std::result::Result<Response<Answer>, std::convert::Infallible> {
+    ) -> std::result::Result<Response<ResponseBody>, std::convert::Infallible> {
         request
             .extensions_mut()
             .insert(ConnectInfo(connection.peer()));
         let is_readiness = request.uri().path() == "/_readiness";
         let route = self.admission.route(&request);
         #[cfg(feature = "metrics")]
-        let counted = self
+        let measured = self
             .counter
             .as_ref()
             .map(|counter| counter.start(request.method(), &route.template));
         let app = self.app.clone();
-        let answer = self.admission.answer(app, route, &connection, request);
-        let mut response = answer.await;
+        let response = self.admission.handle(app, route, &connection, request);
+        let mut response = response.await;
 
         // An answer 101 hands the connection over, to a WebSocket for example.
         if self.is_draining.load(Ordering::Relaxed)
@@ -179,14 +179,14 @@ impl Service {
         {
             if is_readiness {
                 let not_ready = (StatusCode::SERVICE_UNAVAILABLE, Json(Health { ok: false }));
-                response = self.admission.outside(not_ready, &connection);
+                response = self.admission.own_response(not_ready, &connection);
             }
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
         #[cfg(feature = "metrics")]
-        if let Some(counted) = counted {
-            counted.end(response.status());
+        if let Some(measured) = measured {
+            measured.finish(response.status());
         }
         Ok(response)
     }

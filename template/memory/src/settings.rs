@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 /// Characters of the shortest token that is taken: shorter ones can be guessed.
-const SHORTEST_TOKEN: usize = 16;
+const MIN_TOKEN_LEN: usize = 16;
 
 /// `settings` in `config/*.yaml`. A group or a field that is left out has its default.
 #[derive(Clone, Default, Deserialize)]
@@ -32,12 +32,12 @@ impl Settings {
         let settings: Self = config
             .settings()
             .map_err(|err| Error::Message(format!("settings in config/*.yaml: {err}")))?;
-        let mut faults = settings.memory.faults();
-        faults.extend(settings.connections.fault());
-        if faults.is_empty() {
+        let mut problems = settings.memory.problems();
+        problems.extend(settings.connections.problem());
+        if problems.is_empty() {
             Ok(settings)
         } else {
-            Err(Error::Message(faults.join("\n")))
+            Err(Error::Message(problems.join("\n")))
         }
     }
 }
@@ -107,43 +107,43 @@ impl Memory {
     }
 
     /// What is wrong, a sentence each. None tells the token.
-    fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
         let address = self.address();
         if address.is_none() && !self.bind.is_empty() {
-            faults.push(format!(
+            problems.push(format!(
                 "settings.memory.bind is \"{}\", which is no address and port such as \
                  127.0.0.1:5151",
                 self.bind
             ));
         }
-        if !self.token.is_empty() && self.token.len() < SHORTEST_TOKEN {
-            faults.push(format!(
-                "settings.memory.token has fewer than {SHORTEST_TOKEN} characters: make one with \
+        if !self.token.is_empty() && self.token.len() < MIN_TOKEN_LEN {
+            problems.push(format!(
+                "settings.memory.token has fewer than {MIN_TOKEN_LEN} characters: make one with \
                  `openssl rand -hex 32`"
             ));
         }
         if let Some(address) = address {
             if self.token.is_empty() && !address.ip().is_loopback() {
-                faults.push(format!(
+                problems.push(format!(
                     "settings.memory.bind is {address}, which other machines reach, and \
                      settings.memory.token is empty: set a token, or bind to 127.0.0.1"
                 ));
             }
         }
         if !(1..=90).contains(&self.budget_percent) {
-            faults.push(format!(
+            problems.push(format!(
                 "settings.memory.budget_percent is {}: it goes from 1 to 90",
                 self.budget_percent
             ));
         }
         if self.guard_percent > 100 {
-            faults.push(format!(
+            problems.push(format!(
                 "settings.memory.guard_percent is {}: it goes from 0 (off) to 100",
                 self.guard_percent
             ));
         }
-        faults
+        problems
     }
 }
 
@@ -170,14 +170,14 @@ pub struct Connections {
 
 impl Connections {
     /// hyper takes no less.
-    const LEAST_HEAD: usize = 8 << 10;
+    const MIN_HEAD_BYTES: usize = 8 << 10;
 
-    fn fault(&self) -> Option<String> {
-        (self.head_bytes < Self::LEAST_HEAD).then(|| {
+    fn problem(&self) -> Option<String> {
+        (self.head_bytes < Self::MIN_HEAD_BYTES).then(|| {
             format!(
                 "settings.connections.head_bytes is {}: at least {} are needed",
                 self.head_bytes,
-                Self::LEAST_HEAD
+                Self::MIN_HEAD_BYTES
             )
         })
     }
@@ -257,42 +257,42 @@ mod tests {
         }
     }
 
-    fn faults(bind: &str, token: &str) -> String {
-        memory(bind, token).faults().join("\n")
+    fn problems(bind: &str, token: &str) -> String {
+        memory(bind, token).problems().join("\n")
     }
 
     #[test]
     fn without_an_address_there_is_no_listener() {
         assert_eq!(memory("", "").address(), None);
-        assert_eq!(faults("", ""), "");
+        assert_eq!(problems("", ""), "");
     }
 
     #[test]
     fn other_machines_need_a_token() {
-        assert!(faults("0.0.0.0:1", "").contains("settings.memory.token is empty"));
-        assert!(faults("[::]:1", "").contains("settings.memory.token is empty"));
-        assert_eq!(faults("0.0.0.0:1", TOKEN), "");
-        assert_eq!(faults("127.0.0.1:1", ""), "");
-        assert_eq!(faults("[::1]:1", ""), "");
+        assert!(problems("0.0.0.0:1", "").contains("settings.memory.token is empty"));
+        assert!(problems("[::]:1", "").contains("settings.memory.token is empty"));
+        assert_eq!(problems("0.0.0.0:1", TOKEN), "");
+        assert_eq!(problems("127.0.0.1:1", ""), "");
+        assert_eq!(problems("[::1]:1", ""), "");
     }
 
     #[test]
-    fn all_faults_are_told_at_once_and_none_tells_the_token() {
+    fn all_problems_are_reported_at_once_and_none_reveals_the_token() {
         let settings = Memory {
             budget_percent: 0,
             guard_percent: 101,
             ..memory("5151", "secret")
         };
 
-        let faults = settings.faults().join("\n");
+        let problems = settings.problems().join("\n");
 
         for name in ["bind", "token", "budget_percent", "guard_percent"] {
             assert!(
-                faults.contains(&format!("settings.memory.{name}")),
+                problems.contains(&format!("settings.memory.{name}")),
                 "{faults}"
             );
         }
-        assert!(!faults.contains("secret"), "{faults}");
+        assert!(!problems.contains("secret"), "{faults}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// From the first SIGTERM or Ctrl-C on, the process has so long to end, and ends at once on a second:
 /// threads that are blocked do not hear of either.
 #[cfg(unix)]
-pub fn end_after(time: Duration) {
+pub fn exit_after(time: Duration) {
     use std::{
         process::exit,
         sync::{atomic::AtomicBool, Arc, Once},
@@ -19,10 +19,10 @@ pub fn end_after(time: Duration) {
     };
 
     /// For what ends after the last requests: jobs, connections to databases.
-    const AND_MORE: Duration = Duration::from_secs(2);
+    const GRACE: Duration = Duration::from_secs(2);
 
-    static WATCHED: Once = Once::new();
-    WATCHED.call_once(|| {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
         let watch = || -> std::io::Result<Signals> {
             let is_ending = Arc::new(AtomicBool::new(false));
             for signal in [SIGINT, SIGTERM] {
@@ -35,7 +35,7 @@ pub fn end_after(time: Duration) {
         match watch() {
             Ok(mut signals) => drop(thread::spawn(move || {
                 if signals.forever().next().is_some() {
-                    thread::sleep(time + AND_MORE);
+                    thread::sleep(time + GRACE);
                     tracing::error!("the process has not ended in time: it is cut off");
                     exit(1);
                 }
@@ -46,4 +46,4 @@ pub fn end_after(time: Duration) {
 }
 
 #[cfg(not(unix))]
-pub const fn end_after(_time: Duration) {}
+pub const fn exit_after(_time: Duration) {}

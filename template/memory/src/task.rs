@@ -19,14 +19,14 @@ impl Task for MemoryTask {
 
     async fn run(&self, _ctx: &AppContext, vars: &task::Vars) -> Result<()> {
         print!("{}", report()?);
-        let is_asked = |name: &str| vars.cli.get(name).is_some_and(|value| value == "true");
-        if is_asked("purge") {
+        let is_set = |name: &str| vars.cli.get(name).is_some_and(|value| value == "true");
+        if is_set("purge") {
             let returned = purge()?
                 .returned_bytes
                 .map_or_else(|| "not known".to_string(), mebibytes);
             println!("{:<12}{returned:>12}", "returned");
         }
-        if is_asked("stats") {
+        if is_set("stats") {
             println!("{}", String::from_utf8_lossy(&full_stats(false)?));
         }
         Ok(())

@@ -6,34 +6,34 @@ use std::fs;
 /// A file, what it has if the line is there, and the line.
 struct Line {
     file: &'static str,
-    marks: &'static [&'static str],
+    markers: &'static [&'static str],
     text: &'static str,
 }
 
 const LINES: [Line; 5] = [
     Line {
         file: "src/bin/main.rs",
-        marks: &["#[global_allocator]"],
+        markers: &["#[global_allocator]"],
         text: "#[global_allocator] static ALLOCATOR: memory::Allocator = memory::Allocator;",
     },
     Line {
         file: "src/bin/main.rs",
-        marks: &["memory::block_on"],
+        markers: &["memory::block_on"],
         text: "memory::block_on(cli::main::<App, Migrator>())",
     },
     Line {
         file: "src/app.rs",
-        marks: &["MemoryInitializer"],
+        markers: &["MemoryInitializer"],
         text: "Box::new(memory::MemoryInitializer), in `initializers`",
     },
     Line {
         file: "src/app.rs",
-        marks: &["MemoryTask"],
+        markers: &["MemoryTask"],
         text: "tasks.register(memory::MemoryTask); in `register_tasks`",
     },
     Line {
         file: "src/app.rs",
-        marks: &["memory::serve", "serve::<"],
+        markers: &["memory::serve", "serve::<"],
         text: "memory::serve::<Self>(app, ctx, params).await, in `serve`",
     },
 ];
@@ -46,11 +46,17 @@ pub fn problems() -> Vec<String> {
 fn missing(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     LINES
         .iter()
-        .filter_map(|Line { file, marks, text }| {
-            let source = read(file)?;
-            let is_there = marks.iter().any(|mark| source.contains(mark));
-            (!is_there).then(|| format!("{file} lacks {text}"))
-        })
+        .filter_map(
+            |Line {
+                 file,
+                 markers,
+                 text,
+             }| {
+                let source = read(file)?;
+                let is_there = markers.iter().any(|marker| source.contains(marker));
+                (!is_there).then(|| format!("{file} lacks {text}"))
+            },
+        )
         .collect()
 }
 

@@ -18,38 +18,38 @@ use hyper::body::Incoming;
 use tokio::time::{sleep, Sleep};
 
 use super::{
-    budget::{Budget, Gauge, Hold, Kind},
+    budget::{Budget, CountGuard, Hold, Kind},
     reservations::Reservation,
-    work::{drop_foreign, Begun},
+    work::{drop_foreign, ActiveRequest},
 };
-use crate::server::{AwaitedBody, Connection, InFlight};
+use crate::server::{BodyWait, Connection, InFlight};
 
 /// Frames of fewer bytes are not counted: the connection's buffers are.
-const COUNTED: usize = 4 << 10;
+const MIN_COUNTED: usize = 4 << 10;
 /// Small parts of a body are gathered up to so many bytes: each by itself would take far more memory
 /// than it has bytes.
-const GATHERED: usize = 16 << 10;
+const MAX_GATHERED: usize = 16 << 10;
 /// How long a small part waits at most for more.
 const LINGER: Duration = Duration::from_millis(5);
 /// As Loco's middleware compresses answers (tower-http 0.6).
 const ENCODINGS: [&str; 4] = ["br", "deflate", "gzip", "zstd"];
 /// How often a body looks whether there is room for it.
-const PAUSE: Duration = Duration::from_millis(20);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Bytes with what is counted for them, until the last part of them is dropped.
-struct Counted {
+struct CountedBytes {
     bytes: Bytes,
     _hold: Hold,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
 fn counted(bytes: Bytes, hold: Hold) -> Bytes {
-    Bytes::from_owner(Counted { bytes, _hold: hold })
+    Bytes::from_owner(CountedBytes { bytes, _hold: hold })
 }
 
 /// The same, read before their request begins.
@@ -79,7 +79,7 @@ pub fn read_ahead(bytes: Bytes, reservation: Reservation) -> Bytes {
 }
 
 /// A body of an answer: counted until the client has taken it.
-pub struct Answer {
+pub struct ResponseBody {
     body: Body,
     /// For what is still to come, as far as that is known.
     hold: Hold,
@@ -93,32 +93,32 @@ enum Source {
     /// What the application still holds of it.
     Stream { _memory: Hold },
     /// It is compressed on its way, which takes memory and the CPU: the request goes on.
-    Compressed(Begun),
+    Compressed(ActiveRequest),
 }
 
-impl Answer {
+impl ResponseBody {
     /// The body of an answer, with what has begun where a request was admitted for it.
     pub fn new(
         body: Body,
         headers: &HeaderMap,
-        begun: Option<Begun>,
+        active: Option<ActiveRequest>,
         budget: &Arc<Budget>,
         request: InFlight,
     ) -> Self {
         let length = body.size_hint().exact();
         let bytes = length
-            .filter(|length| *length >= COUNTED as u64)
+            .filter(|length| *length >= MIN_COUNTED as u64)
             .unwrap_or(0);
-        let peer = begun.as_ref().map(Begun::peer);
-        let hold = budget.hold_of(peer, Kind::Answers, bytes);
-        let source = begun.filter(|_| length.is_none()).map(|mut begun| {
+        let peer = active.as_ref().map(ActiveRequest::peer);
+        let hold = budget.hold_for(peer, Kind::Responses, bytes);
+        let source = active.filter(|_| length.is_none()).map(|mut active| {
             if is_compressed(headers) {
-                request.connection().set_producing(Some(begun.watch()));
-                Source::Compressed(begun)
+                request.connection().set_producer(Some(active.watch()));
+                Source::Compressed(active)
             } else {
-                let bytes = begun.held();
+                let bytes = active.held();
                 Source::Stream {
-                    _memory: begun.permit().split(bytes),
+                    _memory: active.permit_mut().split(bytes),
                 }
             }
         });
@@ -131,10 +131,10 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(Source::Compressed(_)) = self.source {
-            self.request.connection().set_producing(None);
+            self.request.connection().set_producer(None);
         }
     }
 }
@@ -145,7 +145,7 @@ fn is_compressed(headers: &HeaderMap) -> bool {
     encoding.is_some_and(|encoding| ENCODINGS.iter().any(|name| encoding == name))
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -155,17 +155,17 @@ impl HttpBody for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let body = Pin::new(&mut this.body);
-        let frame = if let Some(Source::Compressed(begun)) = &mut this.source {
-            begun.watch().start(context.waker());
-            let frame = begun.poll(|| body.poll_frame(context));
+        let frame = if let Some(Source::Compressed(active)) = &mut this.source {
+            active.watch().start(context.waker());
+            let frame = active.poll(|| body.poll_frame(context));
             if let Poll::Ready(Some(Ok(frame))) = &frame {
-                begun.hands_over(frame.data_ref().map_or(0, Bytes::len));
+                active.hand_over(frame.data_ref().map_or(0, Bytes::len));
             } else if frame.is_pending() {
-                begun.watch().pause();
+                active.watch().pause();
             }
             // What compresses it has its memory by now.
-            let held = begun.held();
-            begun.permit().gives_back(held);
+            let held = active.held();
+            active.permit_mut().shrink_to(held);
             frame
         } else {
             body.poll_frame(context)
@@ -182,10 +182,10 @@ impl HttpBody for Answer {
     }
 }
 
-impl Answer {
+impl ResponseBody {
     fn count(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         frame.map_data(|data| {
-            if data.len() < COUNTED {
+            if data.len() < MIN_COUNTED {
                 return data;
             }
             let bytes = data.len() as u64;
@@ -197,46 +197,46 @@ impl Answer {
 }
 
 /// A body of a request, on its way in.
-pub struct Upload {
+pub struct RequestBody {
     body: Incoming,
     /// What was read of it ahead.
-    first: Option<Bytes>,
+    prefix: Option<Bytes>,
     budget: Arc<Budget>,
-    awaited: AwaitedBody,
+    wait: BodyWait,
     gathered: BytesMut,
     /// For how long small parts are still gathered.
     linger: Option<Pin<Box<Sleep>>>,
-    held_up: Arc<AtomicUsize>,
+    stalled: Arc<AtomicUsize>,
     /// There is no room for more at the moment.
-    is_held_up: bool,
+    is_stalled: bool,
     /// Until it looks again whether there is.
-    pause: Option<(Pin<Box<Sleep>>, Gauge)>,
+    retry: Option<(Pin<Box<Sleep>>, CountGuard)>,
 }
 
-impl Upload {
+impl RequestBody {
     pub fn new(
         body: Incoming,
         budget: &Arc<Budget>,
         connection: &Arc<Connection>,
-        held_up: &Arc<AtomicUsize>,
+        stalled: &Arc<AtomicUsize>,
     ) -> Self {
         Self {
             body,
-            first: None,
+            prefix: None,
             budget: Arc::clone(budget),
-            awaited: AwaitedBody::new(connection),
+            wait: BodyWait::new(connection),
             gathered: BytesMut::new(),
             linger: None,
-            held_up: Arc::clone(held_up),
-            is_held_up: false,
-            pause: None,
+            stalled: Arc::clone(stalled),
+            is_stalled: false,
+            retry: None,
         }
     }
 
     /// The same body, of which this was read already, and counted.
-    pub fn beginning_with(mut self, first: Bytes) -> Self {
-        self.first = Some(first);
-        self.awaited.is(false);
+    pub fn with_prefix(mut self, prefix: Bytes) -> Self {
+        self.prefix = Some(prefix);
+        self.wait.set_waiting(false);
         self
     }
 
@@ -246,7 +246,7 @@ impl Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.awaited.is(frame.is_pending());
+        self.wait.set_waiting(frame.is_pending());
         frame
     }
 
@@ -259,13 +259,13 @@ impl Upload {
         if self.poll_room(context).is_ready() {
             self.poll_next(context)
         } else {
-            self.awaited.is(true);
+            self.wait.set_waiting(true);
             Poll::Pending
         }
     }
 
     /// What was gathered.
-    fn gather(&mut self) -> Bytes {
+    fn take_gathered(&mut self) -> Bytes {
         self.linger = None;
         self.gathered.split().freeze()
     }
@@ -278,27 +278,27 @@ impl Upload {
 
     /// Waits while there is no room for more.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some((pause, _)) = &mut self.pause {
-            ready!(pause.as_mut().poll(context));
-            self.pause = None;
+        if let Some((retry, _)) = &mut self.retry {
+            ready!(retry.as_mut().poll(context));
+            self.retry = None;
         }
         while self.budget.is_full_for_bodies() {
-            if !self.is_held_up {
-                self.is_held_up = true;
-                self.awaited.begin_window();
+            if !self.is_stalled {
+                self.is_stalled = true;
+                self.wait.restart_window();
             }
-            let mut pause = Box::pin(sleep(PAUSE));
-            if pause.as_mut().poll(context).is_pending() {
-                self.pause = Some((pause, Gauge::count(&self.held_up)));
+            let mut retry = Box::pin(sleep(RETRY_INTERVAL));
+            if retry.as_mut().poll(context).is_pending() {
+                self.retry = Some((retry, CountGuard::new(&self.stalled)));
                 return Poll::Pending;
             }
         }
-        self.is_held_up = false;
+        self.is_stalled = false;
         Poll::Ready(())
     }
 }
 
-impl HttpBody for Upload {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -306,12 +306,12 @@ impl HttpBody for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+        if let Some(prefix) = self.prefix.take() {
+            return Poll::Ready(Some(Ok(Frame::data(prefix))));
         }
         let data = loop {
-            if self.gathered.len() >= GATHERED {
-                break self.gather();
+            if self.gathered.len() >= MAX_GATHERED {
+                break self.take_gathered();
             }
             match self.poll_part(context) {
                 Poll::Ready(Some(Ok(part))) => {
@@ -319,22 +319,22 @@ impl HttpBody for Upload {
                     let Ok(data) = part.into_data() else {
                         continue;
                     };
-                    let is_large = data.len() >= COUNTED;
+                    let is_large = data.len() >= MIN_COUNTED;
                     self.gathered.extend_from_slice(&data);
                     drop_foreign(data);
                     if is_large {
-                        break self.gather();
+                        break self.take_gathered();
                     }
                 }
                 Poll::Pending if self.gathered.is_empty() => return Poll::Pending,
                 // hyper hands over each part by itself, whatever else has come.
                 Poll::Pending => {
                     ready!(self.poll_linger(context));
-                    self.awaited.is(false);
-                    break self.gather();
+                    self.wait.set_waiting(false);
+                    break self.take_gathered();
                 }
                 Poll::Ready(None) if !self.gathered.is_empty() => {
-                    break self.gather();
+                    break self.take_gathered();
                 }
                 Poll::Ready(Some(Err(err))) => return Poll::Ready(Some(Err(err))),
                 Poll::Ready(None) => return Poll::Ready(None),
@@ -345,11 +345,11 @@ impl HttpBody for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.gathered.is_empty() && self.body.is_end_stream()
+        self.prefix.is_none() && self.gathered.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read = self.first.as_ref().map_or(0, Bytes::len) + self.gathered.len();
+        let read = self.prefix.as_ref().map_or(0, Bytes::len) + self.gathered.len();
         let mut hint = self.body.size_hint();
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + read as u64);
@@ -374,33 +374,37 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     /// An answer of unknown length that is encoded so, and of which the application holds a mebibyte.
-    fn answer(encoding: &'static str, gate: &Arc<Gate>, budget: &Arc<Budget>) -> Answer {
+    fn response_body(
+        encoding: &'static str,
+        gate: &Arc<Gate>,
+        budget: &Arc<Budget>,
+    ) -> ResponseBody {
         let peer = ([192, 0, 2, 1], 1).into();
         let connection = Connection::new(peer, budget.hold(Kind::Connections, 0));
         let connection = Arc::new(connection);
-        let permit = gate.try_begin(&Arc::new(Route::new(&"/".into(), false)), peer.ip());
+        let permit = gate.try_acquire(&Arc::new(Route::new(&"/".into(), false)), peer.ip());
         let done = pin!(ready(()));
-        let mut begun = Work::new(done, permit.expect("it is free"), &connection).end();
-        begun.holds(MIB);
+        let mut active = Work::new(done, permit.expect("it is free"), &connection).finish();
+        active.set_held(MIB);
         let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let encoding = HeaderValue::from_static(encoding);
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, encoding)]);
         let request = InFlight::new(&connection);
-        Answer::new(body, &headers, Some(begun), budget, request)
+        ResponseBody::new(body, &headers, Some(active), budget, request)
     }
 
     #[test]
     fn what_an_answer_is_made_of_is_counted_until_its_end() {
-        for (encoding, begun) in [("br", 1), ("identity", 0)] {
+        for (encoding, active) in [("br", 1), ("identity", 0)] {
             let budget = Budget::new(1 << 30);
             let gate = Gate::new(&budget, None);
 
-            let answer = answer(encoding, &gate, &budget);
+            let body = response_body(encoding, &gate, &budget);
 
             assert_eq!(budget.held(Kind::Work), MIB, "{encoding}");
-            assert_eq!(gate.begun(), begun, "{encoding}");
-            drop(answer);
-            let left = (budget.held(Kind::Work), gate.begun(), gate.busy());
+            assert_eq!(gate.active(), active, "{encoding}");
+            drop(body);
+            let left = (budget.held(Kind::Work), gate.active(), gate.busy());
             assert_eq!(left, (0, 0, 0), "{encoding}");
         }
     }

@@ -16,7 +16,7 @@ use super::gate::Gate;
 
 /// Requests that are expected to hold more than this part of the budget leave the last quarter of
 /// it to the others: few large answers must not keep all small ones waiting.
-const LARGE: u64 = 256;
+const LARGE_DIVISOR: u64 = 256;
 
 /// What memory is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub enum Kind {
     /// Requests that are worked on.
     Work,
     /// Bodies of answers that the client has not taken yet.
-    Answers,
+    Responses,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Connections, Self::Bodies, Self::Work, Self::Answers];
+    pub const ALL: [Self; 4] = [Self::Connections, Self::Bodies, Self::Work, Self::Responses];
 
     /// As metrics call it.
     #[cfg(feature = "metrics")]
@@ -41,13 +41,13 @@ impl Kind {
             Self::Connections => "connections",
             Self::Bodies => "request_bodies",
             Self::Work => "work",
-            Self::Answers => "answers",
+            Self::Responses => "answers",
         }
     }
 }
 
 /// The part of what there is for work and answers that a peer leaves to the others.
-const LEFT_BY_PEER: u64 = 8;
+const PEER_RESERVE_DIVISOR: u64 = 8;
 
 /// What the requests of one peer take.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ pub struct Peer {
     /// be counted before the waking that came before.
     pub busy: AtomicIsize,
     /// Begun requests.
-    pub begun: AtomicUsize,
+    pub active: AtomicUsize,
 }
 
 /// Why bytes do not fit.
@@ -74,9 +74,9 @@ pub enum Full {
 #[derive(Debug, Default, Clone)]
 pub struct Shortage {
     /// Some wait for what others hold.
-    of_all: bool,
+    overall: bool,
     /// These peers wait for what they hold themselves.
-    of_peers: HashSet<IpAddr>,
+    peers: HashSet<IpAddr>,
 }
 
 impl Shortage {
@@ -84,23 +84,23 @@ impl Shortage {
     pub fn add(&mut self, full: Full, peer: IpAddr) {
         match full {
             Full::All => self.add_for_all(),
-            Full::Peer => drop(self.of_peers.insert(peer)),
+            Full::Peer => drop(self.peers.insert(peer)),
         }
     }
 
     /// One more waits for what others hold.
     pub const fn add_for_all(&mut self) {
-        self.of_all = true;
+        self.overall = true;
     }
 
     pub fn merge(&mut self, other: Self) {
-        self.of_all |= other.of_all;
-        self.of_peers.extend(other.of_peers);
+        self.overall |= other.overall;
+        self.peers.extend(other.peers);
     }
 
     /// Whether somebody waits for what this peer holds.
     pub fn concerns(&self, peer: IpAddr) -> bool {
-        self.of_all || self.of_peers.contains(&peer)
+        self.overall || self.peers.contains(&peer)
     }
 }
 
@@ -155,8 +155,8 @@ impl Budget {
         self.held(Kind::Bodies) > self.limit / 2 || self.total.load(SeqCst) > self.limit / 8 * 7
     }
 
-    const fn share_for(&self, bytes: u64) -> u64 {
-        if bytes > self.limit / LARGE {
+    const fn limit_for(&self, bytes: u64) -> u64 {
+        if bytes > self.limit / LARGE_DIVISOR {
             self.limit / 4 * 3
         } else {
             self.limit
@@ -165,11 +165,11 @@ impl Budget {
 
     /// Counts bytes as held until the result is dropped, whether they fit or not.
     pub fn hold(self: &Arc<Self>, kind: Kind, bytes: u64) -> Hold {
-        self.hold_of(None, kind, bytes)
+        self.hold_for(None, kind, bytes)
     }
 
     /// The same for a peer, where there is one.
-    pub fn hold_of(self: &Arc<Self>, peer: Option<&Arc<Peer>>, kind: Kind, bytes: u64) -> Hold {
+    pub fn hold_for(self: &Arc<Self>, peer: Option<&Arc<Peer>>, kind: Kind, bytes: u64) -> Hold {
         let mut hold = Hold {
             budget: Arc::clone(self),
             kind,
@@ -187,20 +187,20 @@ impl Budget {
     ///
     /// When they do not.
     pub fn try_hold_for(self: &Arc<Self>, peer: &Arc<Peer>, bytes: u64) -> Result<Hold, Full> {
-        let share = self.share_for(bytes);
+        let limit = self.limit_for(bytes);
         let total = self.total.load(SeqCst);
         // What is added and taken back would keep others from beginning meanwhile.
-        if total + bytes > share {
+        if total + bytes > limit {
             return Err(Full::All);
         }
-        let of_no_peer = self.held(Kind::Connections) + self.held(Kind::Bodies);
-        let of_peers = share.saturating_sub(of_no_peer);
-        let of_peer = peer.held.load(Relaxed);
-        if of_peer > 0 && of_peer + bytes > of_peers - of_peers / LEFT_BY_PEER {
+        let unattributed = self.held(Kind::Connections) + self.held(Kind::Bodies);
+        let for_peers = limit.saturating_sub(unattributed);
+        let peer_held = peer.held.load(Relaxed);
+        if peer_held > 0 && peer_held + bytes > for_peers - for_peers / PEER_RESERVE_DIVISOR {
             return Err(Full::Peer);
         }
         let before = self.total.fetch_add(bytes, SeqCst);
-        if before + bytes > share {
+        if before + bytes > limit {
             self.total.fetch_sub(bytes, SeqCst);
             return Err(Full::All);
         }
@@ -217,16 +217,16 @@ impl Budget {
 
 /// One more is counted until this is dropped.
 #[derive(Debug)]
-pub struct Gauge(Arc<AtomicUsize>);
+pub struct CountGuard(Arc<AtomicUsize>);
 
-impl Gauge {
-    pub fn count(count: &Arc<AtomicUsize>) -> Self {
+impl CountGuard {
+    pub fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, SeqCst);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Gauge {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, SeqCst);
     }
@@ -271,7 +271,7 @@ impl Hold {
             self.bytes = bytes;
             if self.budget.waiting.load(SeqCst) > 0 {
                 if let Some(gate) = self.budget.gate.get().and_then(Weak::upgrade) {
-                    gate.admit();
+                    gate.admit_waiting();
                 }
             }
         }
@@ -304,7 +304,7 @@ mod tests {
     fn what_is_held_is_counted_until_it_is_dropped() {
         let budget = Budget::new(1000);
         let mut work = budget.hold(Kind::Work, 300);
-        let answer = budget.hold(Kind::Answers, 200);
+        let answer = budget.hold(Kind::Responses, 200);
         work.set(100);
 
         assert_eq!(budget.held(Kind::Work), 100);
@@ -312,14 +312,14 @@ mod tests {
         drop(work);
         assert_eq!(budget.held(Kind::Work), 60);
         drop((part, answer));
-        assert_eq!(budget.held(Kind::Answers), 0);
+        assert_eq!(budget.held(Kind::Responses), 0);
         assert!(budget.try_hold_for(&Arc::default(), 750).is_ok());
     }
 
     #[test]
     fn large_requests_leave_room_for_small_ones() {
         let budget = Budget::new(1_000_000);
-        let _held = budget.hold(Kind::Answers, 700_000);
+        let _held = budget.hold(Kind::Responses, 700_000);
 
         let peer = Arc::default();
         let large = budget.try_hold_for(&peer, 100_000);
@@ -351,7 +351,7 @@ mod tests {
     fn answers_that_a_peer_does_not_take_count_for_it() {
         let budget = Budget::new(1_000_000);
         let one = Arc::default();
-        let _answers = budget.hold_of(Some(&one), Kind::Answers, 874_000);
+        let _answers = budget.hold_for(Some(&one), Kind::Responses, 874_000);
 
         assert_eq!(budget.try_hold_for(&one, 3_000).err(), Some(Full::Peer));
         let of_other = budget.try_hold_for(&Arc::default(), 3_000);

@@ -20,9 +20,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    budget::{Budget, Full, Gauge, Hold, Kind, Peer, Shortage},
+    budget::{Budget, CountGuard, Full, Hold, Kind, Peer, Shortage},
+    fair_queue::FairQueue,
     routes::Route,
-    turns::Turns,
 };
 use crate::{
     cores,
@@ -37,31 +37,31 @@ const BUSY_PER_CORE_IF_SMALL: isize = 128;
 const SMALL: u64 = 64 << 10;
 /// Requests of one peer, for each core, that keep those of others from beginning. What it has beyond
 /// that keeps only its own.
-const BUSY_OF_PEER_PER_CORE: isize = 1;
+const PEER_BUSY_PER_CORE: isize = 1;
 /// The part of `settings.requests.in_flight` that a peer leaves to the others.
-const IN_FLIGHT_LEFT_BY_PEER: usize = 8;
+const IN_FLIGHT_RESERVE_DIVISOR: usize = 8;
 /// The part of the budget that a request is expected to hold at most: where more is expected it would
 /// never begin among others, and nothing would tell that it holds less by now.
-const LARGEST: u64 = 2;
+const MAX_EXPECTED_DIVISOR: u64 = 2;
 /// The peers that have gone are forgotten where there are so many, or twice as many as the last time.
-const SWEEP: usize = 1024;
+const MIN_SWEEP_LEN: usize = 1024;
 
 /// Lets requests begin.
 #[derive(Debug)]
 pub struct Gate {
     budget: Arc<Budget>,
-    most_busy: isize,
-    most_busy_if_small: isize,
-    most_busy_of_peer: isize,
+    max_busy: isize,
+    max_busy_if_small: isize,
+    max_busy_per_peer: isize,
     /// `settings.requests.in_flight`
-    most_begun: Option<usize>,
+    max_active: Option<usize>,
     /// Begun requests that need the CPU.
     busy: AtomicIsize,
     /// The same, of each peer no more than counts for others.
-    shared: AtomicIsize,
-    begun: AtomicUsize,
+    capped_busy: AtomicIsize,
+    active: AtomicUsize,
     /// Begun requests that have not run yet: of what they hold, nothing is known.
-    unknown: AtomicIsize,
+    unmeasured: AtomicIsize,
     queue: Mutex<Queue>,
     peers: Mutex<Peers>,
 }
@@ -76,8 +76,8 @@ enum Wait {
 /// Requests that wait, in a line for each route. The routes take turns.
 #[derive(Debug, Default)]
 struct Queue {
-    lines: HashMap<usize, Turns<Waiter, Permit>>,
-    turns: VecDeque<usize>,
+    queues: HashMap<usize, FairQueue<Waiter, Permit>>,
+    order: VecDeque<usize>,
     /// Those that wait for memory.
     shortage: Shortage,
 }
@@ -101,14 +101,14 @@ impl Gate {
         let cores = isize::try_from(cores()).unwrap_or(isize::MAX >> 8);
         let gate = Arc::new(Self {
             budget: Arc::clone(budget),
-            most_busy: BUSY_PER_CORE * cores,
-            most_busy_if_small: BUSY_PER_CORE_IF_SMALL * cores,
-            most_busy_of_peer: BUSY_OF_PEER_PER_CORE * cores,
-            most_begun: in_flight.map(NonZeroUsize::get),
+            max_busy: BUSY_PER_CORE * cores,
+            max_busy_if_small: BUSY_PER_CORE_IF_SMALL * cores,
+            max_busy_per_peer: PEER_BUSY_PER_CORE * cores,
+            max_active: in_flight.map(NonZeroUsize::get),
             busy: AtomicIsize::new(0),
-            shared: AtomicIsize::new(0),
-            begun: AtomicUsize::new(0),
-            unknown: AtomicIsize::new(0),
+            capped_busy: AtomicIsize::new(0),
+            active: AtomicUsize::new(0),
+            unmeasured: AtomicIsize::new(0),
             queue: Mutex::default(),
             peers: Mutex::default(),
         });
@@ -123,8 +123,8 @@ impl Gate {
     }
 
     /// Requests that are worked on, those that wait for something included.
-    pub fn begun(&self) -> usize {
-        self.begun.load(SeqCst)
+    pub fn active(&self) -> usize {
+        self.active.load(SeqCst)
     }
 
     /// Requests that have not begun.
@@ -145,26 +145,26 @@ impl Gate {
     }
 
     /// A permit, if the request can begin at once.
-    pub fn try_begin(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Option<Permit> {
+    pub fn try_acquire(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Option<Permit> {
         if self.waiting() > 0 {
             return None;
         }
-        self.permit(route, &self.peer(network_of(peer))).ok()
+        self.issue_permit(route, &self.peer(network_of(peer))).ok()
     }
 
     /// Waits until the request can begin. Whoever stops waiting loses nothing: a permit that was
     /// given meanwhile goes to the next.
-    pub async fn begin(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Permit {
+    pub async fn acquire(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Permit {
         let network = network_of(peer);
         let waiter = Waiter {
             route: Arc::clone(route),
             network,
             peer: self.peer(network),
         };
-        let _waiting = Gauge::count(self.budget.waiting());
+        let _waiting = CountGuard::new(self.budget.waiting());
         let granted = self.lock().push(waiter);
         // It may have become free since it was last looked at.
-        self.admit();
+        self.admit_waiting();
         granted
             .await
             .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"))
@@ -173,23 +173,23 @@ impl Gate {
     /// Whether a request can begin, as far as its own memory is not concerned. Near the limit of the
     /// container's, small ones begin one after the other, and large ones when all others have ended.
     fn is_open(&self, is_small: bool) -> bool {
-        let is_alone = || self.begun() == 0 || is_small && self.busy.load(SeqCst) <= 0;
-        self.shared.load(SeqCst) < self.most_busy(is_small)
-            && self.most_begun.is_none_or(|most| self.begun() < most)
+        let is_alone = || self.active() == 0 || is_small && self.busy.load(SeqCst) <= 0;
+        self.capped_busy.load(SeqCst) < self.max_busy(is_small)
+            && self.max_active.is_none_or(|max| self.active() < max)
             && (guard::pressure() == Pressure::None || is_alone())
     }
 
     /// Whether a peer has as many begun requests as it may, where their number is fixed.
-    fn has_its_share(&self, peer: &Peer) -> bool {
-        self.most_begun
-            .is_some_and(|most| peer.begun.load(SeqCst) >= most - most / IN_FLIGHT_LEFT_BY_PEER)
+    fn is_at_in_flight_cap(&self, peer: &Peer) -> bool {
+        self.max_active
+            .is_some_and(|max| peer.active.load(SeqCst) >= max - max / IN_FLIGHT_RESERVE_DIVISOR)
     }
 
-    const fn most_busy(&self, is_small: bool) -> isize {
+    const fn max_busy(&self, is_small: bool) -> isize {
         if is_small {
-            self.most_busy_if_small
+            self.max_busy_if_small
         } else {
-            self.most_busy
+            self.max_busy
         }
     }
 
@@ -202,50 +202,56 @@ impl Gate {
     }
 
     /// A permit, if a request can begin.
-    fn permit(self: &Arc<Self>, route: &Arc<Route>, peer: &Arc<Peer>) -> Result<Permit, Wait> {
-        let expected = route.expected().min(self.budget.limit() / LARGEST);
+    fn issue_permit(
+        self: &Arc<Self>,
+        route: &Arc<Route>,
+        peer: &Arc<Peer>,
+    ) -> Result<Permit, Wait> {
+        let expected = route
+            .expected()
+            .min(self.budget.limit() / MAX_EXPECTED_DIVISOR);
         let is_small = expected <= SMALL;
-        let are_known = self.unknown.load(SeqCst) < self.most_busy;
-        if !self.is_open(is_small) || !are_known {
+        let may_admit_unmeasured = self.unmeasured.load(SeqCst) < self.max_busy;
+        if !self.is_open(is_small) || !may_admit_unmeasured {
             return Err(Wait::ForCores(Full::All));
         }
-        if peer.busy.load(SeqCst) >= self.most_busy(is_small) || self.has_its_share(peer) {
+        if peer.busy.load(SeqCst) >= self.max_busy(is_small) || self.is_at_in_flight_cap(peer) {
             return Err(Wait::ForCores(Full::Peer));
         }
-        let begun = self
-            .begun
-            .fetch_update(SeqCst, SeqCst, |begun| {
-                let is_one_more = self.most_begun.is_none_or(|most| begun < most);
-                is_one_more.then_some(begun + 1)
+        let active = self
+            .active
+            .fetch_update(SeqCst, SeqCst, |active| {
+                let has_room = self.max_active.is_none_or(|max| active < max);
+                has_room.then_some(active + 1)
             })
             .map_err(|_| Wait::ForCores(Full::All))?;
         let memory = match self.budget.try_hold_for(peer, expected) {
             Ok(memory) => memory,
             // Where no other will release any, waiting would not help.
-            Err(_) if begun == 0 && self.budget.held(Kind::Answers) == 0 => {
-                self.budget.hold_of(Some(peer), Kind::Work, expected)
+            Err(_) if active == 0 && self.budget.held(Kind::Responses) == 0 => {
+                self.budget.hold_for(Some(peer), Kind::Work, expected)
             }
             Err(full) => {
-                self.begun.fetch_sub(1, SeqCst);
+                self.active.fetch_sub(1, SeqCst);
                 return Err(Wait::ForMemory(full));
             }
         };
-        self.unknown.fetch_add(1, SeqCst);
-        peer.begun.fetch_add(1, SeqCst);
+        self.unmeasured.fetch_add(1, SeqCst);
+        peer.active.fetch_add(1, SeqCst);
         self.resume(peer);
         Ok(Permit {
             gate: Arc::clone(self),
             route: Arc::clone(route),
             peer: Arc::clone(peer),
             memory,
-            most: 0,
-            is_known: false,
-            has_ended: false,
+            peak: 0,
+            is_measured: false,
+            is_complete: false,
         })
     }
 
     /// Lets as many waiting requests begin as can.
-    pub fn admit(self: &Arc<Self>) {
+    pub fn admit_waiting(self: &Arc<Self>) {
         while self.waiting() > 0 && self.is_open(true) {
             let Some((waiter, permit)) = self.lock().next(self) else {
                 return;
@@ -256,21 +262,21 @@ impl Gate {
     }
 
     /// A begun request of this peer waits for something from now on.
-    pub fn rest(self: &Arc<Self>, peer: &Peer) {
+    pub fn pause(self: &Arc<Self>, peer: &Peer) {
         self.busy.fetch_sub(1, SeqCst);
         let before = peer.busy.fetch_sub(1, SeqCst);
-        if (1..=self.most_busy_of_peer).contains(&before) {
-            self.shared.fetch_sub(1, SeqCst);
+        if (1..=self.max_busy_per_peer).contains(&before) {
+            self.capped_busy.fetch_sub(1, SeqCst);
         }
-        self.admit();
+        self.admit_waiting();
     }
 
     /// A begun request of this peer needs the CPU again.
     pub fn resume(&self, peer: &Peer) {
         self.busy.fetch_add(1, SeqCst);
         let before = peer.busy.fetch_add(1, SeqCst);
-        if (0..self.most_busy_of_peer).contains(&before) {
-            self.shared.fetch_add(1, SeqCst);
+        if (0..self.max_busy_per_peer).contains(&before) {
+            self.capped_busy.fetch_add(1, SeqCst);
         }
     }
 
@@ -282,21 +288,21 @@ impl Gate {
 impl Queue {
     fn push(&mut self, waiter: Waiter) -> oneshot::Receiver<Permit> {
         let route = waiter.route.id();
-        let line = self.lines.entry(route).or_insert_with(|| {
-            self.turns.push_back(route);
-            Turns::default()
+        let queue = self.queues.entry(route).or_insert_with(|| {
+            self.order.push_back(route);
+            FairQueue::default()
         });
-        line.push(waiter.network, waiter)
+        queue.push(waiter.network, waiter)
     }
 
     /// The next that can begin, with its permit.
     fn next(&mut self, gate: &Arc<Gate>) -> Option<(oneshot::Sender<Permit>, Permit)> {
         let mut shortage = Shortage::default();
-        for _ in 0..self.turns.len() {
-            let route = self.turns.pop_front()?;
-            let line = self.lines.get_mut(&route)?;
-            let next = line.next(|waiter| {
-                let permit = gate.permit(&waiter.route, &waiter.peer);
+        for _ in 0..self.order.len() {
+            let route = self.order.pop_front()?;
+            let queue = self.queues.get_mut(&route)?;
+            let next = queue.grant_next(|waiter| {
+                let permit = gate.issue_permit(&waiter.route, &waiter.peer);
                 permit.map_err(|wait| {
                     if let Wait::ForMemory(full) = wait {
                         shortage.add(full, waiter.network);
@@ -305,10 +311,10 @@ impl Queue {
                     full
                 })
             });
-            if line.is_empty() {
-                self.lines.remove(&route);
+            if queue.is_empty() {
+                self.queues.remove(&route);
             } else {
-                self.turns.push_back(route);
+                self.order.push_back(route);
             }
             if next.is_some() {
                 // Not all have been looked at.
@@ -326,7 +332,7 @@ impl Peers {
         // Clients that come and go must not fill it.
         if self.known.len() >= self.sweep_at {
             self.known.retain(|_, peer| peer.strong_count() > 0);
-            self.sweep_at = SWEEP.max(2 * self.known.len());
+            self.sweep_at = MIN_SWEEP_LEN.max(2 * self.known.len());
         }
         let known = self.known.entry(network).or_default();
         known.upgrade().unwrap_or_else(|| {
@@ -349,7 +355,7 @@ pub const fn network_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// A request that has begun, until this is dropped. It needs the CPU, unless [`Gate::rest`] says
+/// A request that has begun, until this is dropped. It needs the CPU, unless [`Gate::pause`] says
 /// otherwise.
 #[derive(Debug)]
 pub struct Permit {
@@ -358,9 +364,9 @@ pub struct Permit {
     peer: Arc<Peer>,
     memory: Hold,
     /// Bytes that the request has held at its most.
-    most: u64,
-    is_known: bool,
-    has_ended: bool,
+    peak: u64,
+    is_measured: bool,
+    is_complete: bool,
 }
 
 impl Permit {
@@ -373,10 +379,10 @@ impl Permit {
     }
 
     /// The request holds so many bytes now.
-    pub fn holds(&mut self, bytes: u64) {
-        self.become_known();
-        if bytes > self.most {
-            self.most = bytes;
+    pub fn set_held(&mut self, bytes: u64) {
+        self.mark_measured();
+        if bytes > self.peak {
+            self.peak = bytes;
             self.route.raise(bytes);
         }
         // What it is expected to take stays reserved.
@@ -385,22 +391,22 @@ impl Permit {
         }
     }
 
-    fn become_known(&mut self) {
-        if !self.is_known {
-            self.is_known = true;
-            self.gate.unknown.fetch_sub(1, SeqCst);
-            self.gate.admit();
+    fn mark_measured(&mut self) {
+        if !self.is_measured {
+            self.is_measured = true;
+            self.gate.unmeasured.fetch_sub(1, SeqCst);
+            self.gate.admit_waiting();
         }
     }
 
     /// The request has run to its end: what it has held tells what the next will.
-    pub const fn ends(&mut self) {
-        self.has_ended = true;
+    pub const fn mark_complete(&mut self) {
+        self.is_complete = true;
     }
 
     /// The request holds no more than so many bytes: what it is expected to take besides is free for
     /// others.
-    pub fn gives_back(&mut self, bytes: u64) {
+    pub fn shrink_to(&mut self, bytes: u64) {
         self.memory.set(bytes);
     }
 
@@ -412,13 +418,13 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.become_known();
-        if self.has_ended {
-            self.route.learn(self.most);
+        self.mark_measured();
+        if self.is_complete {
+            self.route.learn(self.peak);
         }
-        self.gate.begun.fetch_sub(1, SeqCst);
-        self.peer.begun.fetch_sub(1, SeqCst);
-        self.gate.rest(&self.peer);
+        self.gate.active.fetch_sub(1, SeqCst);
+        self.peer.active.fetch_sub(1, SeqCst);
+        self.gate.pause(&self.peer);
     }
 }
 
@@ -442,58 +448,60 @@ mod tests {
     }
 
     /// The peer's requests that can begin while all before them rest.
-    fn resting<'a>(
+    fn paused<'a>(
         gate: &'a Arc<Gate>,
         route: &'a Arc<Route>,
         peer: IpAddr,
     ) -> impl Iterator<Item = Permit> + 'a {
         std::iter::from_fn(move || {
-            let mut permit = gate.try_begin(route, peer)?;
-            permit.holds(0);
-            gate.rest(permit.peer());
+            let mut permit = gate.try_acquire(route, peer)?;
+            permit.set_held(0);
+            gate.pause(permit.peer());
             Some(permit)
         })
     }
 
     #[tokio::test]
-    async fn a_request_begins_when_another_rests_or_ends() {
+    async fn a_request_begins_when_another_pauses_or_ends() {
         let gate = gate(1000);
         let route = route();
         route.raise(1 << 20);
         let mut permits = Vec::new();
-        while let Some(mut permit) = gate.try_begin(&route, ONE) {
-            permit.holds(0);
+        while let Some(mut permit) = gate.try_acquire(&route, ONE) {
+            permit.set_held(0);
             permits.push(permit);
         }
         assert_eq!(permits.len(), 2 * cores());
 
-        gate.rest(permits[0].peer());
-        let next = gate.begin(&route, ONE).await;
+        gate.pause(permits[0].peer());
+        let next = gate.acquire(&route, ONE).await;
         assert_eq!(gate.busy(), 2 * cores());
         drop(permits.pop());
-        timeout(Duration::from_secs(5), gate.begin(&route, ONE))
+        timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
             .await
             .expect("one has ended");
         gate.resume(permits[0].peer());
         drop((next, permits));
-        assert_eq!((gate.busy(), gate.begun(), gate.waiting()), (0, 0, 0));
+        assert_eq!((gate.busy(), gate.active(), gate.waiting()), (0, 0, 0));
     }
 
     #[tokio::test]
     async fn who_stops_waiting_takes_no_permit_along() {
         let gate = gate(1);
         let route = route();
-        let first = gate.try_begin(&route, ONE).expect("it is free");
-        let gone = Box::pin(gate.begin(&route, ONE));
+        let first = gate.try_acquire(&route, ONE).expect("it is free");
+        let gone = Box::pin(gate.acquire(&route, ONE));
         let gone = timeout(Duration::from_millis(10), gone).await;
         assert!(gone.is_err());
         // It is given a permit, and goes without having been told.
-        let mut told = Box::pin(gate.begin(&route, ONE));
-        assert!(timeout(Duration::from_millis(10), &mut told).await.is_err());
+        let mut unpolled = Box::pin(gate.acquire(&route, ONE));
+        assert!(timeout(Duration::from_millis(10), &mut unpolled)
+            .await
+            .is_err());
         drop(first);
-        drop(told);
+        drop(unpolled);
 
-        timeout(Duration::from_secs(5), gate.begin(&route, ONE))
+        timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
             .await
             .expect("nobody else has one");
     }
@@ -502,13 +510,13 @@ mod tests {
     async fn peers_take_turns() {
         let gate = gate(1);
         let route = route();
-        let first = gate.try_begin(&route, ONE).expect("it is free");
-        let begun = Arc::new(Mutex::new(Vec::new()));
+        let first = gate.try_acquire(&route, ONE).expect("it is free");
+        let order = Arc::new(Mutex::new(Vec::new()));
         let spawn = |peer| {
-            let (gate, route, begun) = (gate.clone(), route.clone(), begun.clone());
+            let (gate, route, order) = (gate.clone(), route.clone(), order.clone());
             tokio::spawn(async move {
-                let _permit = gate.begin(&route, peer).await;
-                begun.lock().expect("no panic").push(peer);
+                let _permit = gate.acquire(&route, peer).await;
+                order.lock().expect("no panic").push(peer);
             })
         };
         let mut all = Vec::new();
@@ -523,8 +531,8 @@ mod tests {
         for one in all {
             one.await.expect("no panic");
         }
-        let begun = begun.lock().expect("no panic").clone();
-        assert_eq!(begun[..5], [ONE, OTHER, ONE, OTHER, ONE]);
+        let order = order.lock().expect("no panic").clone();
+        assert_eq!(order[..5], [ONE, OTHER, ONE, OTHER, ONE]);
     }
 
     #[tokio::test]
@@ -537,15 +545,15 @@ mod tests {
         }
         let large = Arc::new(Route::new(&"/large".into(), false));
         large.raise(600 << 10);
-        let first = gate.try_begin(&large, ONE).expect("it is free");
-        let waiting = Box::pin(gate.begin(&large, ONE));
+        let first = gate.try_acquire(&large, ONE).expect("it is free");
+        let waiting = Box::pin(gate.acquire(&large, ONE));
         let mut waiting = Box::pin(timeout(Duration::from_millis(50), waiting));
         assert!(timeout(Duration::from_millis(10), &mut waiting)
             .await
             .is_err());
         assert!(gate.shortage().concerns(ONE));
 
-        let permit = timeout(Duration::from_secs(5), gate.begin(&small, ONE)).await;
+        let permit = timeout(Duration::from_secs(5), gate.acquire(&small, ONE)).await;
 
         assert!(permit.is_ok());
         drop(first);
@@ -559,20 +567,20 @@ mod tests {
             route.learn(0);
         }
         let mut permits = Vec::new();
-        while let Some(mut permit) = gate.try_begin(&route, ONE) {
-            permit.holds(0);
+        while let Some(mut permit) = gate.try_acquire(&route, ONE) {
+            permit.set_held(0);
             permits.push(permit);
         }
         let next = tokio::spawn({
             let gate = Arc::clone(&gate);
             let route = Arc::clone(&route);
-            async move { gate.begin(&route, ONE).await }
+            async move { gate.acquire(&route, ONE).await }
         });
         while gate.waiting() == 0 {
             tokio::task::yield_now().await;
         }
 
-        let of_other = timeout(Duration::from_secs(5), gate.begin(&route, OTHER)).await;
+        let of_other = timeout(Duration::from_secs(5), gate.acquire(&route, OTHER)).await;
 
         assert!(of_other.is_ok());
         assert_eq!(gate.waiting(), 1);
@@ -584,32 +592,32 @@ mod tests {
     async fn a_peer_that_keeps_the_cores_busy_keeps_no_other_waiting() {
         let gate = gate(1000);
         let route = route();
-        let permits: Vec<Permit> = resting(&gate, &route, ONE).take(100).collect();
+        let permits: Vec<Permit> = paused(&gate, &route, ONE).take(100).collect();
         for permit in &permits {
             gate.resume(permit.peer());
         }
         assert_eq!(gate.busy(), 100);
-        assert!(gate.try_begin(&route, ONE).is_none());
+        assert!(gate.try_acquire(&route, ONE).is_none());
 
-        let of_other = gate.try_begin(&route, OTHER);
+        let of_other = gate.try_acquire(&route, OTHER);
         assert!(of_other.is_some());
         drop((of_other, permits));
-        assert_eq!((gate.busy(), gate.shared.load(SeqCst)), (0, 0));
+        assert_eq!((gate.busy(), gate.capped_busy.load(SeqCst)), (0, 0));
     }
 
     #[test]
     fn a_peer_leaves_others_a_part_of_a_fixed_number() {
         let gate = gate(8);
         let route = route();
-        let permits: Vec<Permit> = resting(&gate, &route, ONE).collect();
+        let permits: Vec<Permit> = paused(&gate, &route, ONE).collect();
 
         assert_eq!(permits.len(), 7);
-        assert!(gate.try_begin(&route, OTHER).is_some());
+        assert!(gate.try_acquire(&route, OTHER).is_some());
         for permit in &permits {
             gate.resume(permit.peer());
         }
         drop(permits);
-        assert!(gate.try_begin(&route, ONE).is_some());
+        assert!(gate.try_acquire(&route, ONE).is_some());
     }
 
     #[tokio::test]
@@ -620,17 +628,17 @@ mod tests {
             small.learn(0);
         }
         let mut permits = Vec::new();
-        while let Some(permit) = gate.try_begin(&small, ONE) {
+        while let Some(permit) = gate.try_acquire(&small, ONE) {
             permits.push(permit);
         }
         assert_eq!(permits.len(), 2 * cores());
 
         // Small as it was, it is large now.
-        permits[0].holds(600 << 20);
-        permits[1].holds(600 << 20);
-        assert!(gate.try_begin(&small, OTHER).is_none());
+        permits[0].set_held(600 << 20);
+        permits[1].set_held(600 << 20);
+        assert!(gate.try_acquire(&small, OTHER).is_none());
         drop(permits);
-        assert_eq!(gate.unknown.load(SeqCst), 0);
+        assert_eq!(gate.unmeasured.load(SeqCst), 0);
     }
 
     #[test]
@@ -650,12 +658,12 @@ mod tests {
         let route = route();
         route.raise(1 << 20);
         for _ in 0..40 {
-            drop(gate.try_begin(&route, ONE).expect("it is free"));
+            drop(gate.try_acquire(&route, ONE).expect("it is free"));
         }
         assert_eq!(route.expected(), 1 << 20);
 
-        let mut permit = gate.try_begin(&route, ONE).expect("it is free");
-        permit.ends();
+        let mut permit = gate.try_acquire(&route, ONE).expect("it is free");
+        permit.mark_complete();
         drop(permit);
         assert!(route.expected() < 1 << 20);
     }
@@ -668,20 +676,20 @@ mod tests {
         let small = route();
         small.raise(1 << 10);
 
-        let _small = gate.try_begin(&small, ONE).expect("it is free");
-        assert!(gate.try_begin(&huge, OTHER).is_some());
+        let _small = gate.try_acquire(&small, ONE).expect("it is free");
+        assert!(gate.try_acquire(&huge, OTHER).is_some());
     }
 
     #[test]
-    fn a_rest_that_is_counted_before_its_waking_leaves_nothing_behind() {
+    fn a_pause_counted_before_its_wake_leaves_nothing_behind() {
         let gate = gate(1000);
         let peer = Peer::default();
         for _ in 0..10 {
-            gate.rest(&peer);
+            gate.pause(&peer);
             gate.resume(&peer);
         }
         let busy = peer.busy.load(SeqCst);
-        let shared = gate.shared.load(SeqCst);
-        assert_eq!((busy, shared, gate.busy()), (0, 0, 0));
+        let capped_busy = gate.capped_busy.load(SeqCst);
+        assert_eq!((busy, capped_busy, gate.busy()), (0, 0, 0));
     }
 }

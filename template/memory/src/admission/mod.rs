@@ -3,11 +3,11 @@
 
 mod body;
 pub mod budget;
+mod fair_queue;
 mod gate;
 mod refusals;
 mod reservations;
 mod routes;
-mod turns;
 mod work;
 
 use std::{
@@ -46,19 +46,19 @@ use tokio::{
 use tower::ServiceExt;
 
 pub use self::{
-    body::Answer,
+    body::ResponseBody,
     gate::network_of,
     refusals::{Reason, Refusals},
     routes::Route,
     work::Watch,
 };
 use self::{
-    body::{read_ahead, Upload},
+    body::{read_ahead, RequestBody},
     budget::{Budget, Shortage},
     gate::{Gate, Permit},
     reservations::Reservations,
     routes::Routes,
-    work::{Begun, Work},
+    work::{ActiveRequest, Work},
 };
 use crate::{
     guard::{self, Pressure},
@@ -67,10 +67,10 @@ use crate::{
 };
 
 /// Bytes of a body that are read before its request begins. It is Loco's own limit of a payload.
-const READ_AHEAD: u64 = 2 << 20;
+const MAX_READ_AHEAD: u64 = 2 << 20;
 /// Bytes of a body of unknown length that are read before its request begins, and for how long.
-const READ_AHEAD_UNKNOWN: u64 = 64 << 10;
-const READ_AHEAD_TIME: Duration = Duration::from_secs(1);
+const MAX_READ_AHEAD_UNSIZED: u64 = 64 << 10;
+const READ_AHEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Admits requests to the application.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub struct Admission {
     proxy: Option<ClientIpSource>,
     reservations: Arc<Reservations>,
     /// Bodies that are read as they come, and wait for room.
-    held_up: Arc<AtomicUsize>,
+    stalled: Arc<AtomicUsize>,
 }
 
 impl Admission {
@@ -103,7 +103,7 @@ impl Admission {
                 .filter(MiddlewareLayer::is_enabled)
                 .map(|remote_ip| remote_ip.source),
             reservations: Reservations::new(&budget),
-            held_up: Arc::default(),
+            stalled: Arc::default(),
             budget,
             requests,
         }))
@@ -130,13 +130,14 @@ impl Admission {
     /// The route that a request asks for.
     pub fn route(&self, request: &Request<impl HttpBody>) -> &Arc<Route> {
         let body = request.body().size_hint().exact();
-        self.routes.of(request.method(), request.uri().path(), body)
+        self.routes
+            .find(request.method(), request.uri().path(), body)
     }
 
     /// Requests, and bodies of requests on their way in, that wait for memory.
     pub fn shortage(&self) -> Shortage {
         let mut shortage = self.gate.shortage();
-        if self.held_up.load(Ordering::Relaxed) > 0 || self.budget.is_exceeded() {
+        if self.stalled.load(Ordering::Relaxed) > 0 || self.budget.is_exceeded() {
             shortage.add_for_all();
         }
         shortage
@@ -148,26 +149,30 @@ impl Admission {
     }
 
     /// Lets requests begin that wait for something that nobody tells the end of.
-    pub fn admit(&self) {
-        self.gate.admit();
+    pub fn admit_waiting(&self) {
+        self.gate.admit_waiting();
     }
 
     /// Lets the application answer a request as soon as it can be worked on, or refuses it.
-    pub async fn answer(
+    pub async fn handle(
         &self,
         app: Router,
         route: &Arc<Route>,
         connection: &Arc<Connection>,
         request: Request<Incoming>,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         let in_flight = InFlight::new(connection);
         if connection.is_pipelined() {
             // All that have come with it would be answered while other connections wait.
             yield_now().await;
         }
         if !self.requests.enable || route.exempt {
-            let response = run(app, request.map(|body| self.body(body, connection))).await;
-            return self.counted(response, None, in_flight);
+            let response = run(
+                app,
+                request.map(|body| self.streamed_body(body, connection)),
+            )
+            .await;
+            return self.with_counted_body(response, None, in_flight);
         }
         let (mut parts, body) = request.into_parts();
         let peer = self.peer(&mut parts, connection).await;
@@ -175,50 +180,53 @@ impl Admission {
             connection.set_client(network_of(peer));
         }
         // A body that is slow to come is waited for before the permit, not with it.
-        let begun = match self.read_ahead(body, connection, peer).await {
-            Ok(body) => self.permit(route, peer).await.map(|permit| (body, permit)),
-            Err(Unread::Refused(reason)) => Err(reason),
-            Err(Unread::Ended(err)) => {
+        let admitted = match self.read_ahead(body, connection, peer).await {
+            Ok(body) => self
+                .acquire_permit(route, peer)
+                .await
+                .map(|permit| (body, permit)),
+            Err(ReadAheadError::Refused(reason)) => Err(reason),
+            Err(ReadAheadError::Body(err)) => {
                 tracing::debug!(%err, "a request's body ended early");
                 let response = StatusCode::BAD_REQUEST.into_response();
-                return self.counted(response, None, in_flight);
+                return self.with_counted_body(response, None, in_flight);
             }
         };
-        let (body, permit) = match begun {
-            Ok(begun) => begun,
+        let (body, permit) = match admitted {
+            Ok(admitted) => admitted,
             Err(reason) => {
                 let response = self.refusals.refuse(reason, parts).await;
-                return self.counted(response, None, in_flight);
+                return self.with_counted_body(response, None, in_flight);
             }
         };
         let work = pin!(run(app, Request::from_parts(parts, body)));
         let mut work = Work::new(work, permit, connection);
         let response = (&mut work).await;
-        self.counted(response, Some(work.end()), in_flight)
+        self.with_counted_body(response, Some(work.finish()), in_flight)
     }
 
     /// An answer that is not the application's.
-    pub fn outside(
+    pub fn own_response(
         &self,
         response: impl IntoResponse,
         connection: &Arc<Connection>,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         let in_flight = InFlight::new(connection);
-        self.counted(response.into_response(), None, in_flight)
+        self.with_counted_body(response.into_response(), None, in_flight)
     }
 
-    fn counted(
+    fn with_counted_body(
         &self,
         response: Response,
-        begun: Option<Begun>,
+        active: Option<ActiveRequest>,
         in_flight: InFlight,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             in_flight.connection().upgrade();
         }
         let (parts, body) = response.into_parts();
-        let answer = Answer::new(body, &parts.headers, begun, &self.budget, in_flight);
-        Response::from_parts(parts, answer)
+        let body = ResponseBody::new(body, &parts.headers, active, &self.budget, in_flight);
+        Response::from_parts(parts, body)
     }
 
     /// Who sends a request: as the proxy says that has passed it on, or whoever has connected.
@@ -232,12 +240,12 @@ impl Admission {
         }
     }
 
-    async fn permit(
+    async fn acquire_permit(
         &self,
         route: &Arc<Route>,
         peer: IpAddr,
     ) -> std::result::Result<Permit, Reason> {
-        if let Some(permit) = self.gate.try_begin(route, peer) {
+        if let Some(permit) = self.gate.try_acquire(route, peer) {
             return Ok(permit);
         }
         if guard::pressure() == Pressure::Shed {
@@ -249,18 +257,23 @@ impl Admission {
         let wait = Duration::from_millis(self.requests.wait_ms);
         #[cfg(feature = "metrics")]
         let start = Instant::now();
-        let permit = timeout(wait, self.gate.begin(route, peer)).await;
+        let permit = timeout(wait, self.gate.acquire(route, peer)).await;
         #[cfg(feature = "metrics")]
-        crate::metrics::admission::waited(start.elapsed());
-        permit.map_err(|_| Reason::Waited)
+        crate::metrics::admission::record_wait(start.elapsed());
+        permit.map_err(|_| Reason::TimedOut)
     }
 
     /// A body that is read as it comes.
-    fn body(&self, body: Incoming, connection: &Arc<Connection>) -> Body {
+    fn streamed_body(&self, body: Incoming, connection: &Arc<Connection>) -> Body {
         if body.is_end_stream() {
             Body::empty()
         } else {
-            Body::new(Upload::new(body, &self.budget, connection, &self.held_up))
+            Body::new(RequestBody::new(
+                body,
+                &self.budget,
+                connection,
+                &self.stalled,
+            ))
         }
     }
 
@@ -271,27 +284,29 @@ impl Admission {
         body: Incoming,
         connection: &Arc<Connection>,
         peer: IpAddr,
-    ) -> std::result::Result<Body, Unread> {
+    ) -> std::result::Result<Body, ReadAheadError> {
         let length = body.size_hint().exact();
-        if length.is_some_and(|length| length == 0 || length > READ_AHEAD) {
-            return Ok(self.body(body, connection));
+        if length.is_some_and(|length| length == 0 || length > MAX_READ_AHEAD) {
+            return Ok(self.streamed_body(body, connection));
         }
-        let most = length.unwrap_or(READ_AHEAD_UNKNOWN);
-        if most > reservations::SMALL && guard::pressure() == Pressure::Shed {
-            return Err(Unread::Refused(Reason::Memory));
+        let max = length.unwrap_or(MAX_READ_AHEAD_UNSIZED);
+        if max > reservations::SMALL && guard::pressure() == Pressure::Shed {
+            return Err(ReadAheadError::Refused(Reason::Memory));
         }
-        let mut upload = Upload::new(body, &self.budget, connection, &self.held_up);
+        let mut body = RequestBody::new(body, &self.budget, connection, &self.stalled);
         let wait = Duration::from_millis(self.requests.wait_ms);
-        let reservation = self.reservations.reserve(network_of(peer), most);
+        let reservation = self.reservations.reserve(network_of(peer), max);
         let mut reservation = timeout(wait, reservation)
             .await
-            .map_err(|_| Unread::Refused(Reason::Waited))?
-            .ok_or(Unread::Refused(Reason::QueueFull))?;
-        let deadline = length.is_none().then(|| Instant::now() + READ_AHEAD_TIME);
+            .map_err(|_| ReadAheadError::Refused(Reason::TimedOut))?
+            .ok_or(ReadAheadError::Refused(Reason::QueueFull))?;
+        let deadline = length
+            .is_none()
+            .then(|| Instant::now() + READ_AHEAD_TIMEOUT);
         // Only what is filled takes memory.
-        let mut bytes = BytesMut::with_capacity(usize::try_from(most).unwrap_or_default());
-        while (bytes.len() as u64) < most {
-            let part = poll_fn(|context| upload.poll_next(context));
+        let mut bytes = BytesMut::with_capacity(usize::try_from(max).unwrap_or_default());
+        while (bytes.len() as u64) < max {
+            let part = poll_fn(|context| body.poll_next(context));
             let part = match deadline {
                 Some(deadline) => match timeout_at(deadline, part).await {
                     Ok(part) => part,
@@ -299,27 +314,27 @@ impl Admission {
                 },
                 None => part.await,
             };
-            let Some(part) = part.transpose().map_err(Unread::Ended)? else {
+            let Some(part) = part.transpose().map_err(ReadAheadError::Body)? else {
                 break;
             };
             if let Ok(data) = part.into_data() {
                 bytes.extend_from_slice(&data);
             }
         }
-        reservation.shrink(bytes.len() as u64);
-        let first = read_ahead(bytes.freeze(), reservation);
-        Ok(if upload.is_end_stream() {
-            Body::from(first)
+        reservation.shrink_to(bytes.len() as u64);
+        let prefix = read_ahead(bytes.freeze(), reservation);
+        Ok(if body.is_end_stream() {
+            Body::from(prefix)
         } else {
-            Body::new(upload.beginning_with(first))
+            Body::new(body.with_prefix(prefix))
         })
     }
 }
 
 /// Why a body was not read.
-enum Unread {
+enum ReadAheadError {
     Refused(Reason),
-    Ended(hyper::Error),
+    Body(hyper::Error),
 }
 
 async fn run(app: Router, request: Request) -> Response {

@@ -24,7 +24,7 @@ use loco_rs::{
 use super::run;
 
 /// How often refusals are logged, in a line with their number.
-const INTERVAL: Duration = Duration::from_secs(10);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,20 +32,20 @@ pub enum Reason {
     /// As many wait as `settings.requests.waiting` allows.
     QueueFull,
     /// It has waited for `settings.requests.wait_ms`.
-    Waited,
+    TimedOut,
     /// The process is about to reach its memory limit.
     Memory,
 }
 
 impl Reason {
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::Waited, Self::Memory];
+    pub const ALL: [Self; 3] = [Self::QueueFull, Self::TimedOut, Self::Memory];
 
     /// As metrics call it.
     #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
-            Self::Waited => "waited",
+            Self::TimedOut => "waited",
             Self::Memory => "memory",
         }
     }
@@ -53,13 +53,13 @@ impl Reason {
 
 #[derive(Debug)]
 pub struct Refusals {
-    answer: Router,
+    responder: Router,
     counts: [AtomicU64; Reason::ALL.len()],
-    told: Mutex<Told>,
+    reported: Mutex<Reported>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct Reported {
     at: Option<Instant>,
     counts: [u64; Reason::ALL.len()],
 }
@@ -69,17 +69,17 @@ impl Refusals {
     ///
     /// When the settings of CORS are not valid.
     pub fn new(ctx: &AppContext) -> Result<Self> {
-        let answer =
+        let responder =
             Router::new().fallback(|headers: HeaderMap| async move { overloaded(&headers) });
         // A page of another origin may read why it has no answer, as it may read answers.
-        let answer = match &ctx.config.server.middlewares.cors {
-            Some(cors) if cors.is_enabled() => cors.apply(answer)?,
-            _ => answer,
+        let responder = match &ctx.config.server.middlewares.cors {
+            Some(cors) if cors.is_enabled() => cors.apply(responder)?,
+            _ => responder,
         };
         Ok(Self {
-            answer: answer.with_state(ctx.clone()),
+            responder: responder.with_state(ctx.clone()),
             counts: Default::default(),
-            told: Mutex::new(Told {
+            reported: Mutex::new(Reported {
                 at: None,
                 counts: Default::default(),
             }),
@@ -94,25 +94,25 @@ impl Refusals {
     pub async fn refuse(&self, reason: Reason, parts: Parts) -> Response {
         self.counts[reason as usize].fetch_add(1, Ordering::Relaxed);
         let request = Request::from_parts(parts, Body::empty());
-        run(self.answer.clone(), request).await
+        run(self.responder.clone(), request).await
     }
 
     /// Logs how many there were since it was last logged, if that is long enough ago.
-    pub fn tell(&self) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn report(&self) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = Reason::ALL.map(|reason| self.count(reason));
-        let is_due = told.at.is_none_or(|at| at.elapsed() >= INTERVAL);
-        if counts == told.counts || !is_due {
+        let is_due = reported.at.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL);
+        if counts == reported.counts || !is_due {
             return;
         }
-        let [queue_full, waited, memory] = std::array::from_fn(|i| counts[i] - told.counts[i]);
+        let [queue_full, waited, memory] = std::array::from_fn(|i| counts[i] - reported.counts[i]);
         tracing::warn!(
             queue_full,
             waited,
             memory,
             "overloaded: requests refused with 503"
         );
-        *told = Told {
+        *reported = Reported {
             at: Some(Instant::now()),
             counts,
         };

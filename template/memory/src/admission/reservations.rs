@@ -11,14 +11,14 @@ use tokio::sync::oneshot;
 
 use super::{
     budget::{Budget, Full, Hold, Kind, Shortage},
-    turns::Turns,
+    fair_queue::FairQueue,
 };
 use crate::server::KERNEL_BUFFER;
 
 /// Bytes of a body that needs no reservation: others do not keep it waiting.
 pub const SMALL: u64 = 16 << 10;
 /// Bytes that the kernel takes of a body that is not read yet.
-const UNREAD: u64 = KERNEL_BUFFER as u64;
+const MAX_UNREAD: u64 = KERNEL_BUFFER as u64;
 
 #[derive(Debug)]
 pub struct Reservations {
@@ -28,24 +28,24 @@ pub struct Reservations {
 
 #[derive(Debug, Default)]
 struct State {
-    reserved: Reserved,
+    reserved: Totals,
     /// What the kernel may have taken of those that wait.
-    waiting: Reserved,
+    waiting: Totals,
     /// Bodies that wait for so many bytes.
-    queue: Turns<Share, Reservation>,
+    queue: FairQueue<Claim, Reservation>,
     shortage: Shortage,
 }
 
 /// Bytes that are reserved.
 #[derive(Debug, Default)]
-struct Reserved {
-    all: u64,
+struct Totals {
+    total: u64,
     by_peer: HashMap<IpAddr, u64>,
 }
 
 /// Bytes of a peer.
 #[derive(Debug, Clone, Copy)]
-struct Share {
+struct Claim {
     peer: IpAddr,
     bytes: u64,
 }
@@ -71,8 +71,8 @@ impl Reservations {
                 reserved: None,
             });
         }
-        let (_waiting, granted) = self.wait(Share { peer, bytes })?;
-        self.hand_out();
+        let (_waiting, granted) = self.enqueue(Claim { peer, bytes })?;
+        self.grant_waiting();
         let reservation = granted
             .await
             .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"));
@@ -80,19 +80,19 @@ impl Reservations {
     }
 
     /// Has a body wait, unless too many do.
-    fn wait(
+    fn enqueue(
         self: &Arc<Self>,
-        share: Share,
-    ) -> Option<(Waiting<'_>, oneshot::Receiver<Reservation>)> {
-        let unread = Share {
-            bytes: share.bytes.min(UNREAD),
-            ..share
+        claim: Claim,
+    ) -> Option<(WaitGuard<'_>, oneshot::Receiver<Reservation>)> {
+        let unread = Claim {
+            bytes: claim.bytes.min(MAX_UNREAD),
+            ..claim
         };
         let mut state = self.lock();
-        state.waiting.take(unread, self.most()).ok()?;
-        let granted = state.queue.push(share.peer, share);
+        state.waiting.try_add(unread, self.limit()).ok()?;
+        let granted = state.queue.push(claim.peer, claim);
         drop(state);
-        let waiting = Waiting {
+        let waiting = WaitGuard {
             reservations: self,
             unread,
             _hold: self.budget.hold(Kind::Bodies, unread.bytes),
@@ -101,20 +101,20 @@ impl Reservations {
     }
 
     /// Bytes that bodies may take together, and the same again those that wait.
-    fn most(&self) -> u64 {
+    fn limit(&self) -> u64 {
         self.budget.limit() / 4
     }
 
     /// Reserves for as many that wait as there is room for.
-    fn hand_out(self: &Arc<Self>) {
-        while let Some((waiter, reservation)) = self.next() {
+    fn grant_waiting(self: &Arc<Self>) {
+        while let Some((waiter, reservation)) = self.grant_next() {
             // It is given back where the waiter has gone.
             drop(waiter.send(reservation));
         }
     }
 
-    fn next(self: &Arc<Self>) -> Option<(oneshot::Sender<Reservation>, Reservation)> {
-        let most = self.most();
+    fn grant_next(self: &Arc<Self>) -> Option<(oneshot::Sender<Reservation>, Reservation)> {
+        let limit = self.limit();
         let mut state = self.lock();
         let State {
             reserved,
@@ -123,13 +123,13 @@ impl Reservations {
             ..
         } = &mut *state;
         *shortage = Shortage::default();
-        let next = queue.next(|share| {
+        let next = queue.grant_next(|claim| {
             reserved
-                .take(*share, most)
-                .inspect_err(|full| shortage.add(*full, share.peer))?;
+                .try_add(*claim, limit)
+                .inspect_err(|full| shortage.add(*full, claim.peer))?;
             Ok(Reservation {
-                hold: self.budget.hold(Kind::Bodies, share.bytes),
-                reserved: Some((Arc::clone(self), *share)),
+                hold: self.budget.hold(Kind::Bodies, claim.bytes),
+                reserved: Some((Arc::clone(self), *claim)),
             })
         });
         drop(state);
@@ -141,25 +141,25 @@ impl Reservations {
     }
 }
 
-impl Reserved {
+impl Totals {
     /// All bodies together take so many bytes at most, those of a peer half of that; one there may
     /// always be.
-    fn take(&mut self, Share { peer, bytes }: Share, most: u64) -> Result<(), Full> {
-        let fits = |held: u64, most: u64| held == 0 || held + bytes <= most;
+    fn try_add(&mut self, Claim { peer, bytes }: Claim, limit: u64) -> Result<(), Full> {
+        let fits = |held: u64, limit: u64| held == 0 || held + bytes <= limit;
         let of_peer = self.by_peer.get(&peer).copied().unwrap_or(0);
-        if !fits(of_peer, most / 2) {
+        if !fits(of_peer, limit / 2) {
             return Err(Full::Peer);
         }
-        if !fits(self.all, most) {
+        if !fits(self.total, limit) {
             return Err(Full::All);
         }
-        self.all += bytes;
+        self.total += bytes;
         *self.by_peer.entry(peer).or_default() += bytes;
         Ok(())
     }
 
-    fn give_back(&mut self, Share { peer, bytes }: Share) {
-        self.all -= bytes;
+    fn subtract(&mut self, Claim { peer, bytes }: Claim) {
+        self.total -= bytes;
         if let Some(of_peer) = self.by_peer.get_mut(&peer) {
             *of_peer -= bytes;
             if *of_peer == 0 {
@@ -170,21 +170,21 @@ impl Reserved {
 }
 
 /// A body that waits, until this is dropped.
-struct Waiting<'a> {
+struct WaitGuard<'a> {
     reservations: &'a Arc<Reservations>,
-    unread: Share,
+    unread: Claim,
     _hold: Hold,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.reservations.lock();
-        state.waiting.give_back(self.unread);
+        state.waiting.subtract(self.unread);
         let has_others = !state.queue.is_empty();
         drop(state);
         // Who stops waiting keeps no other waiting.
         if has_others {
-            self.reservations.hand_out();
+            self.reservations.grant_waiting();
         }
     }
 }
@@ -193,30 +193,30 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub struct Reservation {
     hold: Hold,
-    reserved: Option<(Arc<Reservations>, Share)>,
+    reserved: Option<(Arc<Reservations>, Claim)>,
 }
 
 impl Reservation {
     /// The body has only so many bytes.
-    pub fn shrink(&mut self, bytes: u64) {
-        let less = self.hold.bytes().saturating_sub(bytes);
-        if less == 0 {
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let freed = self.hold.bytes().saturating_sub(bytes);
+        if freed == 0 {
             return;
         }
-        if let Some((reservations, share)) = &mut self.reserved {
-            share.bytes -= less;
-            let Share { peer, .. } = *share;
-            let given_back = Share { peer, bytes: less };
-            reservations.lock().reserved.give_back(given_back);
-            reservations.hand_out();
+        if let Some((reservations, claim)) = &mut self.reserved {
+            claim.bytes -= freed;
+            let Claim { peer, .. } = *claim;
+            let released = Claim { peer, bytes: freed };
+            reservations.lock().reserved.subtract(released);
+            reservations.grant_waiting();
         }
-        self.hold.set(self.hold.bytes() - less);
+        self.hold.set(self.hold.bytes() - freed);
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.shrink(0);
+        self.shrink_to(0);
     }
 }
 
@@ -318,7 +318,7 @@ mod tests {
         let mut next = Box::pin(reservations.reserve(ONE, 2 * MIB));
         assert!(timeout(SOON, &mut next).await.is_err());
 
-        first.shrink(MIB);
+        first.shrink_to(MIB);
         let next = timeout(Duration::from_secs(5), next).await;
         assert!(next.is_ok());
         drop((first, next));

@@ -13,11 +13,11 @@ use axum::http::Method;
 use loco_rs::{controller::AppRoutes, Error, Result};
 
 /// Loco's own routes that must answer under any load.
-const HEALTH: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
+const HEALTH_ROUTES: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
 /// Bytes that a request of a route is expected to hold before the first has told.
-const UNKNOWN: u64 = 256 << 10;
+const INITIAL_EXPECTED: u64 = 256 << 10;
 /// Bytes of a body up to which a request counts among those with smaller ones, from small to large.
-const BODIES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
+const BODY_SIZES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
 
 /// The requests of a route such as `POST /posts/{id}` with bodies of about one size: what a request
 /// holds depends on its body before all else.
@@ -36,7 +36,7 @@ impl Route {
         Self {
             template: Arc::clone(template),
             exempt,
-            expected: AtomicU64::new(UNKNOWN),
+            expected: AtomicU64::new(INITIAL_EXPECTED),
         }
     }
 
@@ -71,7 +71,7 @@ impl Route {
 
 /// A route for each size of body, the last of them for bodies of unknown length.
 #[derive(Debug)]
-struct BySize([Arc<Route>; BODIES.len() + 2]);
+struct BySize([Arc<Route>; BODY_SIZES.len() + 2]);
 
 impl BySize {
     fn new(template: &str, exempt: bool) -> Self {
@@ -79,9 +79,9 @@ impl BySize {
         Self(array::from_fn(|_| Arc::new(Route::new(&template, exempt))))
     }
 
-    fn of(&self, body: Option<u64>) -> &Arc<Route> {
-        let size = body.map_or(BODIES.len() + 1, |body| {
-            BODIES.partition_point(|most| *most < body)
+    fn get(&self, body: Option<u64>) -> &Arc<Route> {
+        let size = body.map_or(BODY_SIZES.len() + 1, |body| {
+            BODY_SIZES.partition_point(|max| *max < body)
         });
         &self.0[size]
     }
@@ -91,7 +91,7 @@ impl BySize {
 #[derive(Debug)]
 pub struct Routes {
     templates: matchit::Router<HashMap<Method, BySize>>,
-    none: BySize,
+    unmatched: BySize,
 }
 
 impl Routes {
@@ -101,10 +101,11 @@ impl Routes {
     pub fn new(routes: &AppRoutes, exempt: &[String]) -> Result<Self> {
         let mut methods: HashMap<String, HashMap<Method, BySize>> = HashMap::new();
         for route in routes.collect() {
-            let is_exempt = HEALTH.contains(&route.uri.as_str()) || exempt.contains(&route.uri);
-            let of_template = methods.entry(route.uri.clone()).or_default();
+            let is_exempt =
+                HEALTH_ROUTES.contains(&route.uri.as_str()) || exempt.contains(&route.uri);
+            let by_method = methods.entry(route.uri.clone()).or_default();
             for method in route.actions {
-                of_template.insert(method, BySize::new(&route.uri, is_exempt));
+                by_method.insert(method, BySize::new(&route.uri, is_exempt));
             }
         }
         if let Some(unknown) = exempt.iter().find(|route| !methods.contains_key(*route)) {
@@ -119,13 +120,13 @@ impl Routes {
         }
         Ok(Self {
             templates,
-            none: BySize::new("none", false),
+            unmatched: BySize::new("none", false),
         })
     }
 
     /// The route of a request with a body of so many bytes, if that is known.
-    pub fn of(&self, method: &Method, path: &str, body: Option<u64>) -> &Arc<Route> {
-        let of_template = self
+    pub fn find(&self, method: &Method, path: &str, body: Option<u64>) -> &Arc<Route> {
+        let by_size = self
             .templates
             .at(path)
             .ok()
@@ -138,8 +139,8 @@ impl Routes {
                 };
                 methods.value.get(method)
             })
-            .unwrap_or(&self.none);
-        of_template.of(body)
+            .unwrap_or(&self.unmatched);
+        by_size.get(body)
     }
 }
 
@@ -165,11 +166,11 @@ mod tests {
     fn requests_with_bodies_of_another_size_are_expected_to_hold_what_they_did() {
         let sizes = BySize::new("/", false);
 
-        sizes.of(Some(2 << 20)).raise(4 << 20);
-        sizes.of(None).raise(8 << 20);
-        assert_eq!(sizes.of(Some(300_000)).expected(), UNKNOWN);
-        assert_eq!(sizes.of(Some(0)).expected(), UNKNOWN);
-        assert_eq!(sizes.of(Some(1_900_000)).expected(), 4 << 20);
-        assert_eq!(sizes.of(Some(3 << 20)).expected(), UNKNOWN);
+        sizes.get(Some(2 << 20)).raise(4 << 20);
+        sizes.get(None).raise(8 << 20);
+        assert_eq!(sizes.get(Some(300_000)).expected(), INITIAL_EXPECTED);
+        assert_eq!(sizes.get(Some(0)).expected(), INITIAL_EXPECTED);
+        assert_eq!(sizes.get(Some(1_900_000)).expected(), 4 << 20);
+        assert_eq!(sizes.get(Some(3 << 20)).expected(), INITIAL_EXPECTED);
     }
 }

@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// It waits to be woken.
-const RESTING: u8 = 0;
-const POLLED: u8 = 1;
+const PAUSED: u8 = 0;
+const RUNNING: u8 = 1;
 /// It was woken, and waits to be polled.
 const WOKEN: u8 = 2;
-const ENDED: u8 = 3;
+const FINISHED: u8 = 3;
 
 thread_local! {
     /// Bytes that this thread has freed of what no request had allocated.
@@ -43,15 +43,15 @@ pub fn drop_foreign<T>(value: T) {
 
 /// A request that has begun, until its answer is there.
 #[derive(Debug)]
-pub struct Begun {
+pub struct ActiveRequest {
     permit: Permit,
     watch: Arc<Watch>,
     /// Bytes allocated less bytes freed, over all polls.
     held: i64,
 }
 
-impl Begun {
-    pub const fn permit(&mut self) -> &mut Permit {
+impl ActiveRequest {
+    pub const fn permit_mut(&mut self) -> &mut Permit {
         &mut self.permit
     }
 
@@ -70,19 +70,19 @@ impl Begun {
         let before = held();
         let polled = poll();
         self.held += held() - before;
-        self.permit.holds(self.held());
+        self.permit.set_held(self.held());
         polled
     }
 
     /// So many bytes are others' from now on.
-    pub fn hands_over(&mut self, bytes: usize) {
+    pub fn hand_over(&mut self, bytes: usize) {
         self.held -= i64::try_from(bytes).unwrap_or(i64::MAX);
     }
 
     #[cfg(test)]
-    pub fn holds(&mut self, bytes: u64) {
+    pub fn set_held(&mut self, bytes: u64) {
         self.held = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.permit.holds(bytes);
+        self.permit.set_held(bytes);
     }
 
     pub const fn watch(&self) -> &Arc<Watch> {
@@ -90,16 +90,16 @@ impl Begun {
     }
 }
 
-impl Drop for Begun {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        self.watch.end();
+        self.watch.finish();
     }
 }
 
 /// A future with the permit to run.
 pub struct Work<'a, F> {
     future: Pin<&'a mut F>,
-    begun: Begun,
+    active: ActiveRequest,
     connection: Arc<Connection>,
     waker: Waker,
 }
@@ -117,7 +117,7 @@ impl<'a, F: Future> Work<'a, F> {
             future,
             connection: Arc::clone(connection),
             waker: Waker::from(Arc::clone(&watch)),
-            begun: Begun {
+            active: ActiveRequest {
                 permit,
                 watch,
                 held: 0,
@@ -126,9 +126,9 @@ impl<'a, F: Future> Work<'a, F> {
     }
 
     /// What has begun, once the future is done.
-    pub fn end(mut self) -> Begun {
-        self.begun.permit.ends();
-        self.begun
+    pub fn finish(mut self) -> ActiveRequest {
+        self.active.permit.mark_complete();
+        self.active
     }
 }
 
@@ -137,17 +137,17 @@ impl<F: Future> Future for Work<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        this.begun.watch.start(context.waker());
-        let polled = this.begun.poll(|| {
+        this.active.watch.start(context.waker());
+        let polled = this.active.poll(|| {
             let mut context = Context::from_waker(&this.waker);
             this.future.as_mut().poll(&mut context)
         });
         if polled.is_pending() {
             if this.connection.phase() == Phase::Body {
-                let held = this.begun.held();
-                this.begun.permit.gives_back(held);
+                let held = this.active.held();
+                this.active.permit.shrink_to(held);
             }
-            this.begun.watch.pause();
+            this.active.watch.pause();
         }
         polled
     }
@@ -173,7 +173,7 @@ impl Watch {
             }
         }
         // Its task may have been woken by something else.
-        if self.state.swap(POLLED, Ordering::AcqRel) == RESTING {
+        if self.state.swap(RUNNING, Ordering::AcqRel) == PAUSED {
             self.gate.resume(&self.peer);
         }
     }
@@ -182,15 +182,15 @@ impl Watch {
     pub fn pause(&self) {
         let paused =
             self.state
-                .compare_exchange(POLLED, RESTING, Ordering::AcqRel, Ordering::Acquire);
+                .compare_exchange(RUNNING, PAUSED, Ordering::AcqRel, Ordering::Acquire);
         if paused.is_ok() {
-            self.gate.rest(&self.peer);
+            self.gate.pause(&self.peer);
         }
     }
 
-    fn end(&self) {
+    fn finish(&self) {
         // The permit counts as one that needs the CPU.
-        if self.state.swap(ENDED, Ordering::AcqRel) == RESTING {
+        if self.state.swap(FINISHED, Ordering::AcqRel) == PAUSED {
             self.gate.resume(&self.peer);
         }
     }
@@ -205,9 +205,9 @@ impl Wake for Watch {
         let before = self
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-                (state == RESTING || state == POLLED).then_some(WOKEN)
+                (state == PAUSED || state == RUNNING).then_some(WOKEN)
             });
-        if before == Ok(RESTING) {
+        if before == Ok(PAUSED) {
             self.gate.resume(&self.peer);
         }
         if before.is_ok() {
@@ -247,7 +247,7 @@ mod tests {
         let body = read_ahead(Bytes::from(vec![0; MIB]), reservation.expect("room"));
         let gate = Gate::new(&budget, None);
         let route = Arc::new(Route::new(&"/".into(), false));
-        let permit = gate.try_begin(&route, peer.ip()).expect("it is free");
+        let permit = gate.try_acquire(&route, peer.ip()).expect("it is free");
         let future = pin!(async move {
             let copy = body.to_vec();
             drop(body);
@@ -260,7 +260,7 @@ mod tests {
 
         assert!(polled.is_pending());
         assert_eq!(budget.held(Kind::Bodies), 0);
-        let held = work.begun.held();
+        let held = work.active.held();
         assert!(held > MIB as u64 / 2, "{held}");
         assert!(route.expected() >= held);
     }

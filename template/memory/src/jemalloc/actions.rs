@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tikv_jemalloc_ctl::stats_print::{stats_print, Options};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use super::decay::{Decay, NewDecay};
+use super::decay::{Decay, DecayUpdate};
 use crate::{
     listener::{AdminError, AdminResult},
     purge::{purge, Purged},
@@ -24,22 +24,22 @@ use crate::{
 
 /// One of them at a time: each holds locks of the allocator and takes CPU time from the requests.
 #[derive(Clone)]
-pub struct Permit(Arc<Semaphore>);
+pub struct Exclusive(Arc<Semaphore>);
 
-impl Default for Permit {
+impl Default for Exclusive {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(1)))
     }
 }
 
-impl Permit {
+impl Exclusive {
     /// Does the work on a thread that may block, unless another is under way. It is done to its end
     /// even if nobody waits for the answer any more.
     ///
     /// # Errors
     ///
     /// 409 where another is under way, or the work's own.
-    pub async fn take<T, E>(
+    pub async fn run<T, E>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
     ) -> AdminResult<T>
@@ -64,12 +64,12 @@ impl Permit {
     }
 }
 
-pub fn routes(permit: &Permit) -> Router {
+pub fn routes(exclusive: &Exclusive) -> Router {
     Router::new()
         .route("/memory/stats", get(stats))
         .route("/memory/purge", post(purge_now))
         .route("/memory/decay", get(decay).put(set_decay))
-        .with_state(permit.clone())
+        .with_state(exclusive.clone())
 }
 
 fn malformed(status: StatusCode, reason: String) -> AdminError {
@@ -92,13 +92,13 @@ struct StatsQuery {
 }
 
 async fn stats(
-    State(permit): State<Permit>,
+    State(exclusive): State<Exclusive>,
     query: std::result::Result<Query<StatsQuery>, QueryRejection>,
 ) -> AdminResult<Response> {
     let Query(StatsQuery { format }) =
         query.map_err(|rejection| malformed(rejection.status(), rejection.body_text()))?;
     let json_format = matches!(format, Format::Json);
-    let stats = permit.take(move || full_stats(json_format)).await?;
+    let stats = exclusive.run(move || full_stats(json_format)).await?;
     let content_type = if json_format {
         "application/json"
     } else {
@@ -120,8 +120,8 @@ pub fn full_stats(json_format: bool) -> Result<Vec<u8>> {
     Ok(stats)
 }
 
-async fn purge_now(State(permit): State<Permit>) -> AdminResult<Json<Purged>> {
-    let purged = permit.take(purge).await?;
+async fn purge_now(State(exclusive): State<Exclusive>) -> AdminResult<Json<Purged>> {
+    let purged = exclusive.run(purge).await?;
     tracing::info!(
         returned_bytes = purged.returned_bytes,
         rss_bytes = purged.rss_after_bytes,
@@ -136,14 +136,14 @@ async fn decay() -> AdminResult<Json<Decay>> {
 }
 
 async fn set_decay(
-    State(permit): State<Permit>,
-    body: std::result::Result<Json<NewDecay>, JsonRejection>,
+    State(exclusive): State<Exclusive>,
+    body: std::result::Result<Json<DecayUpdate>, JsonRejection>,
 ) -> AdminResult<Json<Decay>> {
-    let Json(new) =
+    let Json(update) =
         body.map_err(|rejection| malformed(rejection.status(), rejection.body_text()))?;
-    let decay = permit
-        .take(move || {
-            new.apply().map_err(|err| match err {
+    let decay = exclusive
+        .run(move || {
+            update.apply().map_err(|err| match err {
                 Error::BadRequest(reason) => malformed(StatusCode::BAD_REQUEST, reason),
                 other => other.into(),
             })
@@ -167,14 +167,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_call_is_refused_until_the_first_is_done() {
-        let permit = Permit::default();
+        let exclusive = Exclusive::default();
         let (start, started) = oneshot::channel();
         let (release, released) = mpsc::channel();
         let first = tokio::spawn({
-            let permit = permit.clone();
+            let exclusive = exclusive.clone();
             async move {
-                permit
-                    .take(move || {
+                exclusive
+                    .run(move || {
                         start.send(()).expect("the test waits");
                         released.recv().map_err(Error::wrap)
                     })
@@ -183,12 +183,12 @@ mod tests {
         });
         started.await.expect("the first is under way");
 
-        let second = permit.take(|| Ok::<_, Error>(())).await;
+        let second = exclusive.run(|| Ok::<_, Error>(())).await;
 
         let error = second.expect_err("it is refused").into_response();
         assert_eq!(error.status(), StatusCode::CONFLICT);
         release.send(()).expect("the first waits");
         assert!(first.await.expect("no panic").is_ok());
-        assert!(permit.take(|| Ok::<_, Error>(())).await.is_ok());
+        assert!(exclusive.run(|| Ok::<_, Error>(())).await.is_ok());
     }
 }

@@ -15,21 +15,21 @@ use crate::cores;
 
 const ARENA_OF_THREAD: &CStr = c"thread.arena";
 /// As jemalloc reckons, of all the machine's CPUs that the process may run on.
-const PER_CPU: u32 = 4;
+const ARENAS_PER_CPU: u32 = 4;
 
 /// Gives this thread one of as many arenas as the CPUs that the process may use call for, a
 /// container's quota included: jemalloc does not know of quotas, and on a large machine spreads what
 /// is unused over hundreds.
 pub fn bind_thread() {
-    let wanted = u32::try_from(cores())
+    let max_arenas = u32::try_from(cores())
         .unwrap_or(u32::MAX)
-        .saturating_mul(PER_CPU);
-    if arenas::narenas::read().is_ok_and(|arenas| arenas > wanted) {
-        bind_to_one_of(wanted);
+        .saturating_mul(ARENAS_PER_CPU);
+    if arenas::narenas::read().is_ok_and(|arenas| arenas > max_arenas) {
+        bind_round_robin(max_arenas);
     }
 }
 
-fn bind_to_one_of(arenas: u32) {
+fn bind_round_robin(arenas: u32) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut arena = NEXT.fetch_add(1, Ordering::Relaxed) % arenas;
     // SAFETY: the name ends with a null byte; the value is an `unsigned`, which jemalloc only reads.
@@ -72,7 +72,7 @@ mod tests {
     fn threads_share_a_few_arenas() {
         let threads = (0..6).map(|_| {
             thread::spawn(|| {
-                bind_to_one_of(2);
+                bind_round_robin(2);
                 arena_of_thread()
             })
         });

@@ -16,7 +16,7 @@ pub struct Decay {
 /// What of [`Decay`] is to change.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NewDecay {
+pub struct DecayUpdate {
     dirty_decay_ms: Option<isize>,
     muzzy_decay_ms: Option<isize>,
 }
@@ -35,7 +35,7 @@ impl Decay {
     }
 }
 
-impl NewDecay {
+impl DecayUpdate {
     /// Sets the times for all arenas, those to come too, until the process ends.
     ///
     /// # Errors

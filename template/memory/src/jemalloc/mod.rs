@@ -56,10 +56,10 @@ pub fn held_by_thread() -> i64 {
 
 /// What can be done to jemalloc, for the memory listener.
 pub fn routes() -> Router {
-    let permit = actions::Permit::default();
-    let routes = actions::routes(&permit);
+    let exclusive = actions::Exclusive::default();
+    let routes = actions::routes(&exclusive);
     #[cfg(feature = "heap-profiling")]
-    let routes = routes.merge(profiling::routes(&permit));
+    let routes = routes.merge(profiling::routes(&exclusive));
     routes
 }
 
@@ -69,7 +69,7 @@ pub struct Report {
     version: String,
     settings: Vec<Setting>,
     stats: Stats,
-    serves_rust: bool,
+    is_global_allocator: bool,
 }
 
 /// The parts that are read of what `malloc_stats_print` writes as JSON.
@@ -110,12 +110,12 @@ impl Report {
         stats_print(&mut json, options)?;
         let Printed { jemalloc } = serde_json::from_slice(&json)?;
 
-        let profile = options::of_profile();
+        let profile = options::profile_options();
         Ok(Self {
             settings: options::settings(&profile, &jemalloc.config.malloc_conf, &jemalloc.opt),
             stats: Stats::from(&jemalloc.figures),
             version: jemalloc.version,
-            serves_rust: serves_rust()?,
+            is_global_allocator: is_global_allocator()?,
         })
     }
 
@@ -123,7 +123,7 @@ impl Report {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = profile::problems();
-        if !self.serves_rust {
+        if !self.is_global_allocator {
             problems.push(
                 "Rust allocates elsewhere than in jemalloc: #[global_allocator] is missing in \
                  src/bin/main.rs"
@@ -131,11 +131,8 @@ impl Report {
             );
         }
         problems.extend(self.settings.iter().filter_map(Setting::problem));
-        let is_asked_for = self
-            .settings
-            .iter()
-            .any(Setting::asks_for_background_thread);
-        if is_asked_for && self.stats.background_threads == 0 {
+        let is_enabled = self.settings.iter().any(Setting::enables_background_thread);
+        if is_enabled && self.stats.background_threads == 0 {
             problems.push(
                 "background_thread is true, and no background thread runs: unused memory stays \
                  while the service is idle"
@@ -149,7 +146,7 @@ impl Report {
     pub fn log(&self) {
         tracing::info!(
             allocator = "jemalloc",
-            version = self.release(),
+            version = self.short_version(),
             profile = profile::NAME,
             options = self.options(),
             overridden = self.overridden(),
@@ -158,10 +155,10 @@ impl Report {
     }
 
     /// jemalloc's version: `5.3.1` of `5.3.1-0-g81034ce1…`.
-    fn release(&self) -> &str {
+    fn short_version(&self) -> &str {
         self.version
             .split_once('-')
-            .map_or(self.version.as_str(), |(release, _)| release)
+            .map_or(self.version.as_str(), |(short_version, _)| short_version)
     }
 
     /// The options in effect as jemalloc writes them: `name:value,name:value`.
@@ -200,7 +197,7 @@ impl fmt::Display for Report {
 }
 
 /// Whether what Rust allocates comes from jemalloc: does jemalloc count it?
-fn serves_rust() -> Result<bool> {
+fn is_global_allocator() -> Result<bool> {
     const SIZE: usize = 1 << 20;
     let allocated = thread::allocatedp::read().map_err(Error::msg)?;
     let before = allocated.get();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::profile;
 
 /// The options that are told even where nobody sets them.
-const ALWAYS_TOLD: [&str; 5] = [
+const ALWAYS_REPORTED: [&str; 5] = [
     "background_thread",
     "dirty_decay_ms",
     "muzzy_decay_ms",
@@ -42,7 +42,7 @@ enum Source {
 /// On macOS and musl jemalloc's background thread does not start
 /// ([tikv/jemallocator 179](https://github.com/tikv/jemallocator/issues/179)): there the profile goes
 /// without it.
-pub fn of_profile() -> Vec<(&'static str, &'static str)> {
+pub fn profile_options() -> Vec<(&'static str, &'static str)> {
     profile::OPTIONS
         .unwrap_or_default()
         .split(',')
@@ -68,12 +68,12 @@ pub fn settings(
                 .map_or_else(|| value.to_string(), String::from)
         })
     };
-    let of_process = |name: &str| pairs(&reported(name).unwrap_or_default());
+    let process_options = |name: &str| pairs(&reported(name).unwrap_or_default());
     let profile: Vec<(String, String)> = profile
         .iter()
         .map(|(name, value)| ((*name).to_string(), (*value).to_string()))
         .collect();
-    let foreign: Vec<(String, String)> = pairs(built_in)
+    let unexpected: Vec<(String, String)> = pairs(built_in)
         .into_iter()
         .filter(|(name, _)| profile.iter().all(|(known, _)| known != name))
         .collect();
@@ -81,10 +81,10 @@ pub fn settings(
     let mut settings: Vec<Setting> = Vec::new();
     for (source, options) in [
         (Source::Profile, profile),
-        (Source::Build, foreign),
-        (Source::GlobalVariable, of_process("global_var")),
-        (Source::SymbolicLink, of_process("symlink")),
-        (Source::Environment, of_process("env_var")),
+        (Source::Build, unexpected),
+        (Source::GlobalVariable, process_options("global_var")),
+        (Source::SymbolicLink, process_options("symlink")),
+        (Source::Environment, process_options("env_var")),
     ] {
         for (name, value) in options {
             let set = Some((source, value));
@@ -98,7 +98,7 @@ pub fn settings(
             }
         }
     }
-    for name in ALWAYS_TOLD {
+    for name in ALWAYS_REPORTED {
         if !settings.iter().any(|setting| setting.name == name) {
             settings.push(Setting {
                 name: name.to_string(),
@@ -122,18 +122,18 @@ fn pairs(options: &str) -> Vec<(String, String)> {
 impl Setting {
     /// Why the option is not in effect as the profile or a later source has set it.
     pub fn problem(&self) -> Option<String> {
-        let (source, asked) = self.set.as_ref()?;
+        let (source, requested) = self.set.as_ref()?;
         if *source == Source::Build {
             return Some(format!(
-                "{} was built into jemalloc as {asked}, and the profile does not name it: the \
+                "{} was built into jemalloc as {requested}, and the profile does not name it: the \
                  build's environment has another JEMALLOC_SYS_WITH_MALLOC_CONF, or another jemalloc",
                 self.name
             ));
         }
         let effective = self.effective.as_ref()?;
-        (asked != effective).then(|| {
+        (requested != effective).then(|| {
             format!(
-                "{} is {effective}, and not {asked} as set by {source}",
+                "{} is {effective}, and not {requested} as set by {source}",
                 self.name
             )
         })
@@ -155,7 +155,7 @@ impl Setting {
         }
     }
 
-    pub fn asks_for_background_thread(&self) -> bool {
+    pub fn enables_background_thread(&self) -> bool {
         self.name == "background_thread" && self.effective.as_deref() == Some("true")
     }
 }
@@ -181,7 +181,7 @@ impl fmt::Display for Setting {
         let effective = self.effective.as_deref().unwrap_or("(not reported)");
         write!(f, "{:<28}{effective:<16}", self.name)?;
         match &self.set {
-            Some((source, asked)) => write!(f, "{source}: {asked}"),
+            Some((source, requested)) => write!(f, "{source}: {requested}"),
             None => f.write_str("jemalloc's default"),
         }
     }
@@ -254,7 +254,7 @@ mod tests {
         let report = Report::read().expect("a report");
 
         assert!(report.problems().is_empty(), "{:?}", report.problems());
-        for (name, value) in of_profile() {
+        for (name, value) in profile_options() {
             let option = format!("{name}:{value}");
             assert!(report.options().contains(&option), "{option}: {report}");
         }

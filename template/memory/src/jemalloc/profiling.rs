@@ -13,7 +13,7 @@ use jemalloc_pprof::{JemallocProfCtl, PROF_CTL};
 use loco_rs::prelude::*;
 use serde::Serialize;
 
-use super::actions::Permit;
+use super::actions::Exclusive;
 use crate::listener::{AdminError, AdminResult};
 
 /// What inferno (0.12) says of a profile without a sample.
@@ -24,13 +24,13 @@ struct Profiling {
     active: bool,
 }
 
-pub fn routes(permit: &Permit) -> Router {
+pub fn routes(exclusive: &Exclusive) -> Router {
     Router::new()
         .route("/debug/pprof/heap", get(pprof))
         .route("/debug/pprof/heap/flamegraph", get(flamegraph))
         .route("/debug/pprof/heap/activate", post(activate))
         .route("/debug/pprof/heap/deactivate", post(deactivate))
-        .with_state(permit.clone())
+        .with_state(exclusive.clone())
 }
 
 /// jemalloc's profiling, for one caller at a time. It may block.
@@ -78,8 +78,10 @@ fn profile<E: std::fmt::Display>(
     })
 }
 
-async fn pprof(State(permit): State<Permit>) -> AdminResult<Response> {
-    let profile = permit.take(|| profile(JemallocProfCtl::dump_pprof)).await?;
+async fn pprof(State(exclusive): State<Exclusive>) -> AdminResult<Response> {
+    let profile = exclusive
+        .run(|| profile(JemallocProfCtl::dump_pprof))
+        .await?;
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
         (
@@ -90,28 +92,28 @@ async fn pprof(State(permit): State<Permit>) -> AdminResult<Response> {
     Ok((headers, profile).into_response())
 }
 
-async fn flamegraph(State(permit): State<Permit>) -> AdminResult<Response> {
-    let svg = permit
-        .take(|| profile(JemallocProfCtl::dump_flamegraph))
+async fn flamegraph(State(exclusive): State<Exclusive>) -> AdminResult<Response> {
+    let svg = exclusive
+        .run(|| profile(JemallocProfCtl::dump_flamegraph))
         .await?;
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response())
 }
 
-async fn activate(State(permit): State<Permit>) -> AdminResult<Json<Profiling>> {
-    switch(permit, JemallocProfCtl::activate).await
+async fn activate(State(exclusive): State<Exclusive>) -> AdminResult<Json<Profiling>> {
+    switch(exclusive, JemallocProfCtl::activate).await
 }
 
 /// Off, what was sampled is forgotten.
-async fn deactivate(State(permit): State<Permit>) -> AdminResult<Json<Profiling>> {
-    switch(permit, JemallocProfCtl::deactivate).await
+async fn deactivate(State(exclusive): State<Exclusive>) -> AdminResult<Json<Profiling>> {
+    switch(exclusive, JemallocProfCtl::deactivate).await
 }
 
 async fn switch<E: std::fmt::Display + 'static>(
-    permit: Permit,
+    exclusive: Exclusive,
     to: fn(&mut JemallocProfCtl) -> std::result::Result<(), E>,
 ) -> AdminResult<Json<Profiling>> {
-    permit
-        .take(move || {
+    exclusive
+        .run(move || {
             with_profiling(|profiling| {
                 to(profiling).map_err(|err| Error::string(&format!("heap profiling: {err}")))?;
                 let active = profiling.activated();

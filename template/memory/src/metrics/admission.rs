@@ -11,7 +11,7 @@ use super::set;
 use crate::{
     admission::{budget::Kind, Admission, Reason},
     guard,
-    server::{Closed, Connections, Phase},
+    server::{CloseReason, Connections, Phase},
 };
 
 const BUDGET: &str = "memory_budget_bytes";
@@ -22,15 +22,15 @@ const REFUSED: &str = "http_requests_refused_total";
 const CONNECTIONS: &str = "http_connections";
 const CONNECTIONS_MAX: &str = "http_connections_max";
 const CLOSED: &str = "http_connections_closed_total";
-const NOT_OPENED: &str = "http_connections_refused_total";
+const CONNECTIONS_REFUSED: &str = "http_connections_refused_total";
 const PRESSURE: &str = "memory_guard_pressure";
 
 /// What is shown: that of the service in this process, once it serves.
-static SHOWN: Mutex<Option<(Weak<Admission>, Weak<Connections>)>> = Mutex::new(None);
+static SOURCES: Mutex<Option<(Weak<Admission>, Weak<Connections>)>> = Mutex::new(None);
 
-pub fn show(admission: &Arc<Admission>, connections: &Arc<Connections>) {
-    let shown = (Arc::downgrade(admission), Arc::downgrade(connections));
-    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+pub fn register(admission: &Arc<Admission>, connections: &Arc<Connections>) {
+    let sources = (Arc::downgrade(admission), Arc::downgrade(connections));
+    *SOURCES.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
 }
 
 pub fn describe() {
@@ -54,7 +54,7 @@ pub fn describe() {
         "Connections that the service has closed, by reason."
     );
     describe_counter!(
-        NOT_OPENED,
+        CONNECTIONS_REFUSED,
         "Connections refused because their client had as many as one may."
     );
     describe_gauge!(
@@ -64,46 +64,49 @@ pub fn describe() {
 }
 
 /// A request has waited for so long, and begins or is refused.
-pub fn waited(time: Duration) {
+pub fn record_wait(time: Duration) {
     histogram!(WAIT).record(time);
 }
 
 pub fn read() {
-    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some((admission, connections)) = shown
+    let sources = SOURCES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let Some((admission, connections)) = sources
         .and_then(|(admission, connections)| Some((admission.upgrade()?, connections.upgrade()?)))
     else {
         return;
     };
     set(BUDGET, admission.budget().limit());
     for kind in Kind::ALL {
-        set_one(HELD, "kind", kind.name(), admission.budget().held(kind));
+        set_labeled(HELD, "kind", kind.name(), admission.budget().held(kind));
     }
     let gate = admission.gate();
     for (state, count) in [
         ("waiting", gate.waiting()),
-        ("begun", gate.begun()),
+        ("begun", gate.active()),
         ("busy", gate.busy()),
     ] {
-        set_one(REQUESTS, "state", state, count as u64);
+        set_labeled(REQUESTS, "state", state, count as u64);
     }
     for reason in Reason::ALL {
         let refused = admission.refusals().count(reason);
         counter!(REFUSED, "reason" => reason.name()).absolute(refused);
     }
     for (phase, count) in Phase::ALL.into_iter().zip(connections.by_phase()) {
-        set_one(CONNECTIONS, "state", phase.name(), count as u64);
+        set_labeled(CONNECTIONS, "state", phase.name(), count as u64);
     }
-    set(CONNECTIONS_MAX, connections.most() as u64);
-    for why in Closed::ALL {
-        counter!(CLOSED, "reason" => why.name()).absolute(connections.closed(why));
+    set(CONNECTIONS_MAX, connections.max() as u64);
+    for reason in CloseReason::ALL {
+        counter!(CLOSED, "reason" => reason.name()).absolute(connections.closed(reason));
     }
-    counter!(NOT_OPENED).absolute(connections.refused());
+    counter!(CONNECTIONS_REFUSED).absolute(connections.refused());
     set(PRESSURE, guard::pressure() as u64);
 }
 
 /// Sets one of several gauges of a name, which a label tells apart.
 #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
-fn set_one(gauge: &'static str, label: &'static str, is: &'static str, value: u64) {
-    gauge!(gauge, label => is).set(value as f64);
+fn set_labeled(gauge: &'static str, label: &'static str, label_value: &'static str, value: u64) {
+    gauge!(gauge, label => label_value).set(value as f64);
 }

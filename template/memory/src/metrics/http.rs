@@ -32,14 +32,14 @@ impl Counter {
         self.in_flight.increment(1.0);
         Request {
             start: Instant::now(),
-            method: name_of(method),
+            method: method_name(method),
             route: Arc::clone(route),
             in_flight: self.in_flight.clone(),
         }
     }
 }
 
-/// A request under way. It is counted as answered where [`Self::end`] is called: a client may go
+/// A request under way. It is counted as answered where [`Self::finish`] is called: a client may go
 /// away before.
 pub struct Request {
     start: Instant,
@@ -50,7 +50,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn end(self, status: StatusCode) {
+    pub fn finish(self, status: StatusCode) {
         histogram!(
             DURATION,
             "method" => self.method,
@@ -68,7 +68,7 @@ impl Drop for Request {
 }
 
 /// Clients can invent any number of methods, too.
-const fn name_of(method: &Method) -> &'static str {
+const fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

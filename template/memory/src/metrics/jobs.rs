@@ -10,7 +10,7 @@ use tokio::{sync::OnceCell, time::timeout};
 const JOBS: &str = "background_jobs";
 const STATUSES: [&str; 5] = ["queued", "processing", "completed", "failed", "cancelled"];
 /// Metrics do not wait longer for a queue that is slow.
-const PATIENCE: Duration = Duration::from_secs(2);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The queue's database, with a connection of its own.
 #[derive(Default)]
@@ -30,7 +30,7 @@ impl Jobs {
             Some(QueueConfig::Sqlite(queue)) => (&queue.uri, "sqlt_loco_queue"),
             _ => return,
         };
-        let counts = match timeout(PATIENCE, self.count(uri, table)).await {
+        let counts = match timeout(QUERY_TIMEOUT, self.count(uri, table)).await {
             Ok(Ok(counts)) => Some(counts),
             Ok(Err(err)) => {
                 tracing::warn!(%err, "cannot count the jobs in the queue");

@@ -27,12 +27,12 @@ use tokio::{
 use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
 
 /// Buckets of every histogram whose name says that it counts seconds.
-const SECONDS: [f64; 15] = [
+const SECONDS_BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 11.0, 30.0,
 ];
 /// How often the samples of histograms are put into their buckets, whether anybody asks or not: they
 /// would pile up.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 struct Metrics {
     #[cfg(feature = "with-db")]
@@ -73,7 +73,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
         return Ok(recorder);
     }
     let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_string()), &SECONDS)
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_string()), &SECONDS_BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(Error::msg)?;
     admission::describe();
@@ -88,7 +88,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
 
     let upkeep = recorder.clone();
     tokio::spawn(async move {
-        let mut tick = interval(UPKEEP);
+        let mut tick = interval(UPKEEP_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
@@ -105,13 +105,13 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
         database::read(&metrics.ctx.db);
         metrics.jobs.read(&metrics.ctx.config).await;
     }
-    let of_the_system = Arc::clone(&metrics);
+    let for_blocking = Arc::clone(&metrics);
     admission::read();
     spawn_blocking(move || {
-        warn_without("allocator", allocator::metrics::read());
-        warn_without("process", process::read());
-        if let Some(cgroup) = &of_the_system.cgroup {
-            warn_without("cgroup", cgroup::read(cgroup));
+        warn_on_error("allocator", allocator::metrics::read());
+        warn_on_error("process", process::read());
+        if let Some(cgroup) = &for_blocking.cgroup {
+            warn_on_error("cgroup", cgroup::read(cgroup));
         }
     })
     .await
@@ -121,7 +121,7 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
 }
 
 /// Where one of the sources fails, its figures stay as they were, and the others are told.
-fn warn_without(source: &str, read: Result<()>) {
+fn warn_on_error(source: &str, read: Result<()>) {
     if let Err(err) = read {
         tracing::warn!(%err, source, "metrics cannot be read");
     }

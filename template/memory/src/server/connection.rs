@@ -34,7 +34,7 @@ pub enum Phase {
     /// The application works on a request.
     Work,
     /// The client has not taken the answer yet, which may lie in the kernel.
-    Answer,
+    Response,
     /// It was handed over, to a WebSocket for example.
     Upgraded,
 }
@@ -46,7 +46,7 @@ impl Phase {
         Self::Head,
         Self::Body,
         Self::Work,
-        Self::Answer,
+        Self::Response,
         Self::Upgraded,
     ];
 
@@ -58,7 +58,7 @@ impl Phase {
             Self::Head => "head",
             Self::Body => "body",
             Self::Work => "work",
-            Self::Answer => "answer",
+            Self::Response => "answer",
             Self::Upgraded => "upgraded",
         }
     }
@@ -74,10 +74,10 @@ pub struct Connection {
     requests: AtomicUsize,
     /// Bodies of requests that are waited for.
     bodies: AtomicUsize,
-    read: AtomicU64,
+    bytes_read: AtomicU64,
     /// The same when its last request began.
-    read_before: AtomicU64,
-    written: AtomicU64,
+    bytes_read_before: AtomicU64,
+    bytes_written: AtomicU64,
     opened: Instant,
     /// Milliseconds from then until it was last read from.
     last_read: AtomicU64,
@@ -88,12 +88,12 @@ pub struct Connection {
     is_upgraded: AtomicBool,
     is_closing: AtomicBool,
     /// When it is closed, what the client has not taken is thrown away.
-    is_reset: AtomicBool,
-    seen: Mutex<Seen>,
+    is_reset_on_close: AtomicBool,
+    observation: Mutex<Observation>,
     close: Notify,
-    gone: Notify,
+    dropped: Notify,
     /// What its answer is made by, as long as that takes the CPU.
-    producing: Mutex<Option<Arc<Watch>>>,
+    producer: Mutex<Option<Arc<Watch>>>,
     /// Its buffers, a head on its way, and what the kernel keeps of its answers.
     hold: Mutex<Hold>,
     /// Bytes of the buffers alone.
@@ -105,15 +105,15 @@ pub struct Connection {
     /// Bytes that the client had not taken at the last look, though the kernel had.
     unread: AtomicU64,
     /// Bytes written before that look.
-    written_before: AtomicU64,
+    bytes_written_before: AtomicU64,
 }
 
 /// Bytes of a head up to which the buffers have room for it.
-const BUFFERED: u64 = 8 << 10;
+const BUFFERED_HEAD: u64 = 8 << 10;
 
 /// What whoever looks after the connections saw last.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
+pub struct Observation {
     pub phase: Phase,
     /// Since when it is in this phase, or in this window of it.
     pub since: Instant,
@@ -128,30 +128,30 @@ impl Connection {
             client: Mutex::new(network_of(peer.ip())),
             requests: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
-            read: AtomicU64::new(0),
-            read_before: AtomicU64::new(0),
-            written: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
+            bytes_read_before: AtomicU64::new(0),
+            bytes_written: AtomicU64::new(0),
             opened: Instant::now(),
             last_read: AtomicU64::new(0),
             has_head: AtomicBool::new(false),
             is_blocked: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
-            is_reset: AtomicBool::new(false),
-            seen: Mutex::new(Seen {
+            is_reset_on_close: AtomicBool::new(false),
+            observation: Mutex::new(Observation {
                 phase: Phase::Idle,
                 since: Instant::now(),
                 bytes: 0,
             }),
             close: Notify::new(),
-            gone: Notify::new(),
-            producing: Mutex::default(),
+            dropped: Notify::new(),
+            producer: Mutex::default(),
             buffers: hold.bytes(),
             hold: Mutex::new(hold),
             head: AtomicU64::new(0),
             socket: Mutex::default(),
             unread: AtomicU64::new(0),
-            written_before: AtomicU64::new(0),
+            bytes_written_before: AtomicU64::new(0),
         }
     }
 
@@ -172,13 +172,13 @@ impl Connection {
         if self.is_upgraded.load(Ordering::Relaxed) {
             Phase::Upgraded
         } else if self.is_blocked.load(Ordering::Relaxed) {
-            Phase::Answer
+            Phase::Response
         } else if self.bodies.load(Ordering::Relaxed) > 0 {
             Phase::Body
         } else if self.requests.load(Ordering::Relaxed) > 0 {
             Phase::Work
         } else if self.unread.load(Ordering::Relaxed) > 0 {
-            Phase::Answer
+            Phase::Response
         } else if self.has_head.load(Ordering::Relaxed) {
             Phase::Head
         } else {
@@ -188,18 +188,18 @@ impl Connection {
 
     /// Whether nothing has been read since the request before: this one had come with it.
     pub fn is_pipelined(&self) -> bool {
-        let read = self.read.load(Ordering::Relaxed);
-        self.read_before.swap(read, Ordering::Relaxed) == read
+        let read = self.bytes_read.load(Ordering::Relaxed);
+        self.bytes_read_before.swap(read, Ordering::Relaxed) == read
     }
 
     /// Bytes that it has moved, in the direction that its phase waits for.
-    pub fn moved(&self, phase: Phase) -> u64 {
+    pub fn bytes_moved(&self, phase: Phase) -> u64 {
         match phase {
-            Phase::Answer => {
-                let written = self.written.load(Ordering::Relaxed);
+            Phase::Response => {
+                let written = self.bytes_written.load(Ordering::Relaxed);
                 written.saturating_sub(self.unread.load(Ordering::Relaxed))
             }
-            _ => self.read.load(Ordering::Relaxed),
+            _ => self.bytes_read.load(Ordering::Relaxed),
         }
     }
 
@@ -209,16 +209,19 @@ impl Connection {
     }
 
     /// What was seen last; from now on, this is.
-    pub fn seen(&self, next: impl FnOnce(Seen) -> Seen) -> Seen {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = next(*seen);
-        *seen
+    pub fn observe(&self, next: impl FnOnce(Observation) -> Observation) -> Observation {
+        let mut observation = self
+            .observation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *observation = next(*observation);
+        *observation
     }
 
     /// Sees how much of its answers the client has not taken, and counts it.
-    pub fn look_at_answers(&self) {
-        let written = self.written.load(Ordering::Relaxed);
-        let before = self.written_before.swap(written, Ordering::Relaxed);
+    pub fn measure_unread(&self) {
+        let written = self.bytes_written.load(Ordering::Relaxed);
+        let before = self.bytes_written_before.swap(written, Ordering::Relaxed);
         if written == before && self.unread.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -226,7 +229,7 @@ impl Connection {
         let unread = socket.map_or(0, Socket::unacknowledged);
         drop(socket);
         if self.unread.swap(unread, Ordering::Relaxed) != unread {
-            self.count();
+            self.update_hold();
         }
     }
 
@@ -242,34 +245,34 @@ impl Connection {
     }
 
     /// Resolves when it is to be closed.
-    pub async fn closed(&self) {
+    pub async fn close_requested(&self) {
         self.close.notified().await;
     }
 
     /// Has the kernel throw away what the client has not taken, when it is closed: it would hold that
     /// for minutes.
-    pub fn reset_when_closed(&self) {
-        self.is_reset.store(true, Ordering::Relaxed);
+    pub fn reset_on_close(&self) {
+        self.is_reset_on_close.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is closed whatever it does.
-    pub fn is_reset(&self) -> bool {
-        self.is_reset.load(Ordering::Relaxed)
+    pub fn is_reset_on_close(&self) -> bool {
+        self.is_reset_on_close.load(Ordering::Relaxed)
     }
 
     /// Resolves when its stream has been dropped, by whomever it was handed over to.
-    pub async fn gone(&self) {
-        self.gone.notified().await;
+    pub async fn stream_dropped(&self) {
+        self.dropped.notified().await;
     }
 
     /// Its answer is made by this, or is no longer.
-    pub fn set_producing(&self, watch: Option<&Arc<Watch>>) {
-        *self.producing() = watch.map(Arc::clone);
+    pub fn set_producer(&self, watch: Option<&Arc<Watch>>) {
+        *self.producer() = watch.map(Arc::clone);
     }
 
     /// The client takes nothing more for now: what makes its answer does not go on either.
-    fn hold_up(&self) {
-        if let Some(watch) = &*self.producing() {
+    fn pause_producer(&self) {
+        if let Some(watch) = &*self.producer() {
             watch.pause();
         }
     }
@@ -278,42 +281,40 @@ impl Connection {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn producing(&self) -> MutexGuard<'_, Option<Arc<Watch>>> {
-        self.producing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn producer(&self) -> MutexGuard<'_, Option<Arc<Watch>>> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So much more of a head has come.
-    fn read_head(&self, bytes: u64) {
+    fn record_head(&self, bytes: u64) {
         if self.is_upgraded.load(Ordering::Relaxed) {
             return;
         }
         self.has_head.store(true, Ordering::Relaxed);
         let head = self.head.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.requests.load(Ordering::Relaxed) == 0 && head > BUFFERED {
-            self.count();
+        if self.requests.load(Ordering::Relaxed) == 0 && head > BUFFERED_HEAD {
+            self.update_hold();
         }
     }
 
     /// A request begins, or ends: what has come since is of a head.
-    fn begin_head(&self) {
-        if self.head.swap(0, Ordering::Relaxed) > BUFFERED {
-            self.count();
+    fn reset_head(&self) {
+        if self.head.swap(0, Ordering::Relaxed) > BUFFERED_HEAD {
+            self.update_hold();
         }
     }
 
-    fn count(&self) {
+    fn update_hold(&self) {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.head.load(Ordering::Relaxed);
         let unread = self.unread.load(Ordering::Relaxed);
-        hold.set(self.buffers + unread + if head > BUFFERED { head } else { 0 });
+        hold.set(self.buffers + unread + if head > BUFFERED_HEAD { head } else { 0 });
     }
 
     /// It is handed over: nobody looks after it any more.
     pub fn upgrade(&self) {
         self.is_upgraded.store(true, Ordering::Relaxed);
-        self.begin_head();
+        self.reset_head();
     }
 }
 
@@ -324,7 +325,7 @@ pub struct InFlight(Arc<Connection>);
 impl InFlight {
     pub fn new(connection: &Arc<Connection>) -> Self {
         connection.requests.fetch_add(1, Ordering::Relaxed);
-        connection.begin_head();
+        connection.reset_head();
         Self(Arc::clone(connection))
     }
 
@@ -336,39 +337,39 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.has_head.store(false, Ordering::Relaxed);
-        self.0.begin_head();
+        self.0.reset_head();
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A body that is waited for.
 #[derive(Debug)]
-pub struct AwaitedBody {
+pub struct BodyWait {
     connection: Arc<Connection>,
-    is_awaited: bool,
+    is_waiting: bool,
 }
 
-impl AwaitedBody {
+impl BodyWait {
     pub fn new(connection: &Arc<Connection>) -> Self {
         Self {
             connection: Arc::clone(connection),
-            is_awaited: false,
+            is_waiting: false,
         }
     }
 
-    pub fn is(&mut self, awaited: bool) {
-        match (self.is_awaited, awaited) {
+    pub fn set_waiting(&mut self, waiting: bool) {
+        match (self.is_waiting, waiting) {
             (false, true) => drop(self.connection.bodies.fetch_add(1, Ordering::Relaxed)),
             (true, false) => drop(self.connection.bodies.fetch_sub(1, Ordering::Relaxed)),
             _ => {}
         }
-        self.is_awaited = awaited;
+        self.is_waiting = waiting;
     }
 
     /// What has come of it until now counts no longer.
-    pub fn begin_window(&self) {
-        let bytes = self.connection.moved(Phase::Body);
-        self.connection.seen(|_| Seen {
+    pub fn restart_window(&self) {
+        let bytes = self.connection.bytes_moved(Phase::Body);
+        self.connection.observe(|_| Observation {
             phase: Phase::Body,
             since: Instant::now(),
             bytes,
@@ -376,9 +377,9 @@ impl AwaitedBody {
     }
 }
 
-impl Drop for AwaitedBody {
+impl Drop for BodyWait {
     fn drop(&mut self) {
-        self.is(false);
+        self.set_waiting(false);
     }
 }
 
@@ -390,24 +391,24 @@ pub struct Stream {
 
 impl Stream {
     pub fn new(stream: TcpStream, connection: &Arc<Connection>) -> Self {
-        *connection.socket() = Some(Socket::of(&stream));
+        *connection.socket() = Some(Socket::new(&stream));
         Self {
             stream,
             connection: Arc::clone(connection),
         }
     }
 
-    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let connection = &self.connection;
         connection
             .is_blocked
             .store(written.is_pending(), Ordering::Relaxed);
         if written.is_pending() {
-            connection.hold_up();
+            connection.pause_producer();
         }
         if let Poll::Ready(Ok(bytes)) = &written {
             connection
-                .written
+                .bytes_written
                 .fetch_add(*bytes as u64, Ordering::Relaxed);
         }
         written
@@ -425,14 +426,14 @@ impl AsyncRead for Stream {
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.connection
-                .read
+                .bytes_read
                 .fetch_add(bytes as u64, Ordering::Relaxed);
             let last_read = self.connection.opened.elapsed().as_millis();
             self.connection.last_read.store(
                 u64::try_from(last_read).unwrap_or(u64::MAX),
                 Ordering::Relaxed,
             );
-            self.connection.read_head(bytes as u64);
+            self.connection.record_head(bytes as u64);
         }
         read
     }
@@ -441,12 +442,12 @@ impl AsyncRead for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         *self.connection.socket() = None;
-        if self.connection.is_reset() {
+        if self.connection.is_reset_on_close() {
             let socket = SockRef::from(&self.stream);
             // Where the system refuses it, it takes its time.
             drop(socket.set_linger(Some(Duration::ZERO)));
         }
-        self.connection.gone.notify_one();
+        self.connection.dropped.notify_one();
     }
 }
 
@@ -457,7 +458,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.count(written)
+        self.record_write(written)
     }
 
     fn poll_write_vectored(
@@ -466,7 +467,7 @@ impl AsyncWrite for Stream {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.count(written)
+        self.record_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -497,15 +498,15 @@ mod tests {
         let budget = Budget::new(1 << 20);
         let connection = connection(&budget);
 
-        connection.read_head(500);
+        connection.record_head(500);
         assert_eq!(budget.held(Kind::Connections), 1000);
-        connection.read_head(40_000);
+        connection.record_head(40_000);
         assert_eq!(budget.held(Kind::Connections), 41_500);
         let request = InFlight::new(&connection);
         assert_eq!(budget.held(Kind::Connections), 1000);
 
         // A body
-        connection.read_head(40_000);
+        connection.record_head(40_000);
         assert_eq!(budget.held(Kind::Connections), 1000);
         drop((request, connection));
         assert_eq!(budget.held(Kind::Connections), 0);
@@ -516,7 +517,7 @@ mod tests {
         let connection = connection(&Budget::new(1 << 20));
 
         for _ in 0..2 {
-            connection.read.fetch_add(100, Ordering::Relaxed);
+            connection.bytes_read.fetch_add(100, Ordering::Relaxed);
             assert!(!connection.is_pipelined());
             assert!(connection.is_pipelined());
             assert!(connection.is_pipelined());
@@ -527,11 +528,11 @@ mod tests {
     fn what_comes_after_an_upgrade_is_no_head() {
         let budget = Budget::new(1 << 20);
         let connection = connection(&budget);
-        connection.read_head(40_000);
+        connection.record_head(40_000);
 
         connection.upgrade();
         for _ in 0..100 {
-            connection.read_head(40_000);
+            connection.record_head(40_000);
         }
 
         assert_eq!(budget.held(Kind::Connections), 1000);
@@ -561,9 +562,9 @@ mod tests {
             .write_all(&vec![0; LENGTH])
             .await
             .expect("the kernel takes it");
-        connection.look_at_answers();
+        connection.measure_unread();
 
-        assert_eq!(connection.phase(), Phase::Answer);
+        assert_eq!(connection.phase(), Phase::Response);
         assert!(!connection.is_idle());
         let counted = budget.held(Kind::Connections);
         assert!(
@@ -576,14 +577,14 @@ mod tests {
             .read_exact(&mut vec![0; LENGTH])
             .await
             .expect("an answer");
-        while connection.phase() == Phase::Answer {
+        while connection.phase() == Phase::Response {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            connection.look_at_answers();
+            connection.measure_unread();
         }
         assert_eq!(budget.held(Kind::Connections), 1000);
-        assert_eq!(connection.moved(Phase::Answer), LENGTH as u64);
+        assert_eq!(connection.bytes_moved(Phase::Response), LENGTH as u64);
         drop(stream);
-        connection.look_at_answers();
+        connection.measure_unread();
         assert!(connection.is_idle());
     }
 }

@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use super::{
-    connection::{Connection, Phase, Seen},
-    limits::file_descriptors,
+    connection::{Connection, Observation, Phase},
+    limits::max_open_files,
 };
 use crate::{
     admission::{budget::Kind, network_of, Admission},
@@ -28,24 +28,24 @@ use crate::{
 };
 
 /// Bytes that a connection holds: its task, its buffers, and a request's head.
-const CONNECTION: u64 = 24 << 10;
+const CONNECTION_BYTES: u64 = 24 << 10;
 /// File descriptors that are left to everything else: databases, files, the listeners.
-const OTHER_FILES: usize = 128;
+const RESERVED_FILES: usize = 128;
 /// The part of all connections that is closed at once to make room: to find them takes a look at all.
-const SOME: usize = 64;
+const EVICTION_DIVISOR: usize = 64;
 /// How long a connection is left alone whose first request may be on its way.
-const NEW: Duration = Duration::from_millis(250);
+const NEW_GRACE: Duration = Duration::from_millis(250);
 /// How often connections are looked at.
-const LOOK: Duration = Duration::from_millis(250);
+const INSPECTION_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a client may send nothing before its rate counts.
 const GRACE: Duration = Duration::from_secs(5);
 /// Where others wait for memory: how long a client may take nothing, and the least bytes a second.
-const SHORT_GRACE: Duration = Duration::from_secs(1);
-const SHORT_RATE: u64 = 64 << 10;
+const SHORTAGE_GRACE: Duration = Duration::from_secs(1);
+const SHORTAGE_RATE: u64 = 64 << 10;
 
 /// Why a connection is closed before its client asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
+pub enum CloseReason {
     /// Idle for longer than `settings.connections.keep_alive`.
     Idle,
     /// A head that took longer than `settings.connections.head_timeout`.
@@ -53,19 +53,19 @@ pub enum Closed {
     /// A body slower than `settings.connections.body_rate`.
     Body,
     /// An answer of which nothing was taken for `settings.connections.answer_timeout`.
-    Answer,
+    Response,
     /// Slow or idle while memory is short.
     Memory,
     /// Slow or idle while there are too many.
     Room,
 }
 
-impl Closed {
+impl CloseReason {
     pub const ALL: [Self; 6] = [
         Self::Idle,
         Self::Head,
         Self::Body,
-        Self::Answer,
+        Self::Response,
         Self::Memory,
         Self::Room,
     ];
@@ -77,7 +77,7 @@ impl Closed {
             Self::Idle => "idle",
             Self::Head => "slow_head",
             Self::Body => "slow_body",
-            Self::Answer => "slow_reader",
+            Self::Response => "slow_reader",
             Self::Memory => "memory",
             Self::Room => "room",
         }
@@ -89,25 +89,25 @@ impl Closed {
 pub struct Connections {
     settings: Settings,
     admission: Arc<Admission>,
-    most: usize,
+    max: usize,
     /// Connections of one peer, at most.
-    most_of_peer: usize,
-    open: Mutex<All>,
-    closed: [AtomicU64; Closed::ALL.len()],
+    max_per_peer: usize,
+    open: Mutex<Registry>,
+    closed: [AtomicU64; CloseReason::ALL.len()],
     /// Those that were not opened, since their peer had too many.
     refused: AtomicU64,
     removed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct All {
+struct Registry {
     connections: HashMap<SocketAddr, Arc<Connection>>,
     by_peer: HashMap<IpAddr, usize>,
 }
 
-impl All {
+impl Registry {
     /// Counts one less of a peer.
-    fn forget(&mut self, peer: IpAddr) {
+    fn decrement(&mut self, peer: IpAddr) {
         if let Some(count) = self.by_peer.get_mut(&peer) {
             *count -= 1;
             if *count == 0 {
@@ -119,18 +119,18 @@ impl All {
 
 /// An open connection, which counts until this is dropped.
 #[derive(Debug)]
-pub struct Open {
+pub struct OpenConnection {
     connection: Arc<Connection>,
     connections: Arc<Connections>,
 }
 
-impl Open {
+impl OpenConnection {
     pub const fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.connections.remove(&self.connection);
     }
@@ -139,31 +139,31 @@ impl Drop for Open {
 impl Connections {
     /// Looks after them for as long as the result lives.
     pub fn new(settings: Settings, admission: &Arc<Admission>) -> Arc<Self> {
-        let by_files = file_descriptors().map_or(usize::MAX, |files| {
-            files.saturating_sub(OTHER_FILES).max(files / 2)
+        let by_files = max_open_files().map_or(usize::MAX, |files| {
+            files.saturating_sub(RESERVED_FILES).max(files / 2)
         });
-        let by_memory = admission.budget().limit() / 2 / CONNECTION;
-        let by_both = by_files.min(usize::try_from(by_memory).unwrap_or(usize::MAX));
-        let most = settings
+        let by_memory = admission.budget().limit() / 2 / CONNECTION_BYTES;
+        let default_max = by_files.min(usize::try_from(by_memory).unwrap_or(usize::MAX));
+        let max = settings
             .max
-            .map_or_else(|| by_both.max(1), NonZeroUsize::get);
+            .map_or_else(|| default_max.max(1), NonZeroUsize::get);
         // All clients of a proxy come from one address.
-        let most_of_peer = if admission.is_behind_proxy() {
-            most
+        let max_per_peer = if admission.is_behind_proxy() {
+            max
         } else {
-            most - most / 4
+            max - max / 4
         };
         let connections = Arc::new(Self {
             settings,
             admission: Arc::clone(admission),
-            most,
-            most_of_peer,
+            max,
+            max_per_peer,
             open: Mutex::default(),
             closed: Default::default(),
             refused: AtomicU64::new(0),
             removed: Notify::new(),
         });
-        tokio::spawn(look_after(Arc::downgrade(&connections)));
+        tokio::spawn(supervise(Arc::downgrade(&connections)));
         connections
     }
 
@@ -171,14 +171,14 @@ impl Connections {
         &self.settings
     }
 
-    pub const fn most(&self) -> usize {
-        self.most
+    pub const fn max(&self) -> usize {
+        self.max
     }
 
     /// How many were closed for this reason.
     #[cfg(feature = "metrics")]
-    pub fn closed(&self, why: Closed) -> u64 {
-        self.closed[why as usize].load(Ordering::Relaxed)
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.closed[reason as usize].load(Ordering::Relaxed)
     }
 
     #[cfg(feature = "metrics")]
@@ -198,35 +198,48 @@ impl Connections {
 
     /// Waits until one more may be opened. Where there are too many, those that have been idle for
     /// the longest are closed, some at once.
-    pub async fn room(&self) {
-        while self.lock().connections.len() >= self.most {
-            self.close_longest_idle(self.most.div_ceil(SOME), NEW, None, Closed::Room);
-            drop(timeout(LOOK, self.removed.notified()).await);
+    pub async fn wait_for_room(&self) {
+        while self.lock().connections.len() >= self.max {
+            self.close_longest_idle(
+                self.max.div_ceil(EVICTION_DIVISOR),
+                NEW_GRACE,
+                None,
+                CloseReason::Room,
+            );
+            drop(timeout(INSPECTION_INTERVAL, self.removed.notified()).await);
         }
     }
 
     /// Opens one, unless its peer has too many: then some that it leaves idle are closed for it, and
     /// without such there is none.
-    pub fn add(self: &Arc<Self>, address: SocketAddr) -> Option<Open> {
+    pub fn add(self: &Arc<Self>, address: SocketAddr) -> Option<OpenConnection> {
         let peer = network_of(address.ip());
-        let of_peer = self.lock().by_peer.get(&peer).copied();
-        if of_peer.is_some_and(|count| count >= self.most_of_peer)
-            && self.close_longest_idle(self.most.div_ceil(SOME), NEW, Some(peer), Closed::Room) == 0
+        let peer_count = self.lock().by_peer.get(&peer).copied();
+        if peer_count.is_some_and(|count| count >= self.max_per_peer)
+            && self.close_longest_idle(
+                self.max.div_ceil(EVICTION_DIVISOR),
+                NEW_GRACE,
+                Some(peer),
+                CloseReason::Room,
+            ) == 0
         {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        let hold = self.admission.budget().hold(Kind::Connections, CONNECTION);
+        let hold = self
+            .admission
+            .budget()
+            .hold(Kind::Connections, CONNECTION_BYTES);
         let connection = Arc::new(Connection::new(address, hold));
         let mut open = self.lock();
         *open.by_peer.entry(peer).or_default() += 1;
-        let same = open.connections.insert(address, Arc::clone(&connection));
+        let stale = open.connections.insert(address, Arc::clone(&connection));
         // It has ended, and is about to be removed.
-        if same.is_some() {
-            open.forget(peer);
+        if stale.is_some() {
+            open.decrement(peer);
         }
         drop(open);
-        Some(Open {
+        Some(OpenConnection {
             connection,
             connections: Arc::clone(self),
         })
@@ -241,7 +254,7 @@ impl Connections {
             .is_some_and(|known| Arc::ptr_eq(known, connection))
         {
             open.connections.remove(&address);
-            open.forget(network_of(address.ip()));
+            open.decrement(network_of(address.ip()));
             drop(open);
             self.removed.notify_one();
         }
@@ -249,17 +262,17 @@ impl Connections {
 
     /// Closes all that are idle.
     pub fn close_idle(&self) {
-        self.close_longest_idle(usize::MAX, Duration::ZERO, None, Closed::Memory);
+        self.close_longest_idle(usize::MAX, Duration::ZERO, None, CloseReason::Memory);
     }
 
     /// Closes those that have been idle for so long, of this peer or of all, so many at most. Returns
     /// how many.
     fn close_longest_idle(
         &self,
-        most: usize,
-        for_long: Duration,
+        max: usize,
+        min_idle: Duration,
         peer: Option<IpAddr>,
-        why: Closed,
+        reason: CloseReason,
     ) -> usize {
         let mut idle: Vec<(Instant, Arc<Connection>)> = self
             .lock()
@@ -268,91 +281,91 @@ impl Connections {
             .filter(|connection| connection.is_idle())
             .filter(|connection| peer.is_none_or(|peer| peer == network_of(connection.peer().ip())))
             .map(|connection| (connection.last_read(), Arc::clone(connection)))
-            .filter(|(since, _)| since.elapsed() >= for_long)
+            .filter(|(since, _)| since.elapsed() >= min_idle)
             .collect();
-        if most < idle.len() {
-            idle.select_nth_unstable_by_key(most, |(since, _)| *since);
-            idle.truncate(most);
+        if max < idle.len() {
+            idle.select_nth_unstable_by_key(max, |(since, _)| *since);
+            idle.truncate(max);
         }
         // An answer may lie in the kernel since the last look.
         idle.retain(|(_, connection)| {
-            connection.look_at_answers();
+            connection.measure_unread();
             connection.is_idle()
         });
         for (_, connection) in &idle {
-            self.close(connection, Phase::Idle, why);
+            self.close(connection, Phase::Idle, reason);
         }
         idle.len()
     }
 
     /// Closes one that was seen in this phase.
-    fn close(&self, connection: &Connection, phase: Phase, why: Closed) {
+    fn close(&self, connection: &Connection, phase: Phase, reason: CloseReason) {
         if phase != Phase::Idle {
-            connection.reset_when_closed();
+            connection.reset_on_close();
         }
         if connection.close() {
-            self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
+            self.closed[reason as usize].fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn look(&self, now: Instant) {
+    fn inspect(&self, now: Instant) {
         let open: Vec<Arc<Connection>> = self.lock().connections.values().map(Arc::clone).collect();
         let is_shedding = guard::pressure() == guard::Pressure::Shed;
         let shortage = self.admission.shortage();
         let body_shortage = self.admission.body_shortage();
         let idle = open.iter().filter(|connection| connection.is_idle());
         // There are not enough idle ones that could be closed.
-        let is_full = open.len() >= self.most && idle.count() < self.most.div_ceil(SOME);
-        let why_needed = |connection: &Connection, phase: Phase| {
+        let is_full = open.len() >= self.max && idle.count() < self.max.div_ceil(EVICTION_DIVISOR);
+        let needed_for = |connection: &Connection, phase: Phase| {
             let client = connection.client();
             let is_short = is_shedding
                 || shortage.concerns(client)
                 || phase == Phase::Body && body_shortage.concerns(client);
             if is_short {
-                Some(Closed::Memory)
+                Some(CloseReason::Memory)
             } else {
-                is_full.then_some(Closed::Room)
+                is_full.then_some(CloseReason::Room)
             }
         };
         let mut slow = Vec::new();
         for connection in open {
-            connection.look_at_answers();
+            connection.measure_unread();
             let phase = connection.phase();
-            let moved = connection.moved(phase);
-            let seen = connection.seen(|seen| {
+            let bytes_moved = connection.bytes_moved(phase);
+            let observation = connection.observe(|observation| {
                 // Between two looks an idle connection may have had a request.
-                let has_changed = phase == Phase::Idle && seen.bytes != moved;
-                if seen.phase == phase && !has_changed {
-                    seen
+                let has_changed = phase == Phase::Idle && observation.bytes != bytes_moved;
+                if observation.phase == phase && !has_changed {
+                    observation
                 } else {
-                    Seen {
+                    Observation {
                         phase,
                         since: now,
-                        bytes: moved,
+                        bytes: bytes_moved,
                     }
                 }
             });
-            let waited = now.saturating_duration_since(seen.since);
+            let waited = now.saturating_duration_since(observation.since);
             // What has come of a body that waits for room may not count.
-            let bytes = moved.saturating_sub(seen.bytes);
+            let bytes = bytes_moved.saturating_sub(observation.bytes);
             let is_slow = is_slow(phase, waited, bytes);
-            if let Some(why) = self.is_too_slow(phase, waited, bytes) {
-                self.close(&connection, phase, why);
-            } else if let Some(why) = is_slow.then(|| why_needed(&connection, phase)).flatten() {
-                slow.push((rate(bytes, waited), connection, phase, why));
+            if let Some(reason) = self.timed_out(phase, waited, bytes) {
+                self.close(&connection, phase, reason);
+            } else if let Some(reason) = is_slow.then(|| needed_for(&connection, phase)).flatten() {
+                slow.push((rate(bytes, waited), connection, phase, reason));
             } else if is_end_of_window(phase, waited, bytes) {
-                connection.seen(|seen| Seen {
+                connection.observe(|observation| Observation {
                     since: now,
-                    bytes: moved,
-                    ..seen
+                    bytes: bytes_moved,
+                    ..observation
                 });
             }
         }
         // Not all at once: what they hold may be enough for a while.
         slow.sort_unstable_by_key(|(rate, ..)| *rate);
-        let most = slow.len().div_ceil(10);
-        for (_, connection, phase, why) in slow.into_iter().take(most) {
-            self.close(&connection, phase, why);
+        let max = slow.len().div_ceil(10);
+        for (_, connection, phase, reason) in slow.into_iter().take(max) {
+            self.close(&connection, phase, reason);
         }
         if is_shedding {
             self.close_idle();
@@ -360,22 +373,22 @@ impl Connections {
     }
 
     /// Why a connection is closed that has moved so few bytes for so long.
-    fn is_too_slow(&self, phase: Phase, waited: Duration, bytes: u64) -> Option<Closed> {
+    fn timed_out(&self, phase: Phase, waited: Duration, bytes: u64) -> Option<CloseReason> {
         let settings = &self.settings;
         let is_over = |seconds: u64| seconds > 0 && waited >= Duration::from_secs(seconds);
         match phase {
-            Phase::Idle => is_over(settings.keep_alive).then_some(Closed::Idle),
-            Phase::Head => is_over(settings.head_timeout).then_some(Closed::Head),
+            Phase::Idle => is_over(settings.keep_alive).then_some(CloseReason::Idle),
+            Phase::Head => is_over(settings.head_timeout).then_some(CloseReason::Head),
             Phase::Body => (waited >= GRACE && rate(bytes, waited) < settings.body_rate)
-                .then_some(Closed::Body),
-            Phase::Answer => {
-                (bytes == 0 && is_over(settings.answer_timeout)).then_some(Closed::Answer)
+                .then_some(CloseReason::Body),
+            Phase::Response => {
+                (bytes == 0 && is_over(settings.answer_timeout)).then_some(CloseReason::Response)
             }
             Phase::Work | Phase::Upgraded => None,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, All> {
+    fn lock(&self) -> MutexGuard<'_, Registry> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -387,31 +400,31 @@ fn rate(bytes: u64, waited: Duration) -> u64 {
 
 /// Whether it keeps others waiting, where memory or connections are short.
 fn is_slow(phase: Phase, waited: Duration, bytes: u64) -> bool {
-    matches!(phase, Phase::Head | Phase::Body | Phase::Answer)
-        && waited >= SHORT_GRACE
-        && rate(bytes, waited) < SHORT_RATE
+    matches!(phase, Phase::Head | Phase::Body | Phase::Response)
+        && waited >= SHORTAGE_GRACE
+        && rate(bytes, waited) < SHORTAGE_RATE
 }
 
 /// Whether it is fast enough to be measured from here on anew.
 fn is_end_of_window(phase: Phase, waited: Duration, bytes: u64) -> bool {
     match phase {
         Phase::Body => waited >= GRACE,
-        Phase::Answer => waited >= GRACE && bytes > 0,
+        Phase::Response => waited >= GRACE && bytes > 0,
         _ => false,
     }
 }
 
-async fn look_after(connections: Weak<Connections>) {
-    let mut tick = interval(LOOK);
+async fn supervise(connections: Weak<Connections>) {
+    let mut tick = interval(INSPECTION_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(connections) = connections.upgrade() else {
             return;
         };
-        connections.look(Instant::now());
+        connections.inspect(Instant::now());
         // The limit may be farther away than it was.
-        connections.admission.admit();
-        connections.admission.refusals().tell();
+        connections.admission.admit_waiting();
+        connections.admission.refusals().report();
     }
 }

@@ -7,25 +7,25 @@ use tokio::net::{TcpListener, TcpStream};
 pub const KERNEL_BUFFER: usize = 256 << 10;
 /// The same for what it has not sent to the client, beyond what is on its way.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT: u32 = 16 << 10;
+const MAX_UNSENT: u32 = 16 << 10;
 
 /// Connections that may wait to be accepted, where the system allows so many: those beyond it try
 /// again only after a second.
 const BACKLOG: i32 = 4096;
 
 /// Lets more connections wait than usual.
-pub fn lengthen_backlog(listener: &TcpListener) {
+pub fn raise_backlog(listener: &TcpListener) {
     // Where that is refused it is as it was.
     drop(socket2::SockRef::from(listener).listen(BACKLOG));
 }
 
 /// Bounds the kernel's buffers of a connection.
-pub fn bound_buffers(stream: &TcpStream) {
+pub fn limit_buffers(stream: &TcpStream) {
     let socket = socket2::SockRef::from(stream);
     // How far it may send is left to the kernel; only what waits behind that is bounded. Where the
     // system has no such option, it is as it was.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    drop(socket.set_tcp_notsent_lowat(UNSENT));
+    drop(socket.set_tcp_notsent_lowat(MAX_UNSENT));
     drop(socket.set_recv_buffer_size(KERNEL_BUFFER));
 }
 
@@ -37,7 +37,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn of(stream: &TcpStream) -> Self {
+    pub fn new(stream: &TcpStream) -> Self {
         #[cfg(not(target_os = "linux"))]
         let _ = stream;
         Self {
@@ -64,7 +64,7 @@ impl Socket {
 
 /// File descriptors that the process may open, after it has asked for as many as it can get.
 #[cfg(unix)]
-pub fn file_descriptors() -> Option<usize> {
+pub fn max_open_files() -> Option<usize> {
     use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
     let limit = getrlimit(Resource::Nofile);
@@ -80,6 +80,6 @@ pub fn file_descriptors() -> Option<usize> {
 }
 
 #[cfg(not(unix))]
-pub const fn file_descriptors() -> Option<usize> {
+pub const fn max_open_files() -> Option<usize> {
     None
 }

@@ -22,20 +22,20 @@ use tokio::{
 };
 
 #[cfg(feature = "metrics")]
-pub use self::connections::Closed;
+pub use self::connections::CloseReason;
 use self::{
     connection::Stream,
-    limits::{bound_buffers, lengthen_backlog},
+    limits::{limit_buffers, raise_backlog},
 };
 pub use self::{
-    connection::{AwaitedBody, Connection, InFlight, Phase},
-    connections::{Connections, Open},
+    connection::{BodyWait, Connection, InFlight, Phase},
+    connections::{Connections, OpenConnection},
     limits::KERNEL_BUFFER,
 };
 use crate::{guard, serve::Service, settings};
 
 /// How long to wait for what accepting lacks: file descriptors, or memory.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Accepts connections and serves them until `stop` changes; then those that are open end as their
 /// last answers are sent.
@@ -45,8 +45,8 @@ pub async fn serve(
     connections: Arc<Connections>,
     mut stop: watch::Receiver<()>,
 ) {
-    lengthen_backlog(&listener);
-    let mut failures = Failures::default();
+    raise_backlog(&listener);
+    let mut errors = AcceptErrors::default();
     loop {
         tokio::select! {
             accepted = accept(&listener, &connections) => match accepted {
@@ -58,14 +58,14 @@ pub async fn serve(
                         let connection = connection.connection();
                         serve_one(stream, connection, service, connections.settings(), stop).await;
                         // It may have been handed over.
-                        connection.gone().await;
+                        connection.stream_dropped().await;
                     });
                 }
-                Err(err) if is_of_the_connection(&err) => {}
+                Err(err) if is_connection_error(&err) => {}
                 Err(err) => {
-                    failures.tell(&err);
+                    errors.report(&err);
                     connections.close_idle();
-                    sleep(PAUSE).await;
+                    sleep(RETRY_DELAY).await;
                 }
             },
             _ = stop.changed() => break,
@@ -77,16 +77,16 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Connections>,
-) -> io::Result<(TcpStream, Open)> {
+) -> io::Result<(TcpStream, OpenConnection)> {
     loop {
         while guard::pressure() == guard::Pressure::Shed {
-            sleep(PAUSE).await;
+            sleep(RETRY_DELAY).await;
         }
-        connections.room().await;
+        connections.wait_for_room().await;
         let (stream, address) = listener.accept().await?;
         stream.set_nodelay(true)?;
         if let Some(connection) = connections.add(address) {
-            bound_buffers(&stream);
+            limit_buffers(&stream);
             return Ok((stream, connection));
         }
     }
@@ -100,8 +100,8 @@ async fn serve_one(
     mut stop: watch::Receiver<()>,
 ) {
     // On the heap, since hyper keeps room for it as long as the connection is open.
-    let answer = |request: HttpRequest<Incoming>| {
-        Box::pin(Arc::clone(&service).answer(Arc::clone(connection), request))
+    let handler = |request: HttpRequest<Incoming>| {
+        Box::pin(Arc::clone(&service).handle(Arc::clone(connection), request))
     };
     let stream = TokioIo::new(Stream::new(stream, connection));
     let mut http = pin!(http1::Builder::new()
@@ -109,7 +109,7 @@ async fn serve_one(
         .header_read_timeout(None)
         .max_header_size(settings.head_bytes)
         .max_buf_size(settings.head_bytes)
-        .serve_connection(stream, service_fn(answer))
+        .serve_connection(stream, service_fn(handler))
         .with_upgrades());
     let mut is_stopping = false;
     loop {
@@ -120,8 +120,8 @@ async fn serve_one(
                 }
                 break;
             }
-            () = connection.closed() => {
-                if connection.is_reset() {
+            () = connection.close_requested() => {
+                if connection.is_reset_on_close() {
                     break;
                 }
                 // A request may have come meanwhile: it is answered.
@@ -136,7 +136,7 @@ async fn serve_one(
 }
 
 /// Whether accepting has failed for this connection only.
-fn is_of_the_connection(err: &io::Error) -> bool {
+fn is_connection_error(err: &io::Error) -> bool {
     matches!(
         err.kind(),
         io::ErrorKind::ConnectionAborted
@@ -149,16 +149,19 @@ fn is_of_the_connection(err: &io::Error) -> bool {
 
 /// Failures to accept, of which one is logged each 10 s.
 #[derive(Default)]
-struct Failures {
-    told: Option<Instant>,
+struct AcceptErrors {
+    last_report: Option<Instant>,
 }
 
-impl Failures {
-    const INTERVAL: Duration = Duration::from_secs(10);
+impl AcceptErrors {
+    const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-    fn tell(&mut self, err: &io::Error) {
-        if self.told.is_none_or(|at| at.elapsed() >= Self::INTERVAL) {
-            self.told = Some(Instant::now());
+    fn report(&mut self, err: &io::Error) {
+        if self
+            .last_report
+            .is_none_or(|at| at.elapsed() >= Self::REPORT_INTERVAL)
+        {
+            self.last_report = Some(Instant::now());
             tracing::error!(%err, "no connection is accepted: idle ones are closed, and it tries again");
         }
     }

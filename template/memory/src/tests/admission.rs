@@ -95,7 +95,7 @@ async fn a_route_of_the_application_can_be_exempt() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn health_is_told_while_no_request_may_begin() {
+async fn health_is_reported_while_no_request_may_begin() {
     let service = Service::start(json!({ "requests": { "in_flight": 1, "waiting": 0 } })).await;
     let mut held = connect(service.address);
     held.write_all(b"GET /hold HTTP/1.1\r\nhost: localhost\r\n\r\n")

@@ -100,7 +100,7 @@ async fn requests_are_counted_by_the_template_of_their_route() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn how_long_requests_wait_to_begin_is_told() {
+async fn how_long_requests_wait_to_begin_is_reported() {
     let listener = Listener::start("").await;
     let settings = json!({
         "memory": { "bind": "127.0.0.1:0" },

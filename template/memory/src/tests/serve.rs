@@ -64,8 +64,8 @@ impl Service {
 
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("it listens");
-    let patience = Some(Duration::from_secs(10));
-    stream.set_read_timeout(patience).expect("a timeout");
+    let timeout = Some(Duration::from_secs(10));
+    stream.set_read_timeout(timeout).expect("a timeout");
     stream
 }
 
