@@ -1,4 +1,4 @@
-//! Bodies whose bytes are counted for as long as the service holds them.
+//! Request and response bodies whose bytes are counted for as long as the service holds them.
 
 use std::{
     future::Future,
@@ -24,19 +24,19 @@ use super::{
 };
 use crate::server::{BodyWait, Connection, InFlight};
 
-/// Frames of fewer bytes are not counted: the connection's buffers are.
+/// Smaller frames, in bytes, are not counted separately: the connection's buffers cover them.
 const MIN_COUNTED: usize = 4 << 10;
-/// Small parts of a body are gathered up to so many bytes: each by itself would take far more memory
-/// than it has bytes.
+/// Small parts of a body are gathered up to this many bytes: one by one, they would take far more
+/// memory than they have bytes.
 const MAX_GATHERED: usize = 16 << 10;
-/// How long a small part waits at most for more.
+/// How long a small part waits for more.
 const LINGER: Duration = Duration::from_millis(5);
-/// As Loco's middleware compresses answers (tower-http 0.6).
+/// The encodings with which Loco's middleware compresses responses (tower-http 0.6).
 const ENCODINGS: [&str; 4] = ["br", "deflate", "gzip", "zstd"];
-/// How often a body looks whether there is room for it.
+/// How often a stalled body checks whether there is room for it.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Bytes with what is counted for them, until the last part of them is dropped.
+/// Bytes that stay counted until their last slice is dropped.
 struct CountedBytes {
     bytes: Bytes,
     _hold: Hold,
@@ -52,7 +52,7 @@ fn counted(bytes: Bytes, hold: Hold) -> Bytes {
     Bytes::from_owner(CountedBytes { bytes, _hold: hold })
 }
 
-/// The same, read before their request begins.
+/// Bytes that stay reserved until their last slice is dropped.
 struct ReadAhead {
     bytes: Bytes,
     _reservation: Reservation,
@@ -70,7 +70,7 @@ impl Drop for ReadAhead {
     }
 }
 
-/// Bytes that were read before their request begins, with what is reserved for them.
+/// Ties a reservation to the bytes that were read under it before their request began.
 pub fn read_ahead(bytes: Bytes, reservation: Reservation) -> Bytes {
     Bytes::from_owner(ReadAhead {
         bytes,
@@ -78,26 +78,26 @@ pub fn read_ahead(bytes: Bytes, reservation: Reservation) -> Bytes {
     })
 }
 
-/// A body of an answer: counted until the client has taken it.
+/// The body of a response, counted until the client has taken it.
 pub struct ResponseBody {
     body: Body,
-    /// For what is still to come, as far as that is known.
+    /// Covers the bytes still to come, if the length is known.
     hold: Hold,
-    /// What a body of unknown length is made of.
+    /// What produces a body of unknown length.
     source: Option<Source>,
-    /// The answer's end is the request's.
+    /// Ends the request together with its response.
     request: InFlight,
 }
 
 enum Source {
-    /// What the application still holds of it.
+    /// A stream, with the memory that the application still holds for it.
     Stream { _memory: Hold },
-    /// It is compressed on its way, which takes memory and the CPU: the request goes on.
+    /// Compressed on the fly, which takes memory and CPU: the request stays active.
     Compressed(ActiveRequest),
 }
 
 impl ResponseBody {
-    /// The body of an answer, with what has begun where a request was admitted for it.
+    /// Wraps the body of a response; `active` is its request, if that went through admission.
     pub fn new(
         body: Body,
         headers: &HeaderMap,
@@ -139,7 +139,7 @@ impl Drop for ResponseBody {
     }
 }
 
-/// Whether an answer with these headers is compressed on its way.
+/// Whether a response with these headers is compressed on the fly.
 fn is_compressed(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING);
     encoding.is_some_and(|encoding| ENCODINGS.iter().any(|name| encoding == name))
@@ -163,7 +163,7 @@ impl HttpBody for ResponseBody {
             } else if frame.is_pending() {
                 active.watch().pause();
             }
-            // What compresses it has its memory by now.
+            // By now the encoder has allocated all its memory.
             let held = active.held();
             active.permit_mut().shrink_to(held);
             frame
@@ -196,20 +196,20 @@ impl ResponseBody {
     }
 }
 
-/// A body of a request, on its way in.
+/// The body of a request, read as it arrives.
 pub struct RequestBody {
     body: Incoming,
-    /// What was read of it ahead.
+    /// Bytes that were read ahead.
     prefix: Option<Bytes>,
     budget: Arc<Budget>,
     wait: BodyWait,
     gathered: BytesMut,
-    /// For how long small parts are still gathered.
+    /// How much longer small parts are gathered.
     linger: Option<Pin<Box<Sleep>>>,
     stalled: Arc<AtomicUsize>,
-    /// There is no room for more at the moment.
+    /// Whether there is no room for more at the moment.
     is_stalled: bool,
-    /// Until it looks again whether there is.
+    /// Set until the next check for room.
     retry: Option<(Pin<Box<Sleep>>, CountGuard)>,
 }
 
@@ -233,14 +233,14 @@ impl RequestBody {
         }
     }
 
-    /// The same body, of which this was read already, and counted.
+    /// The same body with its first bytes, which are already read and counted, put in front.
     pub fn with_prefix(mut self, prefix: Bytes) -> Self {
         self.prefix = Some(prefix);
         self.wait.set_waiting(false);
         self
     }
 
-    /// The next part of it, which is not counted.
+    /// Polls for the next part, without counting it.
     pub fn poll_next(
         &mut self,
         context: &mut Context<'_>,
@@ -250,8 +250,9 @@ impl RequestBody {
         frame
     }
 
-    /// The same, once there is room for it. From then on a body without room counts as one whose client
-    /// sends nothing: otherwise those that hold the room together could wait for each other for ever.
+    /// Polls for the next part once there is room for it. A body without room then counts as one
+    /// whose client sends nothing: bodies that fill the room together could otherwise wait for each
+    /// other forever.
     fn poll_part(
         &mut self,
         context: &mut Context<'_>,
@@ -264,19 +265,19 @@ impl RequestBody {
         }
     }
 
-    /// What was gathered.
+    /// Returns what has been gathered.
     fn take_gathered(&mut self) -> Bytes {
         self.linger = None;
         self.gathered.split().freeze()
     }
 
-    /// Waits for a moment in which more of the body may come.
+    /// Waits a moment in case more of the body arrives.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         linger.as_mut().poll(context)
     }
 
-    /// Waits while there is no room for more.
+    /// Waits until there is room for more.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some((retry, _)) = &mut self.retry {
             ready!(retry.as_mut().poll(context));
@@ -315,7 +316,7 @@ impl HttpBody for RequestBody {
             }
             match self.poll_part(context) {
                 Poll::Ready(Some(Ok(part))) => {
-                    // Without data it is trailers, which nobody reads.
+                    // A frame without data holds trailers, which nobody reads.
                     let Ok(data) = part.into_data() else {
                         continue;
                     };
@@ -327,7 +328,7 @@ impl HttpBody for RequestBody {
                     }
                 }
                 Poll::Pending if self.gathered.is_empty() => return Poll::Pending,
-                // hyper hands over each part by itself, whatever else has come.
+                // hyper yields each part by itself, even if more has arrived.
                 Poll::Pending => {
                     ready!(self.poll_linger(context));
                     self.wait.set_waiting(false);
@@ -373,7 +374,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// An answer of unknown length that is encoded so, and of which the application holds a mebibyte.
+    /// A response of unknown length with this encoding, for which the application holds 1 MiB.
     fn response_body(
         encoding: &'static str,
         gate: &Arc<Gate>,

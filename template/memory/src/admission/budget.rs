@@ -1,4 +1,4 @@
-//! What requests make the service hold, in bytes, beside what they may.
+//! How much memory requests make the service hold, in bytes, against a limit.
 
 use std::{
     collections::HashSet,
@@ -14,27 +14,27 @@ use std::{
 
 use super::gate::Gate;
 
-/// Requests that are expected to hold more than this part of the budget leave the last quarter of
-/// it to the others: few large answers must not keep all small ones waiting.
+/// A request expected to hold more than 1/256 of the budget leaves the last quarter of it to
+/// others, so that a few large responses do not keep all small ones waiting.
 const LARGE_DIVISOR: u64 = 256;
 
 /// What memory is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Open connections, each with its buffers.
+    /// Open connections with their buffers.
     Connections,
-    /// Bodies of requests that wait or are on their way in.
+    /// Bodies of requests that are waiting, or that are still arriving.
     Bodies,
-    /// Requests that are worked on.
+    /// Active requests.
     Work,
-    /// Bodies of answers that the client has not taken yet.
+    /// Bodies of responses that the client has not taken yet.
     Responses,
 }
 
 impl Kind {
     pub const ALL: [Self; 4] = [Self::Connections, Self::Bodies, Self::Work, Self::Responses];
 
-    /// As metrics call it.
+    /// The label that metrics use.
     #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
@@ -46,41 +46,41 @@ impl Kind {
     }
 }
 
-/// The part of what there is for work and answers that a peer leaves to the others.
+/// A peer leaves 1/8 of what is available for work and responses to the others.
 const PEER_RESERVE_DIVISOR: u64 = 8;
 
-/// What the requests of one peer take.
+/// What the requests of one peer use.
 #[derive(Debug, Default)]
 pub struct Peer {
-    /// Bytes of their work and of their answers.
+    /// Bytes of their work and responses.
     held: AtomicU64,
-    /// Begun requests that need the CPU. For a moment it can be less than none: a request that rests may
-    /// be counted before the waking that came before.
+    /// Active requests that need the CPU. Briefly negative if a pause is counted before the wake
+    /// that preceded it.
     pub busy: AtomicIsize,
-    /// Begun requests.
+    /// Active requests.
     pub active: AtomicUsize,
 }
 
-/// Why bytes do not fit.
+/// Why an amount of memory does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// The peer holds as much as one may.
+    /// The peer holds all that a single peer may.
     Peer,
-    /// All together hold as much as they may.
+    /// Together, all peers hold as much as they may.
     All,
 }
 
-/// Who waits for memory.
+/// Who is waiting for memory, and thus whose memory is wanted back.
 #[derive(Debug, Default, Clone)]
 pub struct Shortage {
-    /// Some wait for what others hold.
+    /// Somebody waits for memory that others hold.
     overall: bool,
-    /// These peers wait for what they hold themselves.
+    /// Peers that wait for memory that they hold themselves.
     peers: HashSet<IpAddr>,
 }
 
 impl Shortage {
-    /// One more waits.
+    /// Adds a waiter of this peer.
     pub fn add(&mut self, full: Full, peer: IpAddr) {
         match full {
             Full::All => self.add_for_all(),
@@ -88,7 +88,7 @@ impl Shortage {
         }
     }
 
-    /// One more waits for what others hold.
+    /// Adds a waiter for memory that anybody may hold.
     pub const fn add_for_all(&mut self) {
         self.overall = true;
     }
@@ -98,13 +98,13 @@ impl Shortage {
         self.peers.extend(other.peers);
     }
 
-    /// Whether somebody waits for what this peer holds.
+    /// Whether somebody waits for memory that this peer holds.
     pub fn concerns(&self, peer: IpAddr) -> bool {
         self.overall || self.peers.contains(&peer)
     }
 }
 
-/// Bytes that are held, by kind, and the most that may be.
+/// Bytes held, by kind, and their limit.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
@@ -112,7 +112,7 @@ pub struct Budget {
     held: [AtomicU64; Kind::ALL.len()],
     /// Requests that wait for memory or for a core.
     waiting: Arc<AtomicUsize>,
-    /// Lets them begin when less is held.
+    /// Where they are admitted once memory is released.
     gate: OnceLock<Weak<Gate>>,
 }
 
@@ -127,7 +127,7 @@ impl Budget {
         })
     }
 
-    /// The gate at which requests wait for memory: one for each budget.
+    /// Sets the gate at which requests wait for this budget's memory. Only the first call counts.
     pub fn set_gate(&self, gate: &Arc<Gate>) {
         drop(self.gate.set(Arc::downgrade(gate)));
     }
@@ -144,13 +144,14 @@ impl Budget {
         self.held[kind as usize].load(Relaxed)
     }
 
-    /// Whether more is held than may be: by connections, which are not asked.
+    /// Whether the limit is exceeded, as connections, which are counted without a check, can make
+    /// it.
     pub fn is_exceeded(&self) -> bool {
         self.total.load(SeqCst) > self.limit
     }
 
-    /// Whether bodies that are read as they come are to wait: they keep no others from being worked
-    /// on.
+    /// Whether bodies that are read as they arrive have to wait, so that they leave room for
+    /// requests to be worked on.
     pub fn is_full_for_bodies(&self) -> bool {
         self.held(Kind::Bodies) > self.limit / 2 || self.total.load(SeqCst) > self.limit / 8 * 7
     }
@@ -168,7 +169,7 @@ impl Budget {
         self.hold_for(None, kind, bytes)
     }
 
-    /// The same for a peer, where there is one.
+    /// Like [`Self::hold`], and also counts the bytes for a peer, if there is one.
     pub fn hold_for(self: &Arc<Self>, peer: Option<&Arc<Peer>>, kind: Kind, bytes: u64) -> Hold {
         let mut hold = Hold {
             budget: Arc::clone(self),
@@ -180,16 +181,16 @@ impl Budget {
         hold
     }
 
-    /// The same for a peer's work, if they fit. A peer may always have one request, as far as others
-    /// leave room for it.
+    /// Holds bytes for a peer's work, if they fit. A peer may always have one request, provided
+    /// that others leave room for it.
     ///
     /// # Errors
     ///
-    /// When they do not.
+    /// If they do not fit.
     pub fn try_hold_for(self: &Arc<Self>, peer: &Arc<Peer>, bytes: u64) -> Result<Hold, Full> {
         let limit = self.limit_for(bytes);
         let total = self.total.load(SeqCst);
-        // What is added and taken back would keep others from beginning meanwhile.
+        // Adding first and taking back would keep other requests waiting in the meantime.
         if total + bytes > limit {
             return Err(Full::All);
         }
@@ -215,7 +216,7 @@ impl Budget {
     }
 }
 
-/// One more is counted until this is dropped.
+/// Adds one to a counter until this is dropped.
 #[derive(Debug)]
 pub struct CountGuard(Arc<AtomicUsize>);
 
@@ -232,13 +233,13 @@ impl Drop for CountGuard {
     }
 }
 
-/// Bytes that are counted as held until this is dropped.
+/// Bytes that count as held until this is dropped.
 #[derive(Debug)]
 pub struct Hold {
     budget: Arc<Budget>,
     kind: Kind,
     bytes: u64,
-    /// Whose request it is for, where that is counted.
+    /// The peer that the bytes also count for, if any.
     peer: Option<Arc<Peer>>,
 }
 
@@ -247,7 +248,7 @@ impl Hold {
         self.bytes
     }
 
-    /// Holds so many bytes from now on.
+    /// Changes the number of bytes held.
     pub fn set(&mut self, bytes: u64) {
         if bytes == self.bytes {
             return;
@@ -277,7 +278,7 @@ impl Hold {
         }
     }
 
-    /// Takes so many of its bytes, at most all, into a hold of their own.
+    /// Moves up to `bytes` of its bytes into a hold of their own.
     pub fn split(&mut self, bytes: u64) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::budget::Full;
 
-/// Waiters that have given up are removed once the queue is this long, or twice as long as after the
-/// previous sweep.
+/// Waiters that have given up are removed once the queue is this long, or twice as long as after
+/// the previous sweep.
 const MIN_SWEEP_LEN: usize = 1024;
 
 /// Waiters, each with an item that says what it waits for, and each to be granted a `U`.

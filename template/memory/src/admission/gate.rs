@@ -1,11 +1,11 @@
-//! When a request begins.
+//! Decides when a request begins.
 //!
-//! A request that has begun and is running, or could run if a core were free, needs the CPU; one
-//! that waits for a timer, a database or another service needs none. A new request begins if what
-//! its route is known to hold fits the budget, and, unless that is little, while only few need the
-//! CPU. So what has begun and holds much is finished before more begins, and waiting costs nothing.
-//! No peer's requests take all of the budget or of the cores: those of others need not wait until
-//! they end.
+//! An active request needs the CPU while it runs, or could run if a core were free; one that waits
+//! for a timer, a database or another service does not. A new request begins if what its route is
+//! known to hold fits the budget and, unless that is little, if only a few active requests need the
+//! CPU. So requests that hold much are finished before more of them begin, and waiting for I/O is
+//! free. No peer takes all of the budget or all cores, so others need not wait for its requests to
+//! end.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -29,24 +29,24 @@ use crate::{
     guard::{self, Pressure},
 };
 
-/// Begun requests that need the CPU, for each core, up to which another begins: a core is never
-/// without work while a request is polled that waits in the end.
+/// Active requests per core that may need the CPU before further ones wait. With two, a core has
+/// work left when the request it is polling starts to wait.
 const BUSY_PER_CORE: isize = 2;
-/// The same for a request that holds so few bytes that it may as well wait begun as not.
+/// The same for requests that hold so little, in bytes, that they may as well be active as wait.
 const BUSY_PER_CORE_IF_SMALL: isize = 128;
 const SMALL: u64 = 64 << 10;
-/// Requests of one peer, for each core, that keep those of others from beginning. What it has beyond
-/// that keeps only its own.
+/// Requests of one peer, per core, that hold up those of others. Any more hold up only its own.
 const PEER_BUSY_PER_CORE: isize = 1;
-/// The part of `settings.requests.in_flight` that a peer leaves to the others.
+/// A peer leaves 1/8 of `settings.requests.in_flight` to the others.
 const IN_FLIGHT_RESERVE_DIVISOR: usize = 8;
-/// The part of the budget that a request is expected to hold at most: where more is expected it would
-/// never begin among others, and nothing would tell that it holds less by now.
+/// A request is expected to hold at most half of the budget. If more were expected, it would never
+/// begin beside others, and nothing would reveal that it holds less by now.
 const MAX_EXPECTED_DIVISOR: u64 = 2;
-/// The peers that have gone are forgotten where there are so many, or twice as many as the last time.
+/// Peers without requests are removed once there are this many peers, or twice as many as after the
+/// previous sweep.
 const MIN_SWEEP_LEN: usize = 1024;
 
-/// Lets requests begin.
+/// Admits requests.
 #[derive(Debug)]
 pub struct Gate {
     budget: Arc<Budget>,
@@ -55,30 +55,31 @@ pub struct Gate {
     max_busy_per_peer: isize,
     /// `settings.requests.in_flight`
     max_active: Option<usize>,
-    /// Begun requests that need the CPU.
+    /// Active requests that need the CPU.
     busy: AtomicIsize,
-    /// The same, of each peer no more than counts for others.
+    /// The same, with each peer's requests capped at `max_busy_per_peer`.
     capped_busy: AtomicIsize,
     active: AtomicUsize,
-    /// Begun requests that have not run yet: of what they hold, nothing is known.
+    /// Active requests that have not been polled yet, so that nothing is known about what they
+    /// hold.
     unmeasured: AtomicIsize,
     queue: Mutex<Queue>,
     peers: Mutex<Peers>,
 }
 
-/// What a request waits for, and whether that is full for its peer alone.
+/// What a request waits for, and whether that is exhausted for its peer alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wait {
     ForCores(Full),
     ForMemory(Full),
 }
 
-/// Requests that wait, in a line for each route. The routes take turns.
+/// Waiting requests, in one queue per route. Routes take turns.
 #[derive(Debug, Default)]
 struct Queue {
     queues: HashMap<usize, FairQueue<Waiter, Permit>>,
     order: VecDeque<usize>,
-    /// Those that wait for memory.
+    /// Which of them wait for memory.
     shortage: Shortage,
 }
 
@@ -89,7 +90,7 @@ struct Waiter {
     peer: Arc<Peer>,
 }
 
-/// The peers with requests.
+/// The peers that have requests.
 #[derive(Debug, Default)]
 struct Peers {
     known: HashMap<IpAddr, Weak<Peer>>,
@@ -116,13 +117,13 @@ impl Gate {
         gate
     }
 
-    /// Requests that need the CPU.
+    /// Active requests that need the CPU.
     #[cfg(any(feature = "metrics", test))]
     pub fn busy(&self) -> usize {
         usize::try_from(self.busy.load(SeqCst)).unwrap_or(0)
     }
 
-    /// Requests that are worked on, those that wait for something included.
+    /// Requests that are worked on, including those that wait for something.
     pub fn active(&self) -> usize {
         self.active.load(SeqCst)
     }
@@ -132,7 +133,7 @@ impl Gate {
         self.budget.waiting().load(SeqCst)
     }
 
-    /// Requests that wait for memory.
+    /// Who is waiting for memory.
     pub fn shortage(&self) -> Shortage {
         if self.waiting() == 0 {
             return Shortage::default();
@@ -144,7 +145,7 @@ impl Gate {
         shortage
     }
 
-    /// A permit, if the request can begin at once.
+    /// Returns a permit if the request can begin at once.
     pub fn try_acquire(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Option<Permit> {
         if self.waiting() > 0 {
             return None;
@@ -152,8 +153,8 @@ impl Gate {
         self.issue_permit(route, &self.peer(network_of(peer))).ok()
     }
 
-    /// Waits until the request can begin. Whoever stops waiting loses nothing: a permit that was
-    /// given meanwhile goes to the next.
+    /// Waits until the request can begin. Cancel-safe: a permit granted to a dropped future goes to
+    /// the next request.
     pub async fn acquire(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Permit {
         let network = network_of(peer);
         let waiter = Waiter {
@@ -163,15 +164,16 @@ impl Gate {
         };
         let _waiting = CountGuard::new(self.budget.waiting());
         let granted = self.lock().push(waiter);
-        // It may have become free since it was last looked at.
+        // A permit may have been released since the caller last tried.
         self.admit_waiting();
         granted
             .await
             .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"))
     }
 
-    /// Whether a request can begin, as far as its own memory is not concerned. Near the limit of the
-    /// container's, small ones begin one after the other, and large ones when all others have ended.
+    /// Whether a request can begin as far as everything but its own memory is concerned. Near the
+    /// container's limit, small requests begin one at a time, and large ones once all others have
+    /// ended.
     fn is_open(&self, is_small: bool) -> bool {
         let is_alone = || self.active() == 0 || is_small && self.busy.load(SeqCst) <= 0;
         self.capped_busy.load(SeqCst) < self.max_busy(is_small)
@@ -179,7 +181,7 @@ impl Gate {
             && (guard::pressure() == Pressure::None || is_alone())
     }
 
-    /// Whether a peer has as many begun requests as it may, where their number is fixed.
+    /// Whether a peer has as many active requests as it may, if their number is limited.
     fn is_at_in_flight_cap(&self, peer: &Peer) -> bool {
         self.max_active
             .is_some_and(|max| peer.active.load(SeqCst) >= max - max / IN_FLIGHT_RESERVE_DIVISOR)
@@ -193,7 +195,7 @@ impl Gate {
         }
     }
 
-    /// What the requests of a peer take.
+    /// The counters of a peer's requests.
     fn peer(&self, network: IpAddr) -> Arc<Peer> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = peers.get(network);
@@ -201,7 +203,7 @@ impl Gate {
         peer
     }
 
-    /// A permit, if a request can begin.
+    /// Returns a permit if the request can begin.
     fn issue_permit(
         self: &Arc<Self>,
         route: &Arc<Route>,
@@ -227,7 +229,7 @@ impl Gate {
             .map_err(|_| Wait::ForCores(Full::All))?;
         let memory = match self.budget.try_hold_for(peer, expected) {
             Ok(memory) => memory,
-            // Where no other will release any, waiting would not help.
+            // Nobody else will release memory, so waiting would not help.
             Err(_) if active == 0 && self.budget.held(Kind::Responses) == 0 => {
                 self.budget.hold_for(Some(peer), Kind::Work, expected)
             }
@@ -250,18 +252,18 @@ impl Gate {
         })
     }
 
-    /// Lets as many waiting requests begin as can.
+    /// Admits as many waiting requests as possible.
     pub fn admit_waiting(self: &Arc<Self>) {
         while self.waiting() > 0 && self.is_open(true) {
             let Some((waiter, permit)) = self.lock().next(self) else {
                 return;
             };
-            // It ends here if the waiter has gone.
+            // If the waiter has gone, this drops the permit.
             drop(waiter.send(permit));
         }
     }
 
-    /// A begun request of this peer waits for something from now on.
+    /// An active request of this peer stops needing the CPU.
     pub fn pause(self: &Arc<Self>, peer: &Peer) {
         self.busy.fetch_sub(1, SeqCst);
         let before = peer.busy.fetch_sub(1, SeqCst);
@@ -271,7 +273,7 @@ impl Gate {
         self.admit_waiting();
     }
 
-    /// A begun request of this peer needs the CPU again.
+    /// An active request of this peer needs the CPU again.
     pub fn resume(&self, peer: &Peer) {
         self.busy.fetch_add(1, SeqCst);
         let before = peer.busy.fetch_add(1, SeqCst);
@@ -295,7 +297,7 @@ impl Queue {
         queue.push(waiter.network, waiter)
     }
 
-    /// The next that can begin, with its permit.
+    /// The next request that can begin, with its permit.
     fn next(&mut self, gate: &Arc<Gate>) -> Option<(oneshot::Sender<Permit>, Permit)> {
         let mut shortage = Shortage::default();
         for _ in 0..self.order.len() {
@@ -317,7 +319,7 @@ impl Queue {
                 self.order.push_back(route);
             }
             if next.is_some() {
-                // Not all have been looked at.
+                // Only some of the queues have been examined.
                 self.shortage.merge(shortage);
                 return next;
             }
@@ -329,7 +331,7 @@ impl Queue {
 
 impl Peers {
     fn get(&mut self, network: IpAddr) -> Arc<Peer> {
-        // Clients that come and go must not fill it.
+        // Clients that come and go must not fill the map.
         if self.known.len() >= self.sweep_at {
             self.known.retain(|_, peer| peer.strong_count() > 0);
             self.sweep_at = MIN_SWEEP_LEN.max(2 * self.known.len());
@@ -343,8 +345,8 @@ impl Peers {
     }
 }
 
-/// One network of IPv6 is one peer: a host has as many addresses in it as it likes. IPv4 is IPv4, in
-/// whatever form a socket for both has it.
+/// The network that counts as one peer: for IPv6 a /64, in which a host can have any number of
+/// addresses. An IPv4 address stays itself, even if mapped to IPv6 as by a dual-stack socket.
 pub const fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -355,15 +357,15 @@ pub const fn network_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-/// A request that has begun, until this is dropped. It needs the CPU, unless [`Gate::pause`] says
-/// otherwise.
+/// Keeps a request active until this is dropped. It counts as needing the CPU, except between
+/// [`Gate::pause`] and [`Gate::resume`].
 #[derive(Debug)]
 pub struct Permit {
     gate: Arc<Gate>,
     route: Arc<Route>,
     peer: Arc<Peer>,
     memory: Hold,
-    /// Bytes that the request has held at its most.
+    /// The most bytes that the request has held so far.
     peak: u64,
     is_measured: bool,
     is_complete: bool,
@@ -378,14 +380,14 @@ impl Permit {
         &self.peer
     }
 
-    /// The request holds so many bytes now.
+    /// Records how many bytes the request holds now.
     pub fn set_held(&mut self, bytes: u64) {
         self.mark_measured();
         if bytes > self.peak {
             self.peak = bytes;
             self.route.raise(bytes);
         }
-        // What it is expected to take stays reserved.
+        // What the request is expected to take stays reserved.
         if bytes > self.memory.bytes() {
             self.memory.set(bytes);
         }
@@ -399,18 +401,17 @@ impl Permit {
         }
     }
 
-    /// The request has run to its end: what it has held tells what the next will.
+    /// The request ran to completion, so that its peak tells what the next one will hold.
     pub const fn mark_complete(&mut self) {
         self.is_complete = true;
     }
 
-    /// The request holds no more than so many bytes: what it is expected to take besides is free for
-    /// others.
+    /// Releases the memory reserved for the request beyond what it holds.
     pub fn shrink_to(&mut self, bytes: u64) {
         self.memory.set(bytes);
     }
 
-    /// So many bytes, at most all that it holds, to be held for longer than the permit.
+    /// Splits off up to `bytes` that outlive the permit.
     pub fn split(&mut self, bytes: u64) -> Hold {
         self.memory.split(bytes)
     }
@@ -447,7 +448,7 @@ mod tests {
         Arc::new(Route::new(&"/".into(), false))
     }
 
-    /// The peer's requests that can begin while all before them rest.
+    /// Permits for a peer's requests, each paused before the next one is tried.
     fn paused<'a>(
         gate: &'a Arc<Gate>,
         route: &'a Arc<Route>,
@@ -493,7 +494,7 @@ mod tests {
         let gone = Box::pin(gate.acquire(&route, ONE));
         let gone = timeout(Duration::from_millis(10), gone).await;
         assert!(gone.is_err());
-        // It is given a permit, and goes without having been told.
+        // This one is granted a permit, but is dropped before it is polled again.
         let mut unpolled = Box::pin(gate.acquire(&route, ONE));
         assert!(timeout(Duration::from_millis(10), &mut unpolled)
             .await
@@ -633,7 +634,7 @@ mod tests {
         }
         assert_eq!(permits.len(), 2 * cores());
 
-        // Small as it was, it is large now.
+        // Expected to be small, they turn out large.
         permits[0].set_held(600 << 20);
         permits[1].set_held(600 << 20);
         assert!(gate.try_acquire(&small, OTHER).is_none());

@@ -1,5 +1,5 @@
-//! Which requests begin, which wait, and which are refused: as many are worked on at once as the
-//! cores and the memory allow. `docs/memory.md` of the service is the operator's view of it.
+//! Decides which requests begin, wait, or are refused, so that no more are worked on at once than
+//! the cores and the memory allow. `docs/memory.md` of the service describes this for operators.
 
 mod body;
 pub mod budget;
@@ -66,9 +66,10 @@ use crate::{
     settings::{Requests, Settings},
 };
 
-/// Bytes of a body that are read before its request begins. It is Loco's own limit of a payload.
+/// Up to this many bytes of a body are read before its request begins, which is Loco's own payload
+/// limit.
 const MAX_READ_AHEAD: u64 = 2 << 20;
-/// Bytes of a body of unknown length that are read before its request begins, and for how long.
+/// The same for a body of unknown length, with a time limit.
 const MAX_READ_AHEAD_UNSIZED: u64 = 64 << 10;
 const READ_AHEAD_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -80,17 +81,17 @@ pub struct Admission {
     gate: Arc<Gate>,
     routes: Routes,
     refusals: Refusals,
-    /// What tells the client's address, where the service stands behind a proxy.
+    /// Where to find the client's address, if the service is behind a proxy.
     proxy: Option<ClientIpSource>,
     reservations: Arc<Reservations>,
-    /// Bodies that are read as they come, and wait for room.
+    /// How many bodies that are read as they arrive wait for room.
     stalled: Arc<AtomicUsize>,
 }
 
 impl Admission {
     /// # Errors
     ///
-    /// When `settings.requests` names a route that does not exist.
+    /// If `settings.requests` names a route that does not exist.
     pub fn new<H: Hooks>(ctx: &AppContext, settings: &Settings) -> Result<Arc<Self>> {
         let requests = settings.requests.clone();
         let remote_ip = ctx.config.server.middlewares.remote_ip.clone();
@@ -113,7 +114,7 @@ impl Admission {
         &self.budget
     }
 
-    /// Whether a proxy passes all requests on.
+    /// Whether all requests pass through a proxy.
     pub const fn is_behind_proxy(&self) -> bool {
         self.proxy.is_some()
     }
@@ -127,14 +128,14 @@ impl Admission {
         &self.refusals
     }
 
-    /// The route that a request asks for.
+    /// The route that a request matches.
     pub fn route(&self, request: &Request<impl HttpBody>) -> &Arc<Route> {
         let body = request.body().size_hint().exact();
         self.routes
             .find(request.method(), request.uri().path(), body)
     }
 
-    /// Requests, and bodies of requests on their way in, that wait for memory.
+    /// Who is waiting for memory, be it to begin a request or to read more of a body.
     pub fn shortage(&self) -> Shortage {
         let mut shortage = self.gate.shortage();
         if self.stalled.load(Ordering::Relaxed) > 0 || self.budget.is_exceeded() {
@@ -143,17 +144,18 @@ impl Admission {
         shortage
     }
 
-    /// Bodies that wait for what other bodies hold.
+    /// Whose bodies wait for memory that other bodies hold.
     pub fn body_shortage(&self) -> Shortage {
         self.reservations.shortage()
     }
 
-    /// Lets requests begin that wait for something that nobody tells the end of.
+    /// Admits waiting requests. Called regularly, since nothing signals that memory pressure has
+    /// ended.
     pub fn admit_waiting(&self) {
         self.gate.admit_waiting();
     }
 
-    /// Lets the application answer a request as soon as it can be worked on, or refuses it.
+    /// Passes a request to the application as soon as it can be worked on, or refuses it.
     pub async fn handle(
         &self,
         app: Router,
@@ -163,7 +165,8 @@ impl Admission {
     ) -> Response<ResponseBody> {
         let in_flight = InFlight::new(connection);
         if connection.is_pipelined() {
-            // All that have come with it would be answered while other connections wait.
+            // Otherwise all requests pipelined with it would be handled while other connections
+            // wait.
             yield_now().await;
         }
         if !self.requests.enable || route.exempt {
@@ -179,7 +182,7 @@ impl Admission {
         if self.is_behind_proxy() {
             connection.set_client(network_of(peer));
         }
-        // A body that is slow to come is waited for before the permit, not with it.
+        // A slow body is awaited before the permit is taken, so that it does not occupy one.
         let admitted = match self.read_ahead(body, connection, peer).await {
             Ok(body) => self
                 .acquire_permit(route, peer)
@@ -205,7 +208,7 @@ impl Admission {
         self.with_counted_body(response, Some(work.finish()), in_flight)
     }
 
-    /// An answer that is not the application's.
+    /// Wraps a response that does not come from the application.
     pub fn own_response(
         &self,
         response: impl IntoResponse,
@@ -229,7 +232,7 @@ impl Admission {
         Response::from_parts(parts, body)
     }
 
-    /// Who sends a request: as the proxy says that has passed it on, or whoever has connected.
+    /// The client's address: the one that the proxy reports, or else that of the connection.
     async fn peer(&self, parts: &mut Parts, connection: &Connection) -> IpAddr {
         if let Some(source) = &self.proxy {
             parts.extensions.insert(source.clone());
@@ -263,7 +266,7 @@ impl Admission {
         permit.map_err(|_| Reason::TimedOut)
     }
 
-    /// A body that is read as it comes.
+    /// A body that is read as it arrives.
     fn streamed_body(&self, body: Incoming, connection: &Arc<Connection>) -> Body {
         if body.is_end_stream() {
             Body::empty()
@@ -277,8 +280,8 @@ impl Admission {
         }
     }
 
-    /// Reads a body before its request begins: whole, if its length is known and moderate, or what
-    /// comes soon of it.
+    /// Reads a body before its request begins: all of it if its length is known and moderate,
+    /// otherwise what arrives soon.
     async fn read_ahead(
         &self,
         body: Incoming,
@@ -303,7 +306,7 @@ impl Admission {
         let deadline = length
             .is_none()
             .then(|| Instant::now() + READ_AHEAD_TIMEOUT);
-        // Only what is filled takes memory.
+        // Pages take no memory until they are written to.
         let mut bytes = BytesMut::with_capacity(usize::try_from(max).unwrap_or_default());
         while (bytes.len() as u64) < max {
             let part = poll_fn(|context| body.poll_next(context));
@@ -331,7 +334,7 @@ impl Admission {
     }
 }
 
-/// Why a body was not read.
+/// Why a body could not be read.
 enum ReadAheadError {
     Refused(Reason),
     Body(hyper::Error),

@@ -1,4 +1,4 @@
-//! Requests that are answered with 503 instead of being worked on.
+//! Answers requests with 503 in place of the application.
 
 use std::{
     sync::{
@@ -23,24 +23,24 @@ use loco_rs::{
 
 use super::run;
 
-/// How often refusals are logged, in a line with their number.
+/// At most how often refusals are logged, summed up in one line.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// As many wait as `settings.requests.waiting` allows.
+    /// `settings.requests.waiting` requests are waiting already.
     QueueFull,
-    /// It has waited for `settings.requests.wait_ms`.
+    /// The request has waited for `settings.requests.wait_ms`.
     TimedOut,
-    /// The process is about to reach its memory limit.
+    /// The process is near its memory limit.
     Memory,
 }
 
 impl Reason {
     pub const ALL: [Self; 3] = [Self::QueueFull, Self::TimedOut, Self::Memory];
 
-    /// As metrics call it.
+    /// The label that metrics use.
     #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,11 +67,12 @@ struct Reported {
 impl Refusals {
     /// # Errors
     ///
-    /// When the settings of CORS are not valid.
+    /// If the CORS settings are invalid.
     pub fn new(ctx: &AppContext) -> Result<Self> {
         let responder =
             Router::new().fallback(|headers: HeaderMap| async move { overloaded(&headers) });
-        // A page of another origin may read why it has no answer, as it may read answers.
+        // Scripts of other origins may read why they were refused, just as they may read other
+        // responses.
         let responder = match &ctx.config.server.middlewares.cors {
             Some(cors) if cors.is_enabled() => cors.apply(responder)?,
             _ => responder,
@@ -97,7 +98,7 @@ impl Refusals {
         run(self.responder.clone(), request).await
     }
 
-    /// Logs how many there were since it was last logged, if that is long enough ago.
+    /// Logs how many requests were refused since the last report, if that is long enough ago.
     pub fn report(&self) {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = Reason::ALL.map(|reason| self.count(reason));
@@ -119,7 +120,7 @@ impl Refusals {
     }
 }
 
-/// For a browser that asks for a page.
+/// The response to a browser that asks for a page.
 const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
     <title>Service Unavailable</title><h1>Service Unavailable</h1>\
     <p>The service is overloaded. Please try again in a moment.</p></html>";

@@ -1,5 +1,5 @@
-//! Memory for bodies that are read before their request begins: reserved for the whole body, so that
-//! what was begun can be read to its end, and shared out so that no peer takes all of it.
+//! Reserves memory for bodies that are read before their request begins: for the whole body, so
+//! that one begun can be read to its end, and shared out so that no peer takes it all.
 
 use std::{
     collections::HashMap,
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::server::KERNEL_BUFFER;
 
-/// Bytes of a body that needs no reservation: others do not keep it waiting.
+/// Bodies of at most this many bytes need no reservation, so others never keep them waiting.
 pub const SMALL: u64 = 16 << 10;
-/// Bytes that the kernel takes of a body that is not read yet.
+/// Bytes of an unread body that the kernel buffers at most.
 const MAX_UNREAD: u64 = KERNEL_BUFFER as u64;
 
 #[derive(Debug)]
@@ -29,21 +29,21 @@ pub struct Reservations {
 #[derive(Debug, Default)]
 struct State {
     reserved: Totals,
-    /// What the kernel may have taken of those that wait.
+    /// What the kernel may be buffering for the bodies that wait.
     waiting: Totals,
-    /// Bodies that wait for so many bytes.
+    /// Bodies that wait, each with the bytes it claims.
     queue: FairQueue<Claim, Reservation>,
     shortage: Shortage,
 }
 
-/// Bytes that are reserved.
+/// Bytes, in total and by peer.
 #[derive(Debug, Default)]
 struct Totals {
     total: u64,
     by_peer: HashMap<IpAddr, u64>,
 }
 
-/// Bytes of a peer.
+/// Bytes that a peer claims.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
     peer: IpAddr,
@@ -58,12 +58,13 @@ impl Reservations {
         })
     }
 
-    /// Bodies that wait for memory.
+    /// Whose bodies wait for memory.
     pub fn shortage(&self) -> Shortage {
         self.lock().shortage.clone()
     }
 
-    /// Waits until there is room for a body of so many bytes. There is none where too many wait.
+    /// Waits until there is room for a body of `bytes`. `None` if too many bodies are waiting
+    /// already.
     pub async fn reserve(self: &Arc<Self>, peer: IpAddr, bytes: u64) -> Option<Reservation> {
         if bytes <= SMALL {
             return Some(Reservation {
@@ -79,7 +80,7 @@ impl Reservations {
         Some(reservation)
     }
 
-    /// Has a body wait, unless too many do.
+    /// Queues a body, unless too many are waiting.
     fn enqueue(
         self: &Arc<Self>,
         claim: Claim,
@@ -100,15 +101,15 @@ impl Reservations {
         Some((waiting, granted))
     }
 
-    /// Bytes that bodies may take together, and the same again those that wait.
+    /// Bytes for all reserved bodies together; as many again for those that wait.
     fn limit(&self) -> u64 {
         self.budget.limit() / 4
     }
 
-    /// Reserves for as many that wait as there is room for.
+    /// Grants reservations to waiting bodies while there is room.
     fn grant_waiting(self: &Arc<Self>) {
         while let Some((waiter, reservation)) = self.grant_next() {
-            // It is given back where the waiter has gone.
+            // If the waiter has gone, this drops the reservation.
             drop(waiter.send(reservation));
         }
     }
@@ -142,8 +143,8 @@ impl Reservations {
 }
 
 impl Totals {
-    /// All bodies together take so many bytes at most, those of a peer half of that; one there may
-    /// always be.
+    /// Adds the claim if the total stays within the limit, and that of its peer within half of it.
+    /// A claim on its own always fits.
     fn try_add(&mut self, Claim { peer, bytes }: Claim, limit: u64) -> Result<(), Full> {
         let fits = |held: u64, limit: u64| held == 0 || held + bytes <= limit;
         let of_peer = self.by_peer.get(&peer).copied().unwrap_or(0);
@@ -169,7 +170,7 @@ impl Totals {
     }
 }
 
-/// A body that waits, until this is dropped.
+/// Counts a body as waiting until this is dropped.
 struct WaitGuard<'a> {
     reservations: &'a Arc<Reservations>,
     unread: Claim,
@@ -182,14 +183,14 @@ impl Drop for WaitGuard<'_> {
         state.waiting.subtract(self.unread);
         let has_others = !state.queue.is_empty();
         drop(state);
-        // Who stops waiting keeps no other waiting.
+        // The waiter that has given up may have held up others.
         if has_others {
             self.reservations.grant_waiting();
         }
     }
 }
 
-/// Memory that is reserved for a body until this is dropped.
+/// Memory reserved for a body until this is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     hold: Hold,
@@ -197,7 +198,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// The body has only so many bytes.
+    /// Releases what exceeds `bytes`.
     pub fn shrink_to(&mut self, bytes: u64) {
         let freed = self.hold.bytes().saturating_sub(bytes);
         if freed == 0 {
@@ -254,7 +255,7 @@ mod tests {
             .collect();
         tokio::time::sleep(SOON).await;
 
-        // Four are read, and 8 MiB hold what came of those that wait.
+        // Four are granted, and 8 MiB hold what the kernel may buffer for those that wait.
         let refused = all.iter().filter(|one| one.is_finished()).count() - 4;
         assert_eq!(refused, 100 - 4 - 32);
         assert!(reserve(&reservations, OTHER, 2 * MIB).await.is_some());

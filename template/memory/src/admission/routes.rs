@@ -1,4 +1,4 @@
-//! The routes of the application, with what a request of each is expected to hold.
+//! The routes of the application, with the memory that a request to each is expected to hold.
 
 use std::{
     array,
@@ -12,21 +12,22 @@ use std::{
 use axum::http::Method;
 use loco_rs::{controller::AppRoutes, Error, Result};
 
-/// Loco's own routes that must answer under any load.
+/// Loco's own routes, which must answer under any load.
 const HEALTH_ROUTES: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
-/// Bytes that a request of a route is expected to hold before the first has told.
+/// Bytes that a request is expected to hold before its route has seen any.
 const INITIAL_EXPECTED: u64 = 256 << 10;
-/// Bytes of a body up to which a request counts among those with smaller ones, from small to large.
+/// Upper bounds, in bytes and ascending, of the sizes of body that are told apart.
 const BODY_SIZES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
 
-/// The requests of a route such as `POST /posts/{id}` with bodies of about one size: what a request
-/// holds depends on its body before all else.
+/// The requests to a route such as `POST /posts/{id}` whose bodies are of similar size, since that
+/// determines most of what a request holds.
 #[derive(Debug)]
 pub struct Route {
-    /// `none` for what matches no route: clients can invent any number of paths. Only metrics tell it.
+    /// `none` for requests that match no route, since clients can invent any number of paths. Only
+    /// used by metrics.
     #[cfg_attr(not(feature = "metrics"), expect(dead_code))]
     pub template: Arc<str>,
-    /// It is neither counted nor made to wait.
+    /// Its requests are neither counted nor made to wait.
     pub exempt: bool,
     expected: AtomicU64,
 }
@@ -40,23 +41,23 @@ impl Route {
         }
     }
 
-    /// The same for as long as it lives, and no other's.
+    /// Unique among the routes that exist.
     pub fn id(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self) as usize
     }
 
-    /// Bytes that its next request is expected to hold at its most.
+    /// The most bytes that the next request is expected to hold.
     pub fn expected(&self) -> u64 {
         self.expected.load(Ordering::Relaxed)
     }
 
-    /// A request holds so many bytes: from now on the next is expected to.
+    /// A request holds `bytes`, so the next one is expected to as well.
     pub fn raise(&self, bytes: u64) {
         self.expected.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    /// A request has ended that held so many bytes at its most. What one large request has raised
-    /// is forgotten after some twenty small ones.
+    /// A request has ended that held `bytes` at its peak. The influence of one large request fades
+    /// after about twenty small ones.
     pub fn learn(&self, bytes: u64) {
         let expected = self.expected();
         let next = if bytes >= expected {
@@ -64,12 +65,12 @@ impl Route {
         } else {
             expected - (expected - bytes).div_ceil(8)
         };
-        // Another request's figure may be lost: the next one tells.
+        // A concurrent update may get lost: later requests make up for it.
         self.expected.store(next, Ordering::Relaxed);
     }
 }
 
-/// A route for each size of body, the last of them for bodies of unknown length.
+/// One [`Route`] per size of body, the last for bodies of unknown length.
 #[derive(Debug)]
 struct BySize([Arc<Route>; BODY_SIZES.len() + 2]);
 
@@ -87,7 +88,7 @@ impl BySize {
     }
 }
 
-/// Finds the route of a request.
+/// Looks up the route of a request.
 #[derive(Debug)]
 pub struct Routes {
     templates: matchit::Router<HashMap<Method, BySize>>,
@@ -97,7 +98,7 @@ pub struct Routes {
 impl Routes {
     /// # Errors
     ///
-    /// When two of the routes cannot be told apart, or one of `exempt` is no route.
+    /// If two routes conflict, or if one of `exempt` does not exist.
     pub fn new(routes: &AppRoutes, exempt: &[String]) -> Result<Self> {
         let mut methods: HashMap<String, HashMap<Method, BySize>> = HashMap::new();
         for route in routes.collect() {
@@ -124,14 +125,14 @@ impl Routes {
         })
     }
 
-    /// The route of a request with a body of so many bytes, if that is known.
+    /// The route of a request whose body has this many bytes, or an unknown number.
     pub fn find(&self, method: &Method, path: &str, body: Option<u64>) -> &Arc<Route> {
         let by_size = self
             .templates
             .at(path)
             .ok()
             .and_then(|methods| {
-                // HEAD is answered by what answers GET.
+                // HEAD is served by the handler of GET.
                 let method = if method == Method::HEAD {
                     &Method::GET
                 } else {

@@ -1,4 +1,4 @@
-//! A request's work, watched at each of its polls: does it need the CPU, and what does it hold?
+//! Watches a request at each poll: whether it needs the CPU, and how much memory it holds.
 
 use std::{
     cell::Cell,
@@ -20,20 +20,20 @@ use crate::{
     server::{Connection, Phase},
 };
 
-/// It waits to be woken.
+/// Waiting to be woken.
 const PAUSED: u8 = 0;
 const RUNNING: u8 = 1;
-/// It was woken, and waits to be polled.
+/// Woken, and waiting to be polled.
 const WOKEN: u8 = 2;
 const FINISHED: u8 = 3;
 
 thread_local! {
-    /// Bytes that this thread has freed of what no request had allocated.
+    /// Bytes freed by this thread that no request had allocated.
     static FOREIGN_FREED: Cell<i64> = const { Cell::new(0) };
 }
 
-/// Drops what was allocated outside of a request's work: to free it within that does not make the
-/// request hold less.
+/// Drops a value that was allocated outside of a request's work, so that freeing it within that
+/// work does not make the request appear to hold less.
 pub fn drop_foreign<T>(value: T) {
     let before = held_by_thread();
     drop(value);
@@ -41,12 +41,12 @@ pub fn drop_foreign<T>(value: T) {
     FOREIGN_FREED.set(FOREIGN_FREED.get() + freed);
 }
 
-/// A request that has begun, until its answer is there.
+/// A request that has begun and not yet ended.
 #[derive(Debug)]
 pub struct ActiveRequest {
     permit: Permit,
     watch: Arc<Watch>,
-    /// Bytes allocated less bytes freed, over all polls.
+    /// Bytes allocated minus bytes freed, over all polls.
     held: i64,
 }
 
@@ -59,12 +59,12 @@ impl ActiveRequest {
         self.permit.peer()
     }
 
-    /// Bytes that it holds.
+    /// Bytes that the request holds.
     pub fn held(&self) -> u64 {
         u64::try_from(self.held).unwrap_or(0)
     }
 
-    /// Polls a part of its work.
+    /// Polls a part of the request's work, and accounts for its memory.
     pub fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
         let held = || held_by_thread() + FOREIGN_FREED.get();
         let before = held();
@@ -74,7 +74,7 @@ impl ActiveRequest {
         polled
     }
 
-    /// So many bytes are others' from now on.
+    /// The request passes on `bytes`, which are counted elsewhere from now on.
     pub fn hand_over(&mut self, bytes: usize) {
         self.held -= i64::try_from(bytes).unwrap_or(i64::MAX);
     }
@@ -96,7 +96,7 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// A future with the permit to run.
+/// A future with a permit to run.
 pub struct Work<'a, F> {
     future: Pin<&'a mut F>,
     active: ActiveRequest,
@@ -109,7 +109,7 @@ impl<'a, F: Future> Work<'a, F> {
         let watch = Arc::new(Watch {
             gate: Arc::clone(permit.gate()),
             peer: Arc::clone(permit.peer()),
-            // With the permit it counts as one that needs the CPU.
+            // A new permit counts as needing the CPU.
             state: AtomicU8::new(WOKEN),
             task: Mutex::default(),
         });
@@ -125,7 +125,7 @@ impl<'a, F: Future> Work<'a, F> {
         }
     }
 
-    /// What has begun, once the future is done.
+    /// Returns the request once its future is done.
     pub fn finish(mut self) -> ActiveRequest {
         self.active.permit.mark_complete();
         self.active
@@ -153,7 +153,7 @@ impl<F: Future> Future for Work<'_, F> {
     }
 }
 
-/// Stands between the future and its task.
+/// A waker between a future and its task, to learn when the future needs the CPU.
 #[derive(Debug)]
 pub struct Watch {
     gate: Arc<Gate>,
@@ -163,7 +163,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// It is polled, by this task.
+    /// The future is about to be polled by this task.
     pub fn start(&self, task: &Waker) {
         {
             let mut known = self.task.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,13 +172,13 @@ impl Watch {
                 None => *known = Some(task.clone()),
             }
         }
-        // Its task may have been woken by something else.
+        // The task may have been woken by something else.
         if self.state.swap(RUNNING, Ordering::AcqRel) == PAUSED {
             self.gate.resume(&self.peer);
         }
     }
 
-    /// It needs no CPU until it is woken or polled.
+    /// The future needs no CPU until it is woken or polled.
     pub fn pause(&self) {
         let paused =
             self.state
@@ -189,7 +189,7 @@ impl Watch {
     }
 
     fn finish(&self) {
-        // The permit counts as one that needs the CPU.
+        // Dropping the permit pauses the request, so it must count as needing the CPU until then.
         if self.state.swap(FINISHED, Ordering::AcqRel) == PAUSED {
             self.gate.resume(&self.peer);
         }
