@@ -1,4 +1,4 @@
-//! The cgroup of the process, with the memory limit that it lives under.
+//! The cgroup of the process, with its memory limit.
 
 use std::{
     fs,
@@ -7,10 +7,10 @@ use std::{
 
 use loco_rs::prelude::*;
 
-/// Version 1 writes the largest multiple of a page where there is no limit.
+/// Without a limit, version 1 reports the largest multiple of the page size.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// The cgroup with the least memory limit of those that the process is in, or its own.
+/// The cgroup with the lowest memory limit among the process's own and its ancestors.
 #[derive(Debug)]
 pub struct Cgroup {
     directory: PathBuf,
@@ -21,23 +21,23 @@ pub struct Cgroup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     pub current: u64,
-    /// `current` without the file pages that the kernel drops before it kills anybody.
+    /// `current` without the file pages that the kernel drops before it kills a process.
     pub working_set: u64,
     pub limit: Option<u64>,
 }
 
-/// The share of the last 10 s in which tasks waited for memory
+/// The share of the last 10 s, from 0 to 1, in which tasks waited for memory
 /// ([PSI](https://docs.kernel.org/accounting/psi.html)).
 #[cfg(feature = "metrics")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pressure {
-    /// Some waited.
+    /// At least one task waited.
     pub some: f64,
-    /// All waited.
+    /// All tasks waited.
     pub full: f64,
 }
 
-/// How a version of cgroups calls its files.
+/// File names in one version of cgroups.
 #[derive(Debug)]
 struct Files {
     usage: &'static str,
@@ -57,7 +57,7 @@ const V1: Files = Files {
 };
 
 impl Cgroup {
-    /// Finds the cgroup of this process, or the one of that directory.
+    /// Finds the cgroup of this process, or the one in `directory`.
     #[must_use]
     pub fn find(directory: Option<&Path>) -> Option<Self> {
         if let Some(directory) = directory {
@@ -103,11 +103,11 @@ impl Cgroup {
         self.usage().ok()?.limit
     }
 
-    /// Reads the figures.
+    /// Reads memory usage and limit.
     ///
     /// # Errors
     ///
-    /// When the system does not give them.
+    /// If the files cannot be read.
     pub fn usage(&self) -> Result<Usage> {
         let current = self
             .read_number(self.files.usage)?
@@ -126,12 +126,12 @@ impl Cgroup {
         })
     }
 
-    /// Reads how much tasks have waited for memory. Version 1 and older kernels do not tell.
+    /// Reads how long tasks have waited for memory. `None` with version 1 and older kernels.
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn pressure(&self) -> Option<Pressure> {
         let pressure = self.read("memory.pressure").ok()?;
-        // `some avg10=1.23 avg60=…`, in per cent
+        // `some avg10=1.23 avg60=…`, in percent
         let share = |of: &str| -> Option<f64> {
             let line = pressure.lines().find_map(|line| line.strip_prefix(of))?;
             let percent = line.trim().strip_prefix("avg10=")?.split(' ').next()?;
@@ -143,7 +143,7 @@ impl Cgroup {
         })
     }
 
-    /// `None` for `max`.
+    /// `None` for `max`, which means no limit.
     fn read_number(&self, file: &str) -> Result<Option<u64>> {
         Ok(self.read(file)?.trim().parse().ok())
     }
@@ -157,7 +157,7 @@ impl Cgroup {
 mod tests {
     use super::*;
 
-    /// A directory with these files; its name is the test's.
+    /// A cgroup made of these files, in a directory named after the test.
     fn cgroup(name: &str, files: &[(&str, &str)]) -> Cgroup {
         let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");

@@ -1,4 +1,4 @@
-//! Work that needs the CPU for long.
+//! CPU-bound work.
 
 use std::sync::LazyLock;
 
@@ -7,21 +7,21 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::cores;
 
-/// As many at once as there are cores: more would only take memory.
+/// One per core, since more would only take memory.
 static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(cores()));
 
-/// Does work that needs the CPU for long, apart from the threads that answer requests.
+/// Runs CPU-bound work apart from the threads that serve requests.
 ///
-/// That is work of more than some milliseconds, such as hashing a password. One piece of work for
-/// each core is done at a time, the others wait, first come, first served.
+/// Use it for anything that takes more than a few milliseconds, such as hashing a password. As many
+/// calls as there are cores run at once; the others wait their turn in order of arrival.
 ///
 /// # Errors
 ///
-/// When the work panics.
+/// If the work panics.
 pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let permit = PERMITS.acquire().await.map_err(Error::wrap)?;
     let done = spawn_blocking(move || {
-        // A caller that goes away does not end the work.
+        // The work continues even if its caller is dropped.
         let _permit = permit;
         work()
     });

@@ -1,5 +1,5 @@
-//! A last resort before the OOM killer: near the cgroup's limit, unused pages are returned at once,
-//! requests wait, and then connections and requests are shed.
+//! A last resort before the OOM killer: near the cgroup's limit, returns unused pages at once and
+//! makes requests wait, then sheds connections and requests.
 
 use std::{
     fs,
@@ -18,29 +18,29 @@ use crate::{
 
 #[cfg(feature = "metrics")]
 const PURGES: &str = "memory_guard_purges_total";
-/// How often the cgroup is looked at: less than a burst needs to fill what is left.
+/// How often to check the cgroup: in less time than a burst needs to fill what is left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
-/// The least time between two purges: what the first has returned, the second cannot.
+/// The minimum time between two purges, as a second one right after the first returns nothing more.
 const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long it is quiet before the next warning.
+/// The minimum time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
-/// Memory in bytes where neither a cgroup nor the system tells how much there is.
+/// Memory in bytes to assume if neither a cgroup nor the system reports any.
 const FALLBACK_LIMIT: u64 = 2 << 30;
 
-/// How near the limit is.
+/// How near the limit memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pressure {
     None,
-    /// From `settings.memory.guard_percent` on: no request begins while another is at work.
+    /// From `settings.memory.guard_percent` on: no request begins while another is worked on.
     Hold,
     /// From halfway between that and the limit on: idle connections are closed, requests that would
-    /// wait are refused, and no connection is accepted.
+    /// wait are refused, and no connections are accepted.
     Shed,
 }
 
 static PRESSURE: AtomicU8 = AtomicU8::new(0);
 
-/// How near the limit is at the moment.
+/// The current pressure.
 pub fn pressure() -> Pressure {
     match PRESSURE.load(Ordering::Relaxed) {
         0 => Pressure::None,
@@ -49,8 +49,8 @@ pub fn pressure() -> Pressure {
     }
 }
 
-/// Bytes that requests may make the service hold: a share of the cgroup's limit, or of the machine's
-/// memory where that is less.
+/// Bytes that requests may make the service hold: a share of the cgroup's limit, or of the
+/// machine's memory if that is less.
 pub fn budget(settings: &Memory) -> u64 {
     limit(settings) / 100 * u64::from(settings.budget_percent)
 }
@@ -62,7 +62,7 @@ fn limit(settings: &Memory) -> u64 {
     limits.min().unwrap_or(FALLBACK_LIMIT)
 }
 
-/// `MemTotal:       24554084 kB`, and so on: `proc_meminfo(5)`
+/// Reads a line such as `MemTotal:       24554084 kB`: `proc_meminfo(5)`.
 fn machine_memory() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
     let total = meminfo
@@ -73,17 +73,17 @@ fn machine_memory() -> Option<u64> {
 }
 
 struct Guard {
-    /// Where it shows how near the limit is.
+    /// Where the current pressure is published.
     published: &'static AtomicU8,
     cgroup: Cgroup,
     percent: u8,
     last_warning: Option<Instant>,
-    /// At the last look.
+    /// Whether the last check failed.
     has_failed: bool,
     last_purge: Option<Instant>,
 }
 
-/// Watches the cgroup, where there is one with a limit and the settings ask for it.
+/// Starts to watch the cgroup, if there is one with a limit and the settings ask for it.
 pub fn start(settings: &Memory) {
     #[cfg(feature = "metrics")]
     {
@@ -108,14 +108,14 @@ pub fn start(settings: &Memory) {
         has_failed: false,
         last_purge: None,
     };
-    // A thread of its own: it has to look while all others are busy.
+    // A separate thread, as it has to check even while all workers are busy.
     thread::spawn(move || loop {
         guard.run_once();
         thread::sleep(CHECK_INTERVAL);
     });
 }
 
-/// Says so where the service itself and its budget are more than the limit.
+/// Warns if the limit is less than what the service and its budget need together.
 fn warn_if_limit_too_small(settings: &Memory, limit: u64) {
     let Ok(process) = crate::Process::read() else {
         return;
@@ -133,7 +133,7 @@ fn warn_if_limit_too_small(settings: &Memory, limit: u64) {
 }
 
 impl Guard {
-    /// Looks. Of errors in a row, the first is logged.
+    /// Checks once. Of consecutive errors, only the first is logged.
     fn run_once(&mut self) {
         match self.check() {
             Ok(pressure) => {
@@ -144,7 +144,7 @@ impl Guard {
                 if !self.has_failed {
                     tracing::error!(%err, "the memory guard has failed: it tries again");
                 }
-                // What it saw last may be wrong by now.
+                // The last known pressure may be outdated.
                 self.publish(Pressure::None);
                 self.has_failed = true;
             }
@@ -155,7 +155,7 @@ impl Guard {
         self.published.store(pressure as u8, Ordering::Relaxed);
     }
 
-    /// Purges where the limit is near, and tells how near it is then.
+    /// Purges if the limit is near, and returns the pressure after that.
     fn check(&mut self) -> Result<Pressure> {
         let pressure = self.pressure()?;
         if pressure == Pressure::None
@@ -166,7 +166,7 @@ impl Guard {
             return Ok(pressure);
         }
         self.last_purge = Some(Instant::now());
-        // Nothing begins while it returns them.
+        // No request should begin while pages are being returned.
         self.publish(pressure);
         if CAN_PURGE {
             return_pages()?;
@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
 
-    /// A cgroup in files of the same form, and a guard at 80 % of its limit of 1000 bytes.
+    /// A cgroup made of files, and a guard at 80 % of its limit of 1000 bytes.
     fn guarded(name: &str) -> (PathBuf, Guard) {
         let directory = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");

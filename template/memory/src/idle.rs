@@ -1,12 +1,12 @@
-//! Returns unused memory when the service falls idle.
+//! Returns unused memory when the service goes idle.
 //!
-//! jemalloc knows only for how long a page has been unused, and glibc's malloc not even that. With a short decay time, a service under
-//! load pays for pages that it returns in one moment and faults in again in the next; with a long
-//! one, an idle service keeps its memory. So the profile's decay time is long, and what is unused is
-//! returned as soon as the process needs hardly any CPU time.
+//! jemalloc only knows for how long a page has been unused, and glibc's malloc not even that. With
+//! a short decay time, a service under load pays for returning pages that it faults in again a
+//! moment later; with a long one, an idle service keeps its memory. So the profile's decay time is
+//! long, and unused memory is returned as soon as the process needs hardly any CPU time.
 //!
-//! A few objects in the caches of the runtime's threads can hold many pages. Only a thread itself
-//! can empty its cache: each worker does so when it is asked to.
+//! A few objects in the caches of the runtime's threads can keep many pages in use. Only a thread
+//! itself can flush its cache, so each worker is made to do so.
 
 use std::{
     sync::{Arc, Condvar, Mutex, Once, PoisonError},
@@ -22,19 +22,19 @@ use crate::{
     cores,
 };
 
-/// How often the process's CPU time is looked at while it works, and while it does not.
+/// How often to read the process's CPU time while it is busy, and while it is idle.
 const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(50);
 const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// CPU time between two looks from which on there may be something to return.
+/// CPU time between two polls from which on there may be memory to return.
 const MIN_WORK: Duration = Duration::from_millis(5);
-/// The least and the longest time between two purges.
+/// The minimum time between two purges, and the maximum to which that grows.
 const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_PURGE_INTERVAL: Duration = Duration::from_secs(32);
-/// What all workers need to meet, and more. One that is blocked is not waited for.
+/// Ample time for all workers to meet. One that is blocked is not waited for.
 const RENDEZVOUS_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Watches the process until it ends, on a thread of its own. There is one watch, however often an
-/// application starts in a process.
+/// Watches the process on a separate thread until it ends. Further calls, as when an application
+/// starts again in the same process, do nothing.
 pub fn watch() {
     static WATCHED: Once = Once::new();
     if CAN_PURGE {
@@ -59,12 +59,13 @@ fn watch_with(runtime: Handle) {
     });
 }
 
-/// The CPU time of this thread or of all threads of this process, since its start.
+/// The CPU time of this thread, or of all threads of this process, since its start.
 fn cpu_time(of: ClockId) -> Duration {
     Duration::try_from(clock_gettime(of)).unwrap_or_default()
 }
 
-/// Returns what is unused. The CPU time that others have used meanwhile.
+/// Returns unused memory to the system. The result is the CPU time that other threads have used in
+/// the meantime.
 fn release_unused(runtime: &Handle) -> Duration {
     let process = cpu_time(ClockId::ProcessCPUTime);
     let own = cpu_time(ClockId::ThreadCPUTime);
@@ -79,8 +80,9 @@ fn release_unused(runtime: &Handle) -> Duration {
     process.saturating_sub(cpu_time(ClockId::ThreadCPUTime).saturating_sub(own))
 }
 
-/// Lets every worker of the runtime do this. tokio wakes no second worker while one looks for work,
-/// so that one would do the tasks of many: each keeps its worker until all have come. How many have.
+/// Runs `task` on every worker of the runtime, and returns how many were reached. tokio wakes no
+/// second worker while one is looking for work, so one worker would run the tasks of many: each
+/// task blocks its worker until all have arrived.
 fn on_all_workers(runtime: &Handle, task: fn()) -> usize {
     let workers = runtime.metrics().num_workers();
     let rendezvous = Arc::new((Mutex::new(0), Condvar::new()));
@@ -106,21 +108,21 @@ fn on_all_workers(runtime: &Handle, task: fn()) -> usize {
 }
 
 struct IdleDetector {
-    /// CPU time a second from which on the service is at work, as a share of a core.
+    /// The CPU time per second from which on the service is busy, as a share of a core.
     busy_threshold: f64,
-    /// At the last look.
+    /// At the last poll.
     cpu_time: Duration,
-    /// Since the last purge.
+    /// Whether there was work since the last purge.
     has_worked: bool,
     last_purge: Option<Instant>,
-    /// The least time from one purge to the next: longer where what was returned is wanted back.
+    /// The minimum time between two purges, which grows if returned memory is needed again soon.
     purge_interval: Duration,
 }
 
 impl IdleDetector {
     fn new(cores: usize) -> Self {
         Self {
-            // A tenth of a core; of many, a fiftieth: there is always something to do.
+            // A tenth of a core, or a fiftieth of many cores: there is always something to do.
             #[allow(clippy::cast_precision_loss)] // few
             busy_threshold: (cores as f64 / 50.0).max(0.1),
             cpu_time: Duration::ZERO,
@@ -138,7 +140,7 @@ impl IdleDetector {
         }
     }
 
-    /// Whether there may be unused memory, and nothing to do.
+    /// Whether there may be unused memory while nothing needs the CPU.
     fn is_due(&mut self, cpu_time: Duration, elapsed: Duration, now: Instant) -> bool {
         let used = cpu_time.saturating_sub(self.cpu_time);
         self.cpu_time = cpu_time;
@@ -154,7 +156,7 @@ impl IdleDetector {
                 .is_none_or(|at| now - at >= self.purge_interval)
     }
 
-    /// There is work again: what was returned a moment ago had to be taken back.
+    /// Work has begun again. If the last purge was recent, its pages had to be faulted in again.
     fn adapt_purge_interval(&mut self, now: Instant) {
         self.purge_interval = match self.last_purge {
             Some(at) if now - at < 2 * self.purge_interval => {
@@ -164,8 +166,8 @@ impl IdleDetector {
         };
     }
 
-    /// Memory was returned, while others have used so much CPU time: that is work, the purge's own
-    /// time is none.
+    /// Records a purge. CPU time that other threads used during it counts as work, that of the
+    /// purge itself does not.
     fn record_purge(&mut self, cpu_time: Duration, others: Duration, now: Instant) {
         self.cpu_time = cpu_time;
         self.has_worked = others >= MIN_WORK;
@@ -177,8 +179,7 @@ impl IdleDetector {
 mod tests {
     use super::*;
 
-    /// A watch and its time: what it says at looks each [`BUSY_POLL_INTERVAL`], between which the process has used
-    /// so much more CPU time.
+    /// A detector and its clock. It is polled every [`BUSY_POLL_INTERVAL`].
     struct Simulation {
         detector: IdleDetector,
         now: Instant,
@@ -203,7 +204,7 @@ mod tests {
             is_due
         }
 
-        /// Seconds without work.
+        /// Lets this many seconds pass without work.
         fn idle_for(&mut self, seconds: u64) {
             self.now += Duration::from_secs(seconds);
         }
@@ -262,7 +263,7 @@ mod tests {
         assert!(simulation.sample(50), "one of 64 cores");
     }
 
-    /// How many workers have come, in one of some meetings: on a busy machine some are late.
+    /// Whether all workers were reached in one of many attempts: on a busy machine some are late.
     fn reached(workers: usize) -> usize {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)

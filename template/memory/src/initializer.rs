@@ -5,8 +5,8 @@ use loco_rs::{
 
 use crate::{guard, listener, task, Report, Settings};
 
-/// Logs at start which allocator runs and with which options, opens the memory listener, and
-/// watches the process as the settings ask for it. Its check is part of `cargo loco doctor`.
+/// Logs the allocator and its options at start, opens the memory listener, and starts to watch
+/// memory as the settings say. Also adds a check to `cargo loco doctor`.
 pub struct MemoryInitializer;
 
 #[async_trait]
@@ -17,7 +17,7 @@ impl Initializer for MemoryInitializer {
 
     async fn before_run(&self, ctx: &AppContext) -> Result<()> {
         let settings = Settings::read(&ctx.config)?;
-        // The service works without this knowledge: say what is wrong and go on.
+        // The service works without the profile: report what is wrong and go on.
         match Report::read() {
             Ok(report) => {
                 report.log();
@@ -31,14 +31,14 @@ impl Initializer for MemoryInitializer {
         if settings.idle.purge {
             crate::idle::watch();
         }
-        // The guard counts its purges where the listener collects metrics.
+        // The listener comes first, since it installs the recorder for the guard's metrics.
         listener::start(&settings.memory, ctx).await?;
         guard::start(&settings.memory);
         Ok(())
     }
 
     async fn check(&self, _ctx: &AppContext) -> Result<Option<Check>> {
-        // Loco leaves out a check that fails.
+        // Loco omits a check that returns an error.
         let problems = match Report::read() {
             Ok(report) => task::problems(&report),
             Err(err) => vec![format!("cannot read the allocator's state: {err}")],

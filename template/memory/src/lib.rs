@@ -1,23 +1,23 @@
-//! What a Loco service does about its memory: the allocator with its profile, the admission of requests,
-//! metrics, heap profiles, and a listener for whoever is on call. `docs/memory.md` of the service is
-//! the operator's view of it.
+//! How a Loco service manages its memory: an allocator with a profile, admission control, metrics,
+//! heap profiles, and a listener for operators. `docs/memory.md` of the service describes it for
+//! those on call.
 //!
-//! An application takes part by these lines:
+//! An application uses this crate with these lines:
 //!
 //! | file | line | for |
 //! |---|---|---|
 //! | `src/bin/main.rs` | `static ALLOCATOR: memory::Allocator = memory::Allocator;` | the allocator |
 //! | `src/bin/main.rs` | `memory::block_on(cli::main::<App, Migrator>())` | the runtime |
-//! | `src/app.rs`, `initializers` | `Box::new(memory::MemoryInitializer)` | the start and `cargo loco doctor` |
+//! | `src/app.rs`, `initializers` | `Box::new(memory::MemoryInitializer)` | startup and `cargo loco doctor` |
 //! | `src/app.rs`, `register_tasks` | `tasks.register(memory::MemoryTask);` | `cargo loco task memory` |
-//! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | connections, admission of requests, the end |
+//! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | connections, admission control, shutdown |
 //!
-//! [`SharedHandlers`], as the first of `middlewares` in `src/app.rs`, is worth a line more: without it a
-//! request takes several times the memory.
+//! One more is worth adding: [`SharedHandlers`] as the first of `middlewares` in `src/app.rs`.
+//! Without it, a request takes several times the memory.
 //!
-//! The features of this crate say what is built in, `[env]` in `.cargo/config.toml` the profile, and
-//! [`Settings`] what is done at run time. A change that is half done is named by `cargo loco doctor`,
-//! `cargo loco task memory`, and in the log at start.
+//! The features of this crate select what is built in, `[env]` in `.cargo/config.toml` holds the
+//! profile, and [`Settings`] apply at run time. `cargo loco doctor`, `cargo loco task memory` and
+//! the log at start report a change that is only half done.
 
 mod admission;
 mod cgroup;
@@ -43,7 +43,7 @@ mod task;
 mod tests;
 mod wiring;
 
-// The one place that asks whether there is jemalloc: both modules have the same items.
+// The only place that asks whether there is jemalloc: both modules have the same items.
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 #[path = "jemalloc/mod.rs"]
 mod allocator;
@@ -60,15 +60,15 @@ pub use serve::{serve, serve_until};
 pub use settings::Settings;
 pub use shared::SharedHandlers;
 pub use task::MemoryTask;
-// So that an application's `serve` needs no imports of its own.
+// Saves the application's `serve` an import from Loco.
 pub use loco_rs::boot::ServeParams;
 
-/// Cores that the process may use, a container's quota included.
+/// Cores that the process may use, taking into account a container's quota.
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// Bytes as a person reads them: mebibytes with one decimal.
+/// Formats bytes for people, as mebibytes with one decimal.
 #[allow(clippy::cast_precision_loss)] // a decimal is plenty
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))

@@ -1,5 +1,5 @@
-//! The memory listener: for whoever is on call, apart from the public routes, on an address of its
-//! own. `docs/memory.md` lists what it serves. Errors have the form of Loco's.
+//! The memory listener, for operators: apart from the public routes, on a separate address.
+//! `docs/memory.md` lists its routes. Errors have the same form as Loco's.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,15 +24,15 @@ use tower::ServiceExt;
 
 use crate::{allocator, settings::Memory, task};
 
-/// No request has more to say.
+/// Bytes, which is more than any request needs.
 const MAX_BODY: usize = 1024;
 const MAX_HEAD: usize = 16 << 10;
-/// Connections at most, how long each may last, and how long a head may take. Nobody without the token is
-/// to take memory or files from the service.
+/// Limits on the number of connections, how long each may last, and how long a head may take, so
+/// that nobody can take memory or files from the service without the token.
 const MAX_CONNECTIONS: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(2);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for what accepting lacks.
+/// How long to wait when accepting fails for lack of files or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub type AdminResult<T> = std::result::Result<T, AdminError>;
@@ -56,7 +56,7 @@ impl AdminError {
 }
 
 impl From<Error> for AdminError {
-    /// The log has the reason, the answer has none.
+    /// Logs the reason, but keeps it out of the response.
     fn from(err: Error) -> Self {
         tracing::error!(%err, "memory listener");
         Self::new(
@@ -74,13 +74,13 @@ impl IntoResponse for AdminError {
     }
 }
 
-/// Binds the listener and serves beside the application, where the settings ask for it. If the
-/// address cannot be bound, or metrics cannot be collected, it logs a warning: the service works
-/// without.
+/// Binds the listener and serves it beside the application, if the settings ask for it. If the
+/// address cannot be bound, or metrics cannot be collected, this only logs a warning, since the
+/// service works without them.
 ///
 /// # Errors
 ///
-/// When the system does not tell the address.
+/// If the local address cannot be determined.
 pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     let Some(address) = settings.address() else {
         return Ok(());
@@ -145,14 +145,14 @@ async fn serve(listener: TcpListener, service: Router) {
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), handler);
         tokio::spawn(async move {
-            // Its client knows how it has ended.
+            // The client learns of any error.
             drop(timeout(CONNECTION_TIMEOUT, http).await);
             drop(permit);
         });
     }
 }
 
-/// Passes on what has the token and is not too large.
+/// Passes on requests that have the token and are not too large.
 async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: Next) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION);
     if !settings.authorizes(authorization.map(HeaderValue::as_bytes)) {

@@ -7,22 +7,22 @@ use crate::mebibytes;
 /// The memory of this process as the operating system counts it, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
-    /// Resident set size: the pages that are in physical memory.
+    /// Resident set size: the pages in physical memory.
     pub rss: u64,
-    /// The part of `rss` that the allocator has given back with `MADV_FREE` (muzzy pages): the
-    /// kernel takes it as soon as it needs it. Only Linux tells.
+    /// The part of `rss` that the allocator has released with `MADV_FREE` (muzzy pages), and that
+    /// the kernel takes as soon as it needs it. Only known on Linux.
     pub lazy_free: Option<u64>,
 }
 
 impl Process {
-    /// Reads the figures of this process.
+    /// Reads the memory of this process.
     ///
     /// # Errors
     ///
-    /// When the operating system does not give them.
+    /// If the operating system does not report it.
     #[cfg(target_os = "linux")]
     pub fn read() -> Result<Self> {
-        // `Rss:               38912 kB`, and so on: proc_pid_smaps(5)
+        // `Rss:               38912 kB` and so on: proc_pid_smaps(5)
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
         let bytes = |field: &str| {
             let line = rollup.lines().find_map(|line| line.strip_prefix(field))?;
@@ -35,11 +35,11 @@ impl Process {
         })
     }
 
-    /// Reads the figures of this process.
+    /// Reads the memory of this process.
     ///
     /// # Errors
     ///
-    /// When the operating system does not give them.
+    /// If the operating system does not report it.
     #[cfg(not(target_os = "linux"))]
     pub fn read() -> Result<Self> {
         let stats = memory_stats::memory_stats()

@@ -1,13 +1,13 @@
-//! The memory profile that the service was built for: `[env]` in `.cargo/config.toml`.
+//! The memory profile that the service was built with: `[env]` in `.cargo/config.toml`.
 //!
-//! Cargo reads that file from the directory in which it is called and from those above it. Built
-//! from elsewhere, the profile would be lost without a word: so the build stops there.
+//! Cargo reads that file from the directory where it is called and its parents. A build from
+//! elsewhere would silently lose the profile, so it fails instead.
 
-/// The profile's name.
+/// The name of the profile.
 pub const NAME: Option<&str> = option_env!("MEMORY_PROFILE");
 /// jemalloc's options, `name:value` separated by commas.
 pub const OPTIONS: Option<&str> = option_env!("JEMALLOC_SYS_WITH_MALLOC_CONF");
-/// Another jemalloc, linked in place of the one that is built with these options.
+/// Another jemalloc, linked in place of the one built with these options.
 pub const OVERRIDE: Option<&str> = option_env!("JEMALLOC_OVERRIDE");
 
 const HEAP_PROFILING: &str = "prof:true,prof_active:false,lg_prof_sample:19";
@@ -27,7 +27,7 @@ const PROFILING_NOT_BUILT_IN: &str =
      this jemalloc refuses: add \"heap-profiling\" to the features of `memory` in Cargo.toml, or \
      remove the options of heap profiling";
 
-/// Stops the build of a service that would run without its profile.
+/// Fails the build of a service that would run without its profile.
 pub const fn assert_built_in() {
     if !cfg!(feature = "jemalloc") || cfg!(target_env = "msvc") {
         return;
@@ -60,7 +60,7 @@ const fn enables_profiling(options: &[u8]) -> bool {
     false
 }
 
-/// What is built in without what it needs, a sentence with the line to add for each.
+/// What is built in without what it requires: one sentence each, with the line to add.
 pub fn problems() -> Vec<String> {
     let mut problems = Vec::new();
     if cfg!(all(feature = "jemalloc", not(target_env = "msvc"))) {

@@ -1,4 +1,4 @@
-//! Returns unused memory on demand, and says how much that was.
+//! Returns unused memory on demand, and reports how much.
 
 use std::time::Instant;
 
@@ -10,19 +10,19 @@ use crate::{allocator::return_pages, Process};
 /// What a purge has returned to the system.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Purged {
-    /// How much less is resident than before. `None` where the system does not tell.
+    /// By how much resident memory has shrunk. `None` if the system does not report it.
     pub returned_bytes: Option<u64>,
     pub rss_before_bytes: Option<u64>,
     pub rss_after_bytes: Option<u64>,
     pub took_ms: u128,
 }
 
-/// Returns every unused page. It takes as long as the system takes for the pages: not a thing for an
-/// async thread.
+/// Returns every unused page. Blocks for as long as the system takes, so do not call it from async
+/// code.
 ///
 /// # Errors
 ///
-/// When the allocator refuses, or cannot return memory on demand.
+/// If the allocator refuses, or cannot return memory on demand.
 pub fn purge() -> Result<Purged> {
     let rss = || Process::read().ok().map(|process| process.rss);
     let before = rss();

@@ -4,18 +4,18 @@ use tokio::runtime::Builder;
 
 use crate::{allocator, profile, wiring};
 
-/// How long a thread for blocking work waits for more: what its cache holds is returned as it ends.
+/// How long a thread for blocking work stays idle before it ends, which frees what its cache holds.
 #[cfg(feature = "idle")]
 const THREAD_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Runs the application on tokio's multi-thread runtime, as `#[tokio::main]` does, with threads that
-/// keep little memory of their own.
+/// Runs the application on tokio's multi-thread runtime, as `#[tokio::main]` does, with threads
+/// that keep little memory to themselves.
 ///
-/// A build without the memory profile stops here, at compile time, with what to do.
+/// Without the memory profile this does not compile; the error says what to do.
 ///
 /// # Errors
 ///
-/// When the system gives no threads, or the application's own.
+/// If the system cannot start threads, or the application fails.
 pub fn block_on<T, E: From<std::io::Error>>(
     application: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {

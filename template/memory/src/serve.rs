@@ -1,10 +1,10 @@
-//! From SIGTERM, or Ctrl-C, to the end of a web process, without losing a request.
+//! Serves requests, and shuts down on SIGTERM or Ctrl-C without losing any.
 //!
-//! On the signal, axum alone would close idle connections and stop listening at once: a request
-//! that is already on its way there is lost. So the service drains first: it goes on serving, but
-//! answers `/_readiness` with 503 and announces the end of each connection in its answer. Whoever
-//! sends the requests goes elsewhere meanwhile. Then it stops listening, and the last requests end.
-//! A worker in the same process takes no more jobs from the signal on.
+//! On the signal, axum alone would stop listening and close idle connections at once, which loses
+//! requests that are already on their way. The service drains first: it continues to serve, but
+//! answers `/_readiness` with 503 and announces in each response that its connection will close, so
+//! that whoever sends requests moves elsewhere. Then it stops listening, and the last requests end.
+//! A worker in the same process takes no more jobs once the signal has arrived.
 
 use std::{
     future::Future,
@@ -41,12 +41,14 @@ use crate::{
     signals, Settings,
 };
 
-/// Serves until the process is asked to end: for [`Hooks::serve`]. A second SIGTERM or Ctrl-C ends
-/// the process at once, and so does the time of `settings.shutdown`, whatever is still at work.
+/// Serves until the process is asked to shut down: for [`Hooks::serve`]. A second SIGTERM or Ctrl-C
+/// ends the process at once.
+///
+/// The process also ends once the time in `settings.shutdown` is over, whatever is still running.
 ///
 /// # Errors
 ///
-/// When the settings are not valid, or nobody can listen on the address.
+/// If the settings are invalid, or the address cannot be bound.
 pub async fn serve<H: Hooks>(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
     let shutdown = Settings::read(&ctx.config)?.shutdown;
     signals::exit_after(Duration::from_secs(
@@ -57,12 +59,13 @@ pub async fn serve<H: Hooks>(app: Router, ctx: &AppContext, params: &ServeParams
 
 /// Serves until `signal` resolves, as [`serve`] does until SIGTERM or Ctrl-C.
 ///
-/// From then on `/_readiness` answers 503 and each answer closes its connection, for
-/// `settings.shutdown.drain` seconds; then the last requests have `settings.shutdown.timeout` seconds.
+/// From then on, `/_readiness` answers 503 and each response closes its connection, for
+/// `settings.shutdown.drain` seconds. The last requests then have `settings.shutdown.timeout`
+/// seconds to end.
 ///
 /// # Errors
 ///
-/// When the settings are not valid, or nobody can listen on the address.
+/// If the settings are invalid, or the address cannot be bound.
 pub async fn serve_until<H: Hooks>(
     app: Router,
     ctx: &AppContext,
@@ -71,7 +74,7 @@ pub async fn serve_until<H: Hooks>(
 ) -> Result<()> {
     let settings = Settings::read(&ctx.config)?;
     if !env!("CARGO_CRATE_NAME").starts_with(H::app_name()) {
-        // Not in the log, which would drop it as all that this crate says.
+        // Not logged, since that would be dropped like everything from this crate.
         eprintln!(
             "warning: Loco's log drops what {} says: the package's name has to begin with {}",
             env!("CARGO_PKG_NAME"),
@@ -106,7 +109,7 @@ pub async fn serve_until<H: Hooks>(
     signal.await;
     tracing::info!(seconds = settings.shutdown.drain, "draining");
     service.is_draining.store(true, Ordering::Relaxed);
-    // Loco does this only after the last request; the jobs that have begun are to end meanwhile.
+    // Loco does this only after the last request, but jobs in progress should end in the meantime.
     if let Some(queue) = &ctx.queue_provider {
         queue.shutdown()?;
     }
@@ -115,7 +118,7 @@ pub async fn serve_until<H: Hooks>(
     tracing::info!("shutting down");
     H::on_shutdown(ctx).await;
     stop.send_replace(());
-    // Each connection has a receiver.
+    // Every connection holds a receiver.
     let last = timeout(
         Duration::from_secs(settings.shutdown.timeout),
         stop.closed(),
@@ -131,7 +134,7 @@ pub async fn serve_until<H: Hooks>(
 }
 
 async fn listen(params: &ServeParams) -> Result<TcpListener> {
-    // An IPv6 address may have brackets, as in a URL.
+    // An IPv6 address may be in brackets, as in a URL.
     let binding = params.binding.trim_matches(['[', ']']);
     let port = u16::try_from(params.port).map_err(Error::wrap)?;
     TcpListener::bind((binding, port))
@@ -139,7 +142,7 @@ async fn listen(params: &ServeParams) -> Result<TcpListener> {
         .map_err(|err| Error::string(&format!("cannot listen on {binding}, port {port}: {err}")))
 }
 
-/// The application, with what stands around all of it.
+/// The application, wrapped in admission control and metrics.
 pub struct Service {
     app: Router,
     admission: Arc<Admission>,
@@ -149,11 +152,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// The answer to a request that has come on a connection.
+    /// Handles a request that has arrived on a connection.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub async fn handle(
         self: Arc<Self>,
         connection: Arc<Connection>,
@@ -173,7 +176,7 @@ impl Service {
         let response = self.admission.handle(app, route, &connection, request);
         let mut response = response.await;
 
-        // An answer 101 hands the connection over, to a WebSocket for example.
+        // A 101 response hands the connection over, for example to a WebSocket.
         if self.is_draining.load(Ordering::Relaxed)
             && response.status() != StatusCode::SWITCHING_PROTOCOLS
         {

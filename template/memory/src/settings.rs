@@ -1,5 +1,5 @@
-//! `settings` in `config/*.yaml`, as far as they are this crate's. Groups that have no field here
-//! are for others to read.
+//! This crate's part of `settings` in `config/*.yaml`. Groups without a field here belong to
+//! others.
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
@@ -7,10 +7,10 @@ use loco_rs::{config::Config, Error, Result};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-/// Characters of the shortest token that is taken: shorter ones can be guessed.
+/// Minimum length of the token, in characters: a shorter one could be guessed.
 const MIN_TOKEN_LEN: usize = 16;
 
-/// `settings` in `config/*.yaml`. A group or a field that is left out has its default.
+/// `settings` in `config/*.yaml`. Groups and fields that are left out have their defaults.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -26,8 +26,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When one of these groups is malformed, has a field that it does not know, or would open the
-    /// memory listener to everybody.
+    /// If a group is malformed, has an unknown field, or would open the memory listener to
+    /// everybody.
     pub fn read(config: &Config) -> Result<Self> {
         let settings: Self = config
             .settings()
@@ -42,11 +42,11 @@ impl Settings {
     }
 }
 
-/// What is done when the service falls idle. It needs the feature `idle`.
+/// What to do when the service goes idle. Requires the feature `idle`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Idle {
-    /// Returns unused memory.
+    /// Whether to return unused memory.
     pub purge: bool,
 }
 
@@ -60,18 +60,18 @@ impl Default for Idle {
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// Where the listener is bound, `address:port`. Empty: there is none.
+    /// The address to bind, as `address:port`. Empty: no listener.
     pub bind: String,
-    /// What its callers send as `Authorization: Bearer …`. Empty: whoever reaches the listener may
+    /// What callers send as `Authorization: Bearer …`. Empty: anyone who reaches the listener may
     /// use it.
     pub token: String,
-    /// How much of the memory limit requests may make the service hold, in per cent. The rest is for
+    /// How much of the memory limit requests may make the service hold, in percent. The rest is for
     /// the service itself, and for pages that are about to be returned.
     pub budget_percent: u8,
-    /// From how much of the cgroup's memory limit on unused pages are returned, in per cent, and new
-    /// requests wait. 0: never.
+    /// The share of the cgroup's memory limit, in percent, from which on unused pages are returned
+    /// and new requests wait. 0: never.
     pub guard_percent: u8,
-    /// The directory of the cgroup's files, where it is not the process's own.
+    /// The directory of the cgroup's files, if it is not the process's own cgroup.
     pub cgroup: Option<PathBuf>,
 }
 
@@ -88,14 +88,14 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Where the listener is bound, if there is one.
+    /// The address to bind, if there is a listener.
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         self.bind.parse().ok()
     }
 
-    /// Whether a caller who sends this value of the header `Authorization` may use the listener. How
-    /// long the answer takes tells nothing of the token but its length.
+    /// Whether a caller that sends this `Authorization` header may use the listener. The time that
+    /// this takes reveals nothing about the token but its length.
     #[must_use]
     pub fn authorizes(&self, authorization: Option<&[u8]>) -> bool {
         if self.token.is_empty() {
@@ -106,7 +106,7 @@ impl Memory {
             .is_some_and(|token| token.ct_eq(self.token.as_bytes()).into())
     }
 
-    /// What is wrong, a sentence each. None tells the token.
+    /// What is wrong, one sentence each. None of them reveals the token.
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let address = self.address();
@@ -147,29 +147,30 @@ impl Memory {
     }
 }
 
-/// The open connections: how many, and how long their clients may take.
+/// How many connections may be open, and how long their clients may take.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Connections {
-    /// Connections at most. `None`: as many as the limit of open files and half of the memory budget
-    /// allow. Beyond these, the one that has been idle for the longest is closed for a new one.
+    /// The most open connections. `None`: as many as the limit of open files and half of the memory
+    /// budget allow. For one more, the one that has been idle the longest is closed.
     pub max: Option<NonZeroUsize>,
-    /// Bytes of a request's head at most; a larger one is answered with 431.
+    /// The most bytes of a request's head. A larger one is answered with 431.
     pub head_bytes: usize,
-    /// Seconds that a request's head may take. 0: any time.
+    /// Seconds that a request's head may take. 0: unlimited.
     pub head_timeout: u64,
-    /// Bytes a second of a request's body, from its sixth second on; a slower one is cut off. 0: any
-    /// rate. The default is [Kestrel's](https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/options#minimum-request-body-data-rate).
+    /// Bytes per second of a request's body, from its sixth second on. A slower one is cut off. 0:
+    /// any rate. The default is
+    /// [Kestrel's](https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/options#minimum-request-body-data-rate).
     pub body_rate: u64,
-    /// Seconds in which a client has to take something of its answer. 0: any time.
+    /// Seconds within which a client has to take some of its response. 0: unlimited.
     pub answer_timeout: u64,
-    /// Seconds that a connection may be idle. 0: any time. Longer than what a load balancer before
-    /// the service allows (60 on AWS), so that it is not the service who closes first.
+    /// Seconds that a connection may be idle. 0: unlimited. Should exceed the idle timeout of a
+    /// load balancer in front (60 on AWS), so that the service is not the first to close.
     pub keep_alive: u64,
 }
 
 impl Connections {
-    /// hyper takes no less.
+    /// hyper's minimum.
     const MIN_HEAD_BYTES: usize = 8 << 10;
 
     fn problem(&self) -> Option<String> {
@@ -196,19 +197,19 @@ impl Default for Connections {
     }
 }
 
-/// How many requests are worked on at once, and what becomes of the others.
+/// How many requests are worked on at once, and what happens to the others.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requests {
     pub enable: bool,
-    /// Requests that are worked on at once, at most. `None`: as many as the cores and the memory
+    /// The most requests that are worked on at once. `None`: as many as the cores and the memory
     /// allow.
     pub in_flight: Option<NonZeroUsize>,
-    /// Requests that wait for a permit at most; any more are answered with 503.
+    /// The most requests that wait to begin. Further ones are answered with 503.
     pub waiting: usize,
-    /// Milliseconds that a request waits at most; then it is answered with 503.
+    /// Milliseconds that a request may wait. It is then answered with 503.
     pub wait_ms: u64,
-    /// Routes whose requests neither wait nor are counted, as `cargo loco routes` prints them.
+    /// Routes whose requests neither wait nor count, as `cargo loco routes` prints them.
     pub exempt: Vec<String>,
 }
 
@@ -224,11 +225,11 @@ impl Default for Requests {
     }
 }
 
-/// How a web process ends after SIGTERM, in seconds.
+/// How a web process shuts down after SIGTERM, in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shutdown {
-    /// How long it goes on serving after the signal.
+    /// How long it continues to serve after the signal.
     pub drain: u64,
     /// How long the last requests then have to end.
     pub timeout: u64,

@@ -1,4 +1,4 @@
-//! Fewer copies of what answers a request.
+//! Avoids copies of the handlers.
 
 use std::{
     sync::Arc,
@@ -9,10 +9,10 @@ use axum::{extract::Request, Router};
 use loco_rs::{app::AppContext, controller::middleware::MiddlewareLayer, Result};
 use tower::{util::Oneshot, Layer, Service, ServiceExt};
 
-/// The innermost middleware: it spares each request most copies of the configuration.
+/// The innermost middleware, which saves each request most copies of the configuration.
 ///
-/// axum (0.8) copies a handler, with its state, once for each layer around it, and the state of Loco
-/// (1.2) has all of `config/*.yaml` in it.
+/// axum (0.8) clones a handler, with its state, once for each layer around it, and Loco's state
+/// (1.2) contains all of `config/*.yaml`.
 pub struct SharedHandlers;
 
 impl MiddlewareLayer for SharedHandlers {
@@ -40,7 +40,7 @@ impl<S> Layer<S> for Share {
     }
 }
 
-/// A service that is copied only to be called.
+/// A service that is cloned only to be called.
 struct Shared<S>(Arc<S>);
 
 impl<S> Clone for Shared<S> {
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts its copies.
+    /// Counts how often it is cloned.
     struct Counted(Arc<AtomicUsize>);
 
     impl Clone for Counted {
@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    /// Copies of the state for one request through ten layers.
+    /// How often the state is cloned for one request through ten layers.
     async fn copies(change: impl Fn(Router<Counted>) -> Router<Counted>) -> usize {
         let copies = Arc::new(AtomicUsize::new(0));
         let handler = |State(_): State<Counted>| async {};

@@ -1,9 +1,9 @@
-//! The end of the process where nothing else can bring it about.
+//! Ends the process when nothing else can.
 
 use std::time::Duration;
 
-/// From the first SIGTERM or Ctrl-C on, the process has so long to end, and ends at once on a second:
-/// threads that are blocked do not hear of either.
+/// Ends the process at a second SIGTERM or Ctrl-C, and at the latest shortly after `time` has
+/// passed since the first. Works even if other threads are blocked.
 #[cfg(unix)]
 pub fn exit_after(time: Duration) {
     use std::{
@@ -18,7 +18,7 @@ pub fn exit_after(time: Duration) {
         iterator::Signals,
     };
 
-    /// For what ends after the last requests: jobs, connections to databases.
+    /// For what follows the last requests: jobs, connections to databases.
     const GRACE: Duration = Duration::from_secs(2);
 
     static STARTED: Once = Once::new();
@@ -26,7 +26,7 @@ pub fn exit_after(time: Duration) {
         let watch = || -> std::io::Result<Signals> {
             let is_ending = Arc::new(AtomicBool::new(false));
             for signal in [SIGINT, SIGTERM] {
-                // In this order: the first signal finds the flag unset.
+                // The order matters: the first signal must find the flag unset.
                 flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&is_ending))?;
                 flag::register(signal, Arc::clone(&is_ending))?;
             }

@@ -1,4 +1,4 @@
-//! The platform's own allocator. It exposes no statistics.
+//! The platform's own allocator, which has no statistics.
 
 use std::fmt;
 
@@ -12,32 +12,32 @@ pub use std::alloc::System as Allocator;
 /// Whether unused pages can be returned on demand.
 pub const CAN_PURGE: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 
-/// The platform's malloc shares its arenas out by itself.
+/// The platform's malloc assigns its arenas by itself.
 pub const fn bind_thread() {}
 
-/// Bytes that this thread has allocated less those that it has freed: nobody counts them.
+/// Net bytes allocated by this thread. Always 0: nothing counts them.
 pub const fn held_by_thread() -> i64 {
     0
 }
 
-/// There is nothing to be done to it.
+/// None, since nothing can be done to the allocator.
 pub fn routes() -> Router {
     Router::new()
 }
 
-/// That the platform's allocator is in use.
+/// Reports that the platform's allocator is in use.
 #[derive(Debug)]
 pub struct Report;
 
 impl Report {
     /// # Errors
     ///
-    /// None: there is nothing to read.
+    /// Never: there is nothing to read.
     pub const fn read() -> Result<Self> {
         Ok(Self)
     }
 
-    /// What of the profile is not in effect and why, a sentence each.
+    /// What of the profile is not in effect and why, one sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         profile::problems()
@@ -59,7 +59,7 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 ///
-/// None.
+/// Never.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(clippy::unnecessary_wraps)] // others can fail
 pub fn return_pages() -> Result<()> {
@@ -70,7 +70,7 @@ pub fn return_pages() -> Result<()> {
 
 /// # Errors
 ///
-/// Always: other platforms' malloc returns memory as it sees fit.
+/// Always: malloc on other platforms returns memory as it sees fit.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn return_pages() -> Result<()> {
     Err(Error::string(
@@ -78,13 +78,13 @@ pub fn return_pages() -> Result<()> {
     ))
 }
 
-/// glibc empties a thread's cache only as the thread ends.
+/// glibc flushes a thread's cache only when the thread ends.
 #[cfg(all(feature = "idle", unix))]
 pub const FLUSH_THREAD_CACHE: Option<fn()> = None;
 
 /// # Errors
 ///
-/// Always: the platform's malloc counts nothing.
+/// Always: the platform's malloc has no statistics.
 pub fn full_stats(_json_format: bool) -> Result<Vec<u8>> {
     Err(Error::string("only jemalloc counts what it holds"))
 }
@@ -97,7 +97,7 @@ pub mod metrics {
 
     /// # Errors
     ///
-    /// None: there is nothing to read.
+    /// Never: there is nothing to read.
     #[allow(clippy::unnecessary_wraps)] // jemalloc's can fail
     pub const fn read() -> Result<()> {
         Ok(())
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_unused_below_something_in_use_is_returned() {
         let rss = || Process::read().expect("figures").rss;
-        // Below the size from which malloc takes each piece from the system by itself.
+        // Smaller than what malloc would map individually.
         let mut pieces: Vec<Vec<u8>> = (0..2000).map(|_| vec![1; 64 << 10]).collect();
         let last = pieces.pop();
         drop(pieces);

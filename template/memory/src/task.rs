@@ -2,10 +2,10 @@ use loco_rs::prelude::*;
 
 use crate::{allocator::full_stats, mebibytes, purge::purge, wiring, Process, Report};
 
-/// Prints what the allocator tells of itself, and the memory of the process.
+/// Prints the allocator's report and the memory of the process.
 ///
-/// `purge:true` returns unused memory and says how much, `stats:true` prints all that jemalloc
-/// counts: of the task's own process, not of a service that runs beside it.
+/// `purge:true` returns unused memory and prints how much, `stats:true` prints all of jemalloc's
+/// statistics: those of the task's process, not of a service that runs beside it.
 pub struct MemoryTask;
 
 #[async_trait]
@@ -33,11 +33,11 @@ impl Task for MemoryTask {
     }
 }
 
-/// The allocator, the process, and what is not as it should be. It may block.
+/// Reports on the allocator and the process, with any problems. May block.
 ///
 /// # Errors
 ///
-/// When the allocator or the operating system does not give its figures.
+/// If the allocator or the operating system does not report its figures.
 pub fn report() -> Result<String> {
     let allocator = Report::read()?;
     let mut report = vec![format!("{allocator}{}", Process::read()?)];
@@ -46,7 +46,7 @@ pub fn report() -> Result<String> {
     Ok(report.join("\n") + "\n")
 }
 
-/// What of the profile is not in effect, and what of this crate is not in use.
+/// What of the profile is not in effect, and what of this crate is not in use, one sentence each.
 pub fn problems(allocator: &Report) -> Vec<String> {
     let mut problems = allocator.problems();
     problems.extend(wiring::problems());

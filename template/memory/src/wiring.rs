@@ -1,9 +1,9 @@
-//! The lines of an application that take this crate into use. Where its sources are at hand, as in
-//! development, those that are missing are named.
+//! The lines with which an application uses this crate. Where the sources are available, as in
+//! development, missing ones are reported.
 
 use std::fs;
 
-/// A file, what it has if the line is there, and the line.
+/// A line of a file. The file contains one of `markers` if the line is there.
 struct Line {
     file: &'static str,
     markers: &'static [&'static str],
@@ -38,7 +38,7 @@ const LINES: [Line; 5] = [
     },
 ];
 
-/// A sentence for each line that is missing; none where there are no sources, as in production.
+/// One sentence for each missing line. Empty if there are no sources, as in production.
 pub fn problems() -> Vec<String> {
     missing(|file| fs::read_to_string(file).ok())
 }

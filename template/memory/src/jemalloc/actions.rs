@@ -1,4 +1,4 @@
-//! What the people on call can do without a restart.
+//! What operators can do to jemalloc without a restart.
 
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ use crate::{
     purge::{purge, Purged},
 };
 
-/// One of them at a time: each holds locks of the allocator and takes CPU time from the requests.
+/// Runs one action at a time, as each holds locks of the allocator and takes CPU time from
+/// requests.
 #[derive(Clone)]
 pub struct Exclusive(Arc<Semaphore>);
 
@@ -33,12 +34,12 @@ impl Default for Exclusive {
 }
 
 impl Exclusive {
-    /// Does the work on a thread that may block, unless another is under way. It is done to its end
-    /// even if nobody waits for the answer any more.
+    /// Runs `work` on a blocking thread, unless another action is running. It is completed even if
+    /// the caller goes away.
     ///
     /// # Errors
     ///
-    /// 409 where another is under way, or the work's own.
+    /// 409 if another action is running, or the error of the work itself.
     pub async fn run<T, E>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
@@ -107,11 +108,11 @@ async fn stats(
     Ok(([(axum::http::header::CONTENT_TYPE, content_type)], stats).into_response())
 }
 
-/// All that jemalloc counts, arena by arena and size by size.
+/// All of jemalloc's statistics, by arena and by size.
 ///
 /// # Errors
 ///
-/// When jemalloc's answer cannot be read.
+/// If jemalloc's output cannot be read.
 pub fn full_stats(json_format: bool) -> Result<Vec<u8>> {
     let mut options = Options::default();
     options.json_format = json_format;

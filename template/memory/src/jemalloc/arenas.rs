@@ -1,6 +1,6 @@
-//! Which arenas the runtime's threads allocate from: `unsafe`, since
-//! [mallctl](https://jemalloc.net/jemalloc.3.html#thread.arena) takes its values as pointers without
-//! a type.
+//! Assigns arenas to the runtime's threads. `unsafe`, since
+//! [mallctl](https://jemalloc.net/jemalloc.3.html#thread.arena) takes untyped pointers to its
+//! values.
 
 use std::{
     ffi::CStr,
@@ -14,12 +14,12 @@ use tikv_jemalloc_sys::mallctl;
 use crate::cores;
 
 const ARENA_OF_THREAD: &CStr = c"thread.arena";
-/// As jemalloc reckons, of all the machine's CPUs that the process may run on.
+/// As jemalloc calculates, but from all CPUs of the machine that the process may run on.
 const ARENAS_PER_CPU: u32 = 4;
 
-/// Gives this thread one of as many arenas as the CPUs that the process may use call for, a
-/// container's quota included: jemalloc does not know of quotas, and on a large machine spreads what
-/// is unused over hundreds.
+/// Binds this thread to one of four arenas for each CPU that the process may use, taking into
+/// account a container's quota. jemalloc ignores quotas, and on a large machine spreads unused
+/// memory over hundreds of arenas.
 pub fn bind_thread() {
     let max_arenas = u32::try_from(cores())
         .unwrap_or(u32::MAX)
@@ -32,8 +32,8 @@ pub fn bind_thread() {
 fn bind_round_robin(arenas: u32) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let mut arena = NEXT.fetch_add(1, Ordering::Relaxed) % arenas;
-    // SAFETY: the name ends with a null byte; the value is an `unsigned`, which jemalloc only reads.
-    // It refuses where `percpu_arena` has bound the thread: that is as good.
+    // SAFETY: the name ends with a null byte; the value is an `unsigned`, which jemalloc only
+    // reads. If `percpu_arena` has bound the thread, jemalloc refuses, which is just as good.
     unsafe {
         mallctl(
             ARENA_OF_THREAD.as_ptr(),
@@ -54,7 +54,7 @@ mod tests {
     fn arena_of_thread() -> u32 {
         let mut arena = 0_u32;
         let mut size = mem::size_of::<u32>();
-        // SAFETY: the value is an `unsigned`, for which there is room.
+        // SAFETY: the value is an `unsigned`, and `arena` has room for it.
         let code = unsafe {
             mallctl(
                 ARENA_OF_THREAD.as_ptr(),

@@ -1,19 +1,19 @@
-//! How long jemalloc keeps unused pages, by way of its
-//! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace): `unsafe`, since that takes
-//! its values as pointers without a type.
+//! How long jemalloc keeps unused pages, set by
+//! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace). `unsafe`, since that takes
+//! untyped pointers to its values.
 
 use loco_rs::prelude::*;
 use serde::{Deserialize, Serialize};
 use tikv_jemalloc_ctl::{arenas, epoch, raw};
 
-/// How long unused pages are kept, in milliseconds; 0: not at all, -1: for ever.
+/// How long unused pages are kept, in milliseconds. 0: not at all, -1: forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Decay {
     pub dirty_decay_ms: isize,
     pub muzzy_decay_ms: isize,
 }
 
-/// What of [`Decay`] is to change.
+/// The fields of [`Decay`] to change.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecayUpdate {
@@ -22,11 +22,11 @@ pub struct DecayUpdate {
 }
 
 impl Decay {
-    /// Asks jemalloc how long unused pages are kept.
+    /// Reads the current times from jemalloc.
     ///
     /// # Errors
     ///
-    /// When jemalloc refuses.
+    /// If jemalloc refuses.
     pub fn read() -> Result<Self> {
         Ok(Self {
             dirty_decay_ms: read("arenas.dirty_decay_ms")?,
@@ -36,11 +36,11 @@ impl Decay {
 }
 
 impl DecayUpdate {
-    /// Sets the times for all arenas, those to come too, until the process ends.
+    /// Sets the times for all arenas, including future ones, until the process ends.
     ///
     /// # Errors
     ///
-    /// A [`Error::BadRequest`] where nothing is to change, or a time is out of range; another where
+    /// [`Error::BadRequest`] if nothing is to change or a time is out of range, another error if
     /// jemalloc refuses.
     pub fn apply(self) -> Result<Decay> {
         let times = [
@@ -59,11 +59,11 @@ impl DecayUpdate {
         }
         for (name, time) in times {
             let Some(time) = time else { continue };
-            // Of the times above -1, jemalloc refuses those that its clock cannot count.
+            // jemalloc rejects times above -1 only if its clock cannot count them.
             if write(&format!("arenas.{name}"), time).is_err() {
                 return bad_request(format!("{name} is too large"));
             }
-            // jemalloc knows which arenas are in use as of the last epoch.
+            // jemalloc's list of arenas in use is as of the last epoch.
             epoch::advance().map_err(Error::msg)?;
             for arena in 0..arenas::narenas::read().map_err(Error::msg)? {
                 if is_in_use(arena)? {
@@ -77,17 +77,17 @@ impl DecayUpdate {
 
 fn is_in_use(arena: u32) -> Result<bool> {
     let name = format!("arena.{arena}.initialized\0");
-    // SAFETY: the manual gives `bool` for this name.
+    // SAFETY: according to the manual, this name has the type `bool`.
     unsafe { raw::read(name.as_bytes()) }.map_err(Error::msg)
 }
 
-/// Reads a value for which the manual gives the type `ssize_t`: the names above have no other.
+/// Reads a value of type `ssize_t`, which is the type of all names above according to the manual.
 fn read(name: &str) -> Result<isize> {
     // SAFETY: `isize` is `ssize_t`.
     unsafe { raw::read(format!("{name}\0").as_bytes()) }.map_err(Error::msg)
 }
 
-/// Writes a value for which the manual gives the type `ssize_t`: the names above have no other.
+/// Writes a value of type `ssize_t`, which is the type of all names above according to the manual.
 fn write(name: &str, value: isize) -> Result<()> {
     // SAFETY: `isize` is `ssize_t`.
     unsafe { raw::write(format!("{name}\0").as_bytes(), value) }.map_err(Error::msg)

@@ -1,4 +1,4 @@
-//! What jemalloc counts. The names are those of its manual.
+//! jemalloc's statistics, named as in its manual.
 
 use loco_rs::prelude::*;
 use metrics::{counter, describe_counter, describe_gauge, gauge};

@@ -1,5 +1,5 @@
 //! jemalloc as it runs in this process: whether its options are those that the service was built
-//! for, what it counts, and what can be done to it.
+//! with, its statistics, and what operators can do to it.
 
 mod actions;
 mod arenas;
@@ -34,8 +34,8 @@ pub use tikv_jemallocator::Jemalloc as Allocator;
 /// Whether unused pages can be returned on demand.
 pub const CAN_PURGE: bool = true;
 
-/// Bytes that this thread has allocated less those that it has freed, since its start. They may have
-/// been allocated or freed elsewhere, so that it can be negative.
+/// Net bytes allocated by this thread since its start. Negative if it has freed more than it has
+/// allocated, since memory can be freed by another thread.
 pub fn held_by_thread() -> i64 {
     type Counters = (ThreadLocal<u64>, ThreadLocal<u64>);
     thread_local! {
@@ -54,7 +54,7 @@ pub fn held_by_thread() -> i64 {
     })
 }
 
-/// What can be done to jemalloc, for the memory listener.
+/// What can be done to jemalloc through the memory listener.
 pub fn routes() -> Router {
     let exclusive = actions::Exclusive::default();
     let routes = actions::routes(&exclusive);
@@ -63,7 +63,7 @@ pub fn routes() -> Router {
     routes
 }
 
-/// jemalloc's version, its options and what it counts, as of one moment.
+/// jemalloc's version, options and statistics, as of one moment.
 #[derive(Debug)]
 pub struct Report {
     version: String,
@@ -72,7 +72,7 @@ pub struct Report {
     is_global_allocator: bool,
 }
 
-/// The parts that are read of what `malloc_stats_print` writes as JSON.
+/// The parts that are read from the JSON of `malloc_stats_print`.
 #[derive(Deserialize)]
 struct Printed {
     jemalloc: PrintedJemalloc,
@@ -93,11 +93,11 @@ struct PrintedConfig {
 }
 
 impl Report {
-    /// Asks jemalloc for its options and statistics.
+    /// Reads jemalloc's options and statistics.
     ///
     /// # Errors
     ///
-    /// When jemalloc's answer cannot be read.
+    /// If jemalloc's output cannot be read.
     pub fn read() -> Result<Self> {
         let mut options = Options::default();
         options.json_format = true;
@@ -119,7 +119,7 @@ impl Report {
         })
     }
 
-    /// What of the profile is not in effect and why, a sentence each.
+    /// What of the profile is not in effect and why, one sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = profile::problems();
@@ -142,7 +142,7 @@ impl Report {
         problems
     }
 
-    /// Logs allocator, profile and the options in effect in one line.
+    /// Logs the allocator, its profile, and the options in effect in one line.
     pub fn log(&self) {
         tracing::info!(
             allocator = "jemalloc",
@@ -154,7 +154,7 @@ impl Report {
         );
     }
 
-    /// jemalloc's version: `5.3.1` of `5.3.1-0-g81034ce1…`.
+    /// The version without its commit: `5.3.1` for `5.3.1-0-g81034ce1…`.
     fn short_version(&self) -> &str {
         self.version
             .split_once('-')
@@ -171,7 +171,7 @@ impl Report {
         in_effect.join(",")
     }
 
-    /// The options that a source other than the profile has set, and which.
+    /// The options set by a source other than the profile, with that source.
     fn overridden(&self) -> Option<String> {
         let overridden: Vec<String> = self
             .settings
@@ -196,7 +196,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whether what Rust allocates comes from jemalloc: does jemalloc count it?
+/// Whether Rust allocates from jemalloc, which it does if jemalloc counts an allocation.
 fn is_global_allocator() -> Result<bool> {
     const SIZE: usize = 1 << 20;
     let allocated = thread::allocatedp::read().map_err(Error::msg)?;

@@ -1,4 +1,4 @@
-//! Who set which of jemalloc's options, and whether it is in effect.
+//! Which source has set each of jemalloc's options, and whether that is in effect.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::profile;
 
-/// The options that are told even where nobody sets them.
+/// Options that are reported even if nothing sets them.
 const ALWAYS_REPORTED: [&str; 5] = [
     "background_thread",
     "dirty_decay_ms",
@@ -15,7 +15,7 @@ const ALWAYS_REPORTED: [&str; 5] = [
     "tcache",
 ];
 
-/// An option of jemalloc: who set it, and the value that is in effect.
+/// An option of jemalloc, with who set it and the value in effect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     name: String,
@@ -24,12 +24,12 @@ pub struct Setting {
     effective: Option<String>,
 }
 
-/// Where jemalloc takes options from. A later one wins, option by option
+/// Where jemalloc takes options from. The last one wins, option by option
 /// ([jemalloc's manual](https://jemalloc.net/jemalloc.3.html), section TUNING).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// The option string that this jemalloc was built with, where the profile does not name the
-    /// option: it was not built for the profile.
+    /// The options that this jemalloc was built with, as far as the profile does not contain them:
+    /// then it was not built for the profile.
     Build,
     Profile,
     GlobalVariable,
@@ -37,11 +37,10 @@ enum Source {
     Environment,
 }
 
-/// The profile's options: name and value.
+/// The profile's options, as pairs of name and value.
 ///
-/// On macOS and musl jemalloc's background thread does not start
-/// ([tikv/jemallocator 179](https://github.com/tikv/jemallocator/issues/179)): there the profile goes
-/// without it.
+/// Without `background_thread` on macOS and musl, where it does not start
+/// ([tikv/jemallocator 179](https://github.com/tikv/jemallocator/issues/179)).
 pub fn profile_options() -> Vec<(&'static str, &'static str)> {
     profile::OPTIONS
         .unwrap_or_default()
@@ -53,9 +52,9 @@ pub fn profile_options() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-/// Every option that somebody has set, in the order in which they are set, and those that are
-/// always told. `profile` is what the service was built for, `built_in` the option string that
-/// jemalloc was built with, `opt` what jemalloc reports as `opt.*`.
+/// Every option that any source sets, in order, followed by those that are always reported.
+/// `profile` is what the service was built for, `built_in` are the options that jemalloc was built
+/// with, and `opt` is what jemalloc reports as `opt.*`.
 pub fn settings(
     profile: &[(&str, &str)],
     built_in: &str,
@@ -110,7 +109,7 @@ pub fn settings(
     settings
 }
 
-/// `name:value,name:value` in its parts.
+/// Splits `name:value,name:value`.
 fn pairs(options: &str) -> Vec<(String, String)> {
     options
         .split(',')
@@ -120,7 +119,7 @@ fn pairs(options: &str) -> Vec<(String, String)> {
 }
 
 impl Setting {
-    /// Why the option is not in effect as the profile or a later source has set it.
+    /// Why the option is not in effect as set by the profile or a later source, if so.
     pub fn problem(&self) -> Option<String> {
         let (source, requested) = self.set.as_ref()?;
         if *source == Source::Build {
@@ -139,13 +138,13 @@ impl Setting {
         })
     }
 
-    /// `name:value`, where jemalloc reports it.
+    /// `name:value`, if jemalloc reports the option.
     pub fn in_effect(&self) -> Option<String> {
         let effective = self.effective.as_ref()?;
         Some(format!("{}:{effective}", self.name))
     }
 
-    /// Who of the process has set the option over the profile.
+    /// The source that has overridden the profile, if any.
     pub fn overridden(&self) -> Option<String> {
         match &self.set {
             Some((source, _)) if *source != Source::Profile => {

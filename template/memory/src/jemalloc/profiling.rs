@@ -1,7 +1,7 @@
 //! Heap profiles: which code holds how much of the live memory.
 //!
-//! jemalloc takes a sample for about every 512 KiB that is allocated while profiling is on, and
-//! drops it when the memory is freed. What was allocated before that is in no profile.
+//! While profiling is on, jemalloc samples about one allocation per 512 KiB, and drops the sample
+//! when the memory is freed. Earlier allocations do not appear in profiles.
 
 use axum::{
     extract::State,
@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::actions::Exclusive;
 use crate::listener::{AdminError, AdminResult};
 
-/// What inferno (0.12) says of a profile without a sample.
+/// inferno's error (0.12) for a profile without samples.
 const NO_SAMPLES: &str = "No stack counts found";
 
 #[derive(Debug, Serialize)]
@@ -33,7 +33,7 @@ pub fn routes(exclusive: &Exclusive) -> Router {
         .with_state(exclusive.clone())
 }
 
-/// jemalloc's profiling, for one caller at a time. It may block.
+/// Calls `work` with exclusive access to jemalloc's profiling. May block.
 fn with_profiling<T>(work: impl FnOnce(&mut JemallocProfCtl) -> AdminResult<T>) -> AdminResult<T> {
     let Some(profiling) = PROF_CTL.as_ref() else {
         return Err(AdminError::new(
@@ -46,7 +46,7 @@ fn with_profiling<T>(work: impl FnOnce(&mut JemallocProfCtl) -> AdminResult<T>) 
     work(&mut profiling.blocking_lock())
 }
 
-/// The profile in the form that `dump` gives it.
+/// Takes a profile, in the format that `dump` produces.
 fn profile<E: std::fmt::Display>(
     dump: impl FnOnce(&mut JemallocProfCtl) -> std::result::Result<Vec<u8>, E>,
 ) -> AdminResult<Vec<u8>> {
@@ -60,7 +60,7 @@ fn profile<E: std::fmt::Display>(
             ));
         }
         let profile = dump(profiling);
-        // The debug information that gave the names takes as much memory as a small service.
+        // The debug information that was read for names takes as much memory as a small service.
         backtrace::clear_symbol_cache();
         profile.map_err(|err| {
             let err = err.to_string();
@@ -103,7 +103,7 @@ async fn activate(State(exclusive): State<Exclusive>) -> AdminResult<Json<Profil
     switch(exclusive, JemallocProfCtl::activate).await
 }
 
-/// Off, what was sampled is forgotten.
+/// Discards all samples.
 async fn deactivate(State(exclusive): State<Exclusive>) -> AdminResult<Json<Profiling>> {
     switch(exclusive, JemallocProfCtl::deactivate).await
 }

@@ -1,36 +1,36 @@
-//! Gives back what jemalloc keeps unused, by way of its
-//! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace): `unsafe`, since that takes
-//! its values as pointers without a type.
+//! Returns jemalloc's unused memory by
+//! [mallctl](https://jemalloc.net/jemalloc.3.html#mallctl_namespace). `unsafe`, since that takes
+//! untyped pointers to its values.
 
 use std::{ffi::CStr, io, ptr};
 
 use loco_rs::Result;
 use tikv_jemalloc_sys::mallctl;
 
-/// `MALLCTL_ARENAS_ALL` of `jemalloc.h`, 4096, stands for all arenas at once.
+/// 4096 is `MALLCTL_ARENAS_ALL` of `jemalloc.h`, which stands for all arenas.
 const PURGE_ALL_ARENAS: &CStr = c"arena.4096.purge";
 #[cfg(all(feature = "idle", unix))]
 const FLUSH: &CStr = c"thread.tcache.flush";
 
-/// Returns every unused page, dirty and muzzy, of all arenas.
+/// Returns every unused page, dirty or muzzy, of all arenas.
 ///
 /// # Errors
 ///
-/// When jemalloc refuses.
+/// If jemalloc refuses.
 pub fn return_pages() -> Result<()> {
     Ok(call(PURGE_ALL_ARENAS)?)
 }
 
-/// Gives what this thread's cache holds back to the arenas.
+/// Flushes this thread's cache to the arenas.
 #[cfg(all(feature = "idle", unix))]
 pub const FLUSH_THREAD_CACHE: Option<fn()> = Some(|| {
-    // Refused where there is none (`tcache:false`).
+    // Fails if there is no cache (`tcache:false`).
     drop(call(FLUSH));
 });
 
-/// Calls a name that neither takes nor gives a value.
+/// Calls a name that neither reads nor writes a value.
 fn call(name: &CStr) -> io::Result<()> {
-    // SAFETY: there is no value, so that all pointers are null; the name ends with a null byte.
+    // SAFETY: the name ends with a null byte, and without a value all pointers may be null.
     let code = unsafe {
         mallctl(
             name.as_ptr(),

@@ -4,19 +4,19 @@ use serde::Deserialize;
 
 use crate::mebibytes;
 
-/// What jemalloc counts, in bytes where nothing else is said. Each is the `stats.*` of the same
-/// name in [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
+/// jemalloc's statistics, in bytes unless stated otherwise. Each is the `stats.*` of the same name
+/// in [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// What the service has allocated and not freed.
     pub allocated: u64,
     /// Pages that hold at least one allocation.
     pub active: u64,
-    /// Unused pages that are kept for reuse, until `dirty_decay_ms` has passed.
+    /// Unused pages kept for reuse, until `dirty_decay_ms` has passed.
     pub dirty: u64,
     /// Unused pages that the kernel may take (`MADV_FREE`), until `muzzy_decay_ms` has passed.
     pub muzzy: u64,
-    /// jemalloc's own book-keeping.
+    /// jemalloc's own bookkeeping.
     pub metadata: u64,
     /// Physical memory that jemalloc holds: active, metadata and unused dirty pages.
     pub resident: u64,
@@ -26,13 +26,13 @@ pub struct Stats {
     pub retained: u64,
     /// How many arenas there may be.
     pub arenas: u64,
-    /// How many background threads run.
+    /// How many background threads are running.
     pub background_threads: u64,
-    /// How often background threads have run, all together.
+    /// How often background threads have run in total.
     pub background_thread_runs: u64,
 }
 
-/// The figures as `malloc_stats_print` writes them.
+/// The statistics as `malloc_stats_print` prints them.
 #[derive(Deserialize)]
 pub struct Printed {
     arenas: PrintedArenas,

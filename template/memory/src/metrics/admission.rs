@@ -1,4 +1,4 @@
-//! Requests that are worked on and that wait, what they hold, and the connections they come on.
+//! Requests that are waiting or worked on, the memory that they hold, and their connections.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -25,7 +25,7 @@ const CLOSED: &str = "http_connections_closed_total";
 const CONNECTIONS_REFUSED: &str = "http_connections_refused_total";
 const PRESSURE: &str = "memory_guard_pressure";
 
-/// What is shown: that of the service in this process, once it serves.
+/// What to report on: the service in this process, once it is serving.
 static SOURCES: Mutex<Option<(Weak<Admission>, Weak<Connections>)>> = Mutex::new(None);
 
 pub fn register(admission: &Arc<Admission>, connections: &Arc<Connections>) {
@@ -44,7 +44,7 @@ pub fn describe() {
         WAIT,
         "How long the requests waited that did not begin at once."
     );
-    // There from the start, as counters are.
+    // Makes it exist from the start, as counters do.
     drop(histogram!(WAIT));
     describe_counter!(REFUSED, "Requests answered with 503, by reason.");
     describe_gauge!(CONNECTIONS, "Open connections, by what they do.");
@@ -63,7 +63,7 @@ pub fn describe() {
     );
 }
 
-/// A request has waited for so long, and begins or is refused.
+/// Records how long a request waited until it began or was refused.
 pub fn record_wait(time: Duration) {
     histogram!(WAIT).record(time);
 }
@@ -105,7 +105,7 @@ pub fn read() {
     set(PRESSURE, guard::pressure() as u64);
 }
 
-/// Sets one of several gauges of a name, which a label tells apart.
+/// Sets one of several gauges with the same name, which differ in a label.
 #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
 fn set_labeled(gauge: &'static str, label: &'static str, label_value: &'static str, value: u64) {
     gauge!(gauge, label => label_value).set(value as f64);

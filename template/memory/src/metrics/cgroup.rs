@@ -1,4 +1,4 @@
-//! The limit that the process shares with its cgroup, as in a container.
+//! The memory limit that the process shares with others in its cgroup, as in a container.
 
 use loco_rs::prelude::*;
 use metrics::{describe_gauge, gauge};

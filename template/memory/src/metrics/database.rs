@@ -1,4 +1,4 @@
-//! The pool of database connections.
+//! The database's connection pool.
 
 use metrics::describe_gauge;
 use sea_orm::{DatabaseConnection, DbBackend};

@@ -1,4 +1,4 @@
-//! The requests of the public routes.
+//! Requests to the public routes.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,7 +16,7 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests that wait for their answer.");
 }
 
-/// Counts the requests.
+/// Counts requests.
 pub struct Counter {
     in_flight: Gauge,
 }
@@ -39,7 +39,7 @@ impl Counter {
     }
 }
 
-/// A request under way. It is counted as answered where [`Self::finish`] is called: a client may go
+/// A request in flight. Only [`Self::finish`] records it in the histogram, since the client may go
 /// away before.
 pub struct Request {
     start: Instant,
@@ -67,7 +67,7 @@ impl Drop for Request {
     }
 }
 
-/// Clients can invent any number of methods, too.
+/// A fixed set, since clients can invent any number of methods.
 const fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

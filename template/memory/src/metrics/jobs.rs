@@ -1,4 +1,4 @@
-//! The background jobs in the queue. Loco has no call that counts them, so that its table is asked.
+//! Background jobs in the queue. Loco has no way to count them, so its table is queried.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::{sync::OnceCell, time::timeout};
 
 const JOBS: &str = "background_jobs";
 const STATUSES: [&str; 5] = ["queued", "processing", "completed", "failed", "cancelled"];
-/// Metrics do not wait longer for a queue that is slow.
+/// Metrics do not wait longer than this for a slow queue.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The queue's database, with a connection of its own.
+/// The queue's database, with a separate connection.
 #[derive(Default)]
 pub struct Jobs(OnceCell<DatabaseConnection>);
 
@@ -21,8 +21,8 @@ pub fn describe() {
 }
 
 impl Jobs {
-    /// Counts the jobs. The figures are NaN while the queue cannot be asked. Redis has no cheap
-    /// counts.
+    /// Counts the jobs. The figures are NaN while the queue cannot be queried. Not for Redis, which
+    /// cannot count jobs cheaply.
     pub async fn read(&self, config: &Config) {
         let (uri, table) = match &config.queue {
             Some(QueueConfig::Postgres(queue)) => (&queue.uri, "pg_loco_queue"),

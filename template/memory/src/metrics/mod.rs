@@ -1,5 +1,5 @@
-//! Metrics in Prometheus' text format. What the allocator, the process and the system count is read
-//! when somebody asks for it; only requests are counted as they come.
+//! Metrics in Prometheus' text format. Figures of the allocator, the process and the system are
+//! read on demand; only requests are counted as they come.
 
 pub mod admission;
 mod cgroup;
@@ -26,12 +26,12 @@ use tokio::{
 
 use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
 
-/// Buckets of every histogram whose name says that it counts seconds.
+/// Buckets of all histograms of seconds, going by their names.
 const SECONDS_BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 11.0, 30.0,
 ];
-/// How often the samples of histograms are put into their buckets, whether anybody asks or not: they
-/// would pile up.
+/// How often samples are sorted into the buckets of histograms, even if nobody asks for metrics:
+/// they would pile up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 struct Metrics {
@@ -41,15 +41,16 @@ struct Metrics {
     jobs: jobs::Jobs,
     cgroup: Option<Cgroup>,
     recorder: &'static PrometheusHandle,
-    /// One at a time: reading takes locks of the allocator and of the process's memory.
+    /// Allows one call at a time, since reading takes locks of the allocator and of the process's
+    /// memory.
     permit: Mutex<()>,
 }
 
-/// Starts to count, and gives the route that tells.
+/// Starts to collect metrics, and returns the route that serves them.
 ///
 /// # Errors
 ///
-/// When something else of the process collects metrics already.
+/// If something else in the process collects metrics already.
 #[cfg_attr(not(feature = "with-db"), allow(unused_variables))]
 pub fn routes(settings: &Memory, ctx: &AppContext) -> Result<Router> {
     let metrics = Metrics {
@@ -66,7 +67,7 @@ pub fn routes(settings: &Memory, ctx: &AppContext) -> Result<Router> {
         .with_state(Arc::new(metrics)))
 }
 
-/// The process's only recorder: the macros of the crate `metrics` write to it from anywhere.
+/// The process's only recorder, to which the macros of the crate `metrics` write from anywhere.
 fn recorder() -> Result<&'static PrometheusHandle> {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     if let Some(recorder) = RECORDER.get() {
@@ -120,14 +121,15 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
     Ok(([content_type], metrics.recorder.render()).into_response())
 }
 
-/// Where one of the sources fails, its figures stay as they were, and the others are told.
+/// Logs an error of one source, whose figures stay as they were, so that the others are still
+/// served.
 fn warn_on_error(source: &str, read: Result<()>) {
     if let Err(err) = read {
         tracing::warn!(%err, source, "metrics cannot be read");
     }
 }
 
-/// A gauge takes a float, which is exact up to 8 PiB.
+/// Gauges are floats, which are exact up to 8 PiB.
 #[allow(clippy::cast_precision_loss)]
 pub fn set(gauge: &'static str, value: u64) {
     metrics::gauge!(gauge).set(value as f64);

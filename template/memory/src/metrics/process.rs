@@ -1,4 +1,4 @@
-//! The process, under the names that Prometheus has for it.
+//! The process, under Prometheus' standard names.
 
 use loco_rs::prelude::*;
 use metrics::describe_gauge;
@@ -20,8 +20,8 @@ pub fn describe() {
 
 pub fn read() -> Result<()> {
     Collector::default().collect();
-    // The collector's figure is the kernel's quick one, which may be off by some pages for each CPU.
-    // This one belongs to that of LazyFree.
+    // Replaces the collector's figure, a quick one of the kernel's that may be off by some pages
+    // per CPU, by one that matches `LazyFree`.
     let process = Process::read()?;
     set(RSS, process.rss);
     if let Some(lazy_free) = process.lazy_free {

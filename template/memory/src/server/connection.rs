@@ -1,4 +1,4 @@
-//! What is known of an open connection, and the stream that tells it.
+//! The state of an open connection, and the stream that records it.
 
 use std::{
     io::{self, IoSlice},
@@ -22,20 +22,20 @@ use tokio::{
 use super::limits::Socket;
 use crate::admission::{budget::Hold, network_of, Watch};
 
-/// What a connection does.
+/// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Nothing of a request has come since the last answer.
+    /// No part of a request has arrived since the last response.
     Idle,
-    /// A request's head is on its way.
+    /// A request's head is arriving.
     Head,
-    /// A request's body is on its way.
+    /// A request's body is arriving.
     Body,
-    /// The application works on a request.
+    /// The application is working on a request.
     Work,
-    /// The client has not taken the answer yet, which may lie in the kernel.
+    /// The client has not taken the whole response yet, some of which the kernel may hold.
     Response,
-    /// It was handed over, to a WebSocket for example.
+    /// Handed over, for example to a WebSocket.
     Upgraded,
 }
 
@@ -50,7 +50,7 @@ impl Phase {
         Self::Upgraded,
     ];
 
-    /// As metrics call it.
+    /// The label that metrics use.
     #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,56 +68,56 @@ impl Phase {
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
-    /// Who has sent its last request: another than the peer, where that is a proxy.
+    /// The network of the last request's client, which differs from the peer behind a proxy.
     client: Mutex<IpAddr>,
-    /// Requests that have come and whose answers have not been handed to the connection.
+    /// Requests that have arrived and whose responses have not been passed to the connection.
     requests: AtomicUsize,
-    /// Bodies of requests that are waited for.
+    /// Request bodies that the client has yet to send.
     bodies: AtomicUsize,
     bytes_read: AtomicU64,
-    /// The same when its last request began.
+    /// `bytes_read` when the last request began.
     bytes_read_before: AtomicU64,
     bytes_written: AtomicU64,
     opened: Instant,
-    /// Milliseconds from then until it was last read from.
+    /// When bytes were last read, in milliseconds since `opened`.
     last_read: AtomicU64,
-    /// Something has been read since the last answer.
+    /// Whether anything has been read since the last response.
     has_head: AtomicBool,
-    /// The socket takes nothing more.
+    /// Whether the socket accepts no more bytes.
     is_blocked: AtomicBool,
     is_upgraded: AtomicBool,
     is_closing: AtomicBool,
-    /// When it is closed, what the client has not taken is thrown away.
+    /// Whether closing discards what the client has not taken.
     is_reset_on_close: AtomicBool,
     observation: Mutex<Observation>,
     close: Notify,
     dropped: Notify,
-    /// What its answer is made by, as long as that takes the CPU.
+    /// What produces the response, as long as that takes CPU time.
     producer: Mutex<Option<Arc<Watch>>>,
-    /// Its buffers, a head on its way, and what the kernel keeps of its answers.
+    /// Covers its buffers, a head that is arriving, and what the kernel holds of its responses.
     hold: Mutex<Hold>,
     /// Bytes of the buffers alone.
     buffers: u64,
-    /// Bytes of a head on its way.
+    /// Bytes of a head that is arriving.
     head: AtomicU64,
-    /// Its socket, as long as that is open.
+    /// Present while the socket is open.
     socket: Mutex<Option<Socket>>,
-    /// Bytes that the client had not taken at the last look, though the kernel had.
+    /// Bytes that the kernel held for the client when last measured.
     unread: AtomicU64,
-    /// Bytes written before that look.
+    /// `bytes_written` at that time.
     bytes_written_before: AtomicU64,
 }
 
-/// Bytes of a head up to which the buffers have room for it.
+/// Bytes of a head that fit into the buffers.
 const BUFFERED_HEAD: u64 = 8 << 10;
 
-/// What whoever looks after the connections saw last.
+/// What the last inspection of a connection found.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation {
     pub phase: Phase,
-    /// Since when it is in this phase, or in this window of it.
+    /// When the connection entered this phase, or this window of it.
     pub since: Instant,
-    /// Bytes read or written before that.
+    /// Bytes moved before that.
     pub bytes: u64,
 }
 
@@ -159,7 +159,7 @@ impl Connection {
         self.peer
     }
 
-    /// The network of whoever has sent its last request, or has opened it.
+    /// The network of the client that sent the last request, or else opened the connection.
     pub fn client(&self) -> IpAddr {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,13 +186,14 @@ impl Connection {
         }
     }
 
-    /// Whether nothing has been read since the request before: this one had come with it.
+    /// Whether nothing has been read since the previous request, so that this one came along with
+    /// it.
     pub fn is_pipelined(&self) -> bool {
         let read = self.bytes_read.load(Ordering::Relaxed);
         self.bytes_read_before.swap(read, Ordering::Relaxed) == read
     }
 
-    /// Bytes that it has moved, in the direction that its phase waits for.
+    /// Bytes moved in the direction that matters in this phase.
     pub fn bytes_moved(&self, phase: Phase) -> u64 {
         match phase {
             Phase::Response => {
@@ -203,12 +204,12 @@ impl Connection {
         }
     }
 
-    /// When it was last read from, or opened.
+    /// When the connection was last read from, or opened.
     pub fn last_read(&self) -> Instant {
         self.opened + Duration::from_millis(self.last_read.load(Ordering::Relaxed))
     }
 
-    /// What was seen last; from now on, this is.
+    /// Replaces the last observation, and returns the new one.
     pub fn observe(&self, next: impl FnOnce(Observation) -> Observation) -> Observation {
         let mut observation = self
             .observation
@@ -218,7 +219,7 @@ impl Connection {
         *observation
     }
 
-    /// Sees how much of its answers the client has not taken, and counts it.
+    /// Measures how much of its responses the client has not taken, and counts that.
     pub fn measure_unread(&self) {
         let written = self.bytes_written.load(Ordering::Relaxed);
         let before = self.bytes_written_before.swap(written, Ordering::Relaxed);
@@ -233,44 +234,45 @@ impl Connection {
         }
     }
 
-    /// Closes it once it is idle, or at once if it is to be reset. Whether it was not closing already.
+    /// Closes the connection once it is idle, or at once if it is to be reset. Returns whether it
+    /// was not closing already.
     pub fn close(&self) -> bool {
         self.close.notify_one();
         !self.is_closing.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether it is idle, and stays open.
+    /// Whether the connection is idle and not about to be closed.
     pub fn is_idle(&self) -> bool {
         self.phase() == Phase::Idle && !self.is_closing.load(Ordering::Relaxed)
     }
 
-    /// Resolves when it is to be closed.
+    /// Resolves once the connection should be closed.
     pub async fn close_requested(&self) {
         self.close.notified().await;
     }
 
-    /// Has the kernel throw away what the client has not taken, when it is closed: it would hold that
+    /// Makes closing discard what the client has not taken, which the kernel would otherwise keep
     /// for minutes.
     pub fn reset_on_close(&self) {
         self.is_reset_on_close.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is closed whatever it does.
+    /// Whether the connection is closed no matter what it is doing.
     pub fn is_reset_on_close(&self) -> bool {
         self.is_reset_on_close.load(Ordering::Relaxed)
     }
 
-    /// Resolves when its stream has been dropped, by whomever it was handed over to.
+    /// Resolves once the stream has been dropped, even if it was handed over.
     pub async fn stream_dropped(&self) {
         self.dropped.notified().await;
     }
 
-    /// Its answer is made by this, or is no longer.
+    /// Sets what produces the response, or clears it.
     pub fn set_producer(&self, watch: Option<&Arc<Watch>>) {
         *self.producer() = watch.map(Arc::clone);
     }
 
-    /// The client takes nothing more for now: what makes its answer does not go on either.
+    /// Marks what produces the response as paused, since the client takes no more for now.
     fn pause_producer(&self) {
         if let Some(watch) = &*self.producer() {
             watch.pause();
@@ -285,7 +287,7 @@ impl Connection {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So much more of a head has come.
+    /// Records bytes that may be part of a head.
     fn record_head(&self, bytes: u64) {
         if self.is_upgraded.load(Ordering::Relaxed) {
             return;
@@ -297,7 +299,8 @@ impl Connection {
         }
     }
 
-    /// A request begins, or ends: what has come since is of a head.
+    /// Called when a request begins or ends: whatever arrives from then on belongs to the next
+    /// head.
     fn reset_head(&self) {
         if self.head.swap(0, Ordering::Relaxed) > BUFFERED_HEAD {
             self.update_hold();
@@ -311,14 +314,14 @@ impl Connection {
         hold.set(self.buffers + unread + if head > BUFFERED_HEAD { head } else { 0 });
     }
 
-    /// It is handed over: nobody looks after it any more.
+    /// Marks the connection as handed over, after which it is no longer supervised.
     pub fn upgrade(&self) {
         self.is_upgraded.store(true, Ordering::Relaxed);
         self.reset_head();
     }
 }
 
-/// A request on a connection, until its answer has been handed over.
+/// A request on a connection, until its response has been passed on.
 #[derive(Debug)]
 pub struct InFlight(Arc<Connection>);
 
@@ -342,7 +345,7 @@ impl Drop for InFlight {
     }
 }
 
-/// A body that is waited for.
+/// Whether a request waits for its body.
 #[derive(Debug)]
 pub struct BodyWait {
     connection: Arc<Connection>,
@@ -366,7 +369,7 @@ impl BodyWait {
         self.is_waiting = waiting;
     }
 
-    /// What has come of it until now counts no longer.
+    /// Measures the rate from here on, without what has arrived so far.
     pub fn restart_window(&self) {
         let bytes = self.connection.bytes_moved(Phase::Body);
         self.connection.observe(|_| Observation {
@@ -383,7 +386,7 @@ impl Drop for BodyWait {
     }
 }
 
-/// A connection's stream, which counts what it moves.
+/// A connection's stream, which counts the bytes that it moves.
 pub struct Stream {
     stream: TcpStream,
     connection: Arc<Connection>,
@@ -444,7 +447,7 @@ impl Drop for Stream {
         *self.connection.socket() = None;
         if self.connection.is_reset_on_close() {
             let socket = SockRef::from(&self.stream);
-            // Where the system refuses it, it takes its time.
+            // If the system refuses, the kernel keeps the bytes for a while.
             drop(socket.set_linger(Some(Duration::ZERO)));
         }
         self.connection.dropped.notify_one();
@@ -505,7 +508,7 @@ mod tests {
         let request = InFlight::new(&connection);
         assert_eq!(budget.held(Kind::Connections), 1000);
 
-        // A body
+        // A body.
         connection.record_head(40_000);
         assert_eq!(budget.held(Kind::Connections), 1000);
         drop((request, connection));

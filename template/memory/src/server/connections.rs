@@ -1,5 +1,4 @@
-//! All open connections, and who looks after them: closes those that take too long, or that hold
-//! what others need.
+//! Tracks all open connections, and closes those that take too long or hold what others need.
 
 use std::{
     collections::HashMap,
@@ -27,36 +26,37 @@ use crate::{
     settings::Connections as Settings,
 };
 
-/// Bytes that a connection holds: its task, its buffers, and a request's head.
+/// Bytes held by a connection: its task, its buffers, and a request's head.
 const CONNECTION_BYTES: u64 = 24 << 10;
-/// File descriptors that are left to everything else: databases, files, the listeners.
+/// File descriptors left to everything else: databases, files, listeners.
 const RESERVED_FILES: usize = 128;
-/// The part of all connections that is closed at once to make room: to find them takes a look at all.
+/// To make room, 1/64 of all connections is closed at once, since finding them takes a look at all.
 const EVICTION_DIVISOR: usize = 64;
-/// How long a connection is left alone whose first request may be on its way.
+/// How long a new connection is spared, as its first request may be on the way.
 const NEW_GRACE: Duration = Duration::from_millis(250);
-/// How often connections are looked at.
+/// How often connections are inspected.
 const INSPECTION_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a client may send nothing before its rate counts.
 const GRACE: Duration = Duration::from_secs(5);
-/// Where others wait for memory: how long a client may take nothing, and the least bytes a second.
+/// While others wait for memory: how long a client may take nothing, and the least bytes per
+/// second.
 const SHORTAGE_GRACE: Duration = Duration::from_secs(1);
 const SHORTAGE_RATE: u64 = 64 << 10;
 
-/// Why a connection is closed before its client asks for it.
+/// Why the service closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
     /// Idle for longer than `settings.connections.keep_alive`.
     Idle,
-    /// A head that took longer than `settings.connections.head_timeout`.
+    /// Its head took longer than `settings.connections.head_timeout`.
     Head,
-    /// A body slower than `settings.connections.body_rate`.
+    /// Its body was slower than `settings.connections.body_rate`.
     Body,
-    /// An answer of which nothing was taken for `settings.connections.answer_timeout`.
+    /// Nothing of its response was taken for `settings.connections.answer_timeout`.
     Response,
     /// Slow or idle while memory is short.
     Memory,
-    /// Slow or idle while there are too many.
+    /// Slow or idle while there are too many connections.
     Room,
 }
 
@@ -70,7 +70,7 @@ impl CloseReason {
         Self::Room,
     ];
 
-    /// As metrics call it.
+    /// The label that metrics use.
     #[cfg(feature = "metrics")]
     pub const fn name(self) -> &'static str {
         match self {
@@ -90,11 +90,11 @@ pub struct Connections {
     settings: Settings,
     admission: Arc<Admission>,
     max: usize,
-    /// Connections of one peer, at most.
+    /// The most connections of one peer.
     max_per_peer: usize,
     open: Mutex<Registry>,
     closed: [AtomicU64; CloseReason::ALL.len()],
-    /// Those that were not opened, since their peer had too many.
+    /// Connections refused because their peer had too many.
     refused: AtomicU64,
     removed: Notify,
 }
@@ -106,7 +106,7 @@ struct Registry {
 }
 
 impl Registry {
-    /// Counts one less of a peer.
+    /// Counts one connection less for a peer.
     fn decrement(&mut self, peer: IpAddr) {
         if let Some(count) = self.by_peer.get_mut(&peer) {
             *count -= 1;
@@ -117,7 +117,7 @@ impl Registry {
     }
 }
 
-/// An open connection, which counts until this is dropped.
+/// An open connection, counted until this is dropped.
 #[derive(Debug)]
 pub struct OpenConnection {
     connection: Arc<Connection>,
@@ -137,7 +137,7 @@ impl Drop for OpenConnection {
 }
 
 impl Connections {
-    /// Looks after them for as long as the result lives.
+    /// Also starts to supervise the connections, until the result is dropped.
     pub fn new(settings: Settings, admission: &Arc<Admission>) -> Arc<Self> {
         let by_files = max_open_files().map_or(usize::MAX, |files| {
             files.saturating_sub(RESERVED_FILES).max(files / 2)
@@ -147,7 +147,7 @@ impl Connections {
         let max = settings
             .max
             .map_or_else(|| default_max.max(1), NonZeroUsize::get);
-        // All clients of a proxy come from one address.
+        // All clients of a proxy share its address.
         let max_per_peer = if admission.is_behind_proxy() {
             max
         } else {
@@ -175,7 +175,7 @@ impl Connections {
         self.max
     }
 
-    /// How many were closed for this reason.
+    /// How many connections were closed for this reason.
     #[cfg(feature = "metrics")]
     pub fn closed(&self, reason: CloseReason) -> u64 {
         self.closed[reason as usize].load(Ordering::Relaxed)
@@ -186,7 +186,7 @@ impl Connections {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many are in each phase, in the order of [`Phase::ALL`].
+    /// How many connections are in each phase, in the order of [`Phase::ALL`].
     #[cfg(feature = "metrics")]
     pub fn by_phase(&self) -> [usize; Phase::ALL.len()] {
         let mut counts = [0; Phase::ALL.len()];
@@ -196,8 +196,8 @@ impl Connections {
         counts
     }
 
-    /// Waits until one more may be opened. Where there are too many, those that have been idle for
-    /// the longest are closed, some at once.
+    /// Waits until one more connection may be opened. If there are too many, closes some of those
+    /// that have been idle the longest.
     pub async fn wait_for_room(&self) {
         while self.lock().connections.len() >= self.max {
             self.close_longest_idle(
@@ -210,8 +210,8 @@ impl Connections {
         }
     }
 
-    /// Opens one, unless its peer has too many: then some that it leaves idle are closed for it, and
-    /// without such there is none.
+    /// Registers a connection. If its peer has too many, some of the peer's idle ones are closed to
+    /// make room; if none are idle, the connection is refused with `None`.
     pub fn add(self: &Arc<Self>, address: SocketAddr) -> Option<OpenConnection> {
         let peer = network_of(address.ip());
         let peer_count = self.lock().by_peer.get(&peer).copied();
@@ -234,7 +234,7 @@ impl Connections {
         let mut open = self.lock();
         *open.by_peer.entry(peer).or_default() += 1;
         let stale = open.connections.insert(address, Arc::clone(&connection));
-        // It has ended, and is about to be removed.
+        // That connection has ended, and is about to be removed.
         if stale.is_some() {
             open.decrement(peer);
         }
@@ -260,13 +260,13 @@ impl Connections {
         }
     }
 
-    /// Closes all that are idle.
+    /// Closes all idle connections.
     pub fn close_idle(&self) {
         self.close_longest_idle(usize::MAX, Duration::ZERO, None, CloseReason::Memory);
     }
 
-    /// Closes those that have been idle for so long, of this peer or of all, so many at most. Returns
-    /// how many.
+    /// Closes up to `max` connections, of this peer or of all, that have been idle for at least
+    /// `min_idle`, the longest idle first. Returns how many.
     fn close_longest_idle(
         &self,
         max: usize,
@@ -287,7 +287,7 @@ impl Connections {
             idle.select_nth_unstable_by_key(max, |(since, _)| *since);
             idle.truncate(max);
         }
-        // An answer may lie in the kernel since the last look.
+        // Since the last inspection, the kernel may have got a response to hold.
         idle.retain(|(_, connection)| {
             connection.measure_unread();
             connection.is_idle()
@@ -298,7 +298,7 @@ impl Connections {
         idle.len()
     }
 
-    /// Closes one that was seen in this phase.
+    /// Closes a connection that was found in this phase.
     fn close(&self, connection: &Connection, phase: Phase, reason: CloseReason) {
         if phase != Phase::Idle {
             connection.reset_on_close();
@@ -314,7 +314,7 @@ impl Connections {
         let shortage = self.admission.shortage();
         let body_shortage = self.admission.body_shortage();
         let idle = open.iter().filter(|connection| connection.is_idle());
-        // There are not enough idle ones that could be closed.
+        // Too few idle connections could be closed instead.
         let is_full = open.len() >= self.max && idle.count() < self.max.div_ceil(EVICTION_DIVISOR);
         let needed_for = |connection: &Connection, phase: Phase| {
             let client = connection.client();
@@ -333,7 +333,7 @@ impl Connections {
             let phase = connection.phase();
             let bytes_moved = connection.bytes_moved(phase);
             let observation = connection.observe(|observation| {
-                // Between two looks an idle connection may have had a request.
+                // An idle connection may have had a request since the last inspection.
                 let has_changed = phase == Phase::Idle && observation.bytes != bytes_moved;
                 if observation.phase == phase && !has_changed {
                     observation
@@ -346,7 +346,7 @@ impl Connections {
                 }
             });
             let waited = now.saturating_duration_since(observation.since);
-            // What has come of a body that waits for room may not count.
+            // A stalled body may have restarted its window in the meantime.
             let bytes = bytes_moved.saturating_sub(observation.bytes);
             let is_slow = is_slow(phase, waited, bytes);
             if let Some(reason) = self.timed_out(phase, waited, bytes) {
@@ -361,7 +361,7 @@ impl Connections {
                 });
             }
         }
-        // Not all at once: what they hold may be enough for a while.
+        // Not all at once: what these hold may be enough for a while.
         slow.sort_unstable_by_key(|(rate, ..)| *rate);
         let max = slow.len().div_ceil(10);
         for (_, connection, phase, reason) in slow.into_iter().take(max) {
@@ -372,7 +372,7 @@ impl Connections {
         }
     }
 
-    /// Why a connection is closed that has moved so few bytes for so long.
+    /// Why to close a connection that has moved only `bytes` in the time `waited`, if at all.
     fn timed_out(&self, phase: Phase, waited: Duration, bytes: u64) -> Option<CloseReason> {
         let settings = &self.settings;
         let is_over = |seconds: u64| seconds > 0 && waited >= Duration::from_secs(seconds);
@@ -393,19 +393,19 @@ impl Connections {
     }
 }
 
-/// Bytes a second.
+/// Bytes per second.
 fn rate(bytes: u64, waited: Duration) -> u64 {
     bytes * 1000 / u64::try_from(waited.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// Whether it keeps others waiting, where memory or connections are short.
+/// Whether a connection is too slow while memory or connections are short.
 fn is_slow(phase: Phase, waited: Duration, bytes: u64) -> bool {
     matches!(phase, Phase::Head | Phase::Body | Phase::Response)
         && waited >= SHORTAGE_GRACE
         && rate(bytes, waited) < SHORTAGE_RATE
 }
 
-/// Whether it is fast enough to be measured from here on anew.
+/// Whether a connection is fast enough for a new window of measurement to begin.
 fn is_end_of_window(phase: Phase, waited: Duration, bytes: u64) -> bool {
     match phase {
         Phase::Body => waited >= GRACE,
@@ -423,7 +423,7 @@ async fn supervise(connections: Weak<Connections>) {
             return;
         };
         connections.inspect(Instant::now());
-        // The limit may be farther away than it was.
+        // Memory pressure may have eased.
         connections.admission.admit_waiting();
         connections.admission.refusals().report();
     }

@@ -1,35 +1,35 @@
-//! What the system allows, and what is asked of it.
+//! Limits of the operating system, and the socket options that the service sets.
 
 use tokio::net::{TcpListener, TcpStream};
 
-/// Bytes of a connection that the kernel takes ahead of what the service has read. A slow one would
-/// otherwise fill buffers of several megabytes, which count in the cgroup.
+/// Bytes that the kernel buffers of a connection before the service reads them. With a slow reader,
+/// buffers would otherwise grow to megabytes, which count towards the cgroup.
 pub const KERNEL_BUFFER: usize = 256 << 10;
-/// The same for what it has not sent to the client, beyond what is on its way.
+/// Bytes that the kernel buffers for a client, beyond those in flight.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MAX_UNSENT: u32 = 16 << 10;
 
-/// Connections that may wait to be accepted, where the system allows so many: those beyond it try
-/// again only after a second.
+/// Connections that may wait to be accepted, if the system allows as many. A client beyond that
+/// retries only after a second.
 const BACKLOG: i32 = 4096;
 
-/// Lets more connections wait than usual.
+/// Lets more connections wait than by default.
 pub fn raise_backlog(listener: &TcpListener) {
-    // Where that is refused it is as it was.
+    // If the system refuses, the default stays.
     drop(socket2::SockRef::from(listener).listen(BACKLOG));
 }
 
-/// Bounds the kernel's buffers of a connection.
+/// Limits the kernel's buffers of a connection.
 pub fn limit_buffers(stream: &TcpStream) {
     let socket = socket2::SockRef::from(stream);
-    // How far it may send is left to the kernel; only what waits behind that is bounded. Where the
-    // system has no such option, it is as it was.
+    // How much is in flight is left to the kernel: only what waits behind that is limited. If the
+    // system refuses, the default stays.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     drop(socket.set_tcp_notsent_lowat(MAX_UNSENT));
     drop(socket.set_recv_buffer_size(KERNEL_BUFFER));
 }
 
-/// An open socket, to ask what lies in it.
+/// An open socket, to ask how much it has buffered.
 #[derive(Debug, Clone, Copy)]
 pub struct Socket {
     #[cfg(target_os = "linux")]
@@ -46,13 +46,13 @@ impl Socket {
         }
     }
 
-    /// Bytes that were written and that the other side has not acknowledged: the kernel keeps them.
-    /// None are known on systems other than Linux.
+    /// Bytes written that the other side has not acknowledged, so that the kernel keeps them.
+    /// Always 0 on systems other than Linux.
     pub fn unacknowledged(self) -> u64 {
         #[cfg(target_os = "linux")]
         {
             let mut bytes: libc::c_int = 0;
-            // SAFETY: SIOCOUTQ, which is TIOCOUTQ, writes one `int`: `tcp(7)`.
+            // SAFETY: SIOCOUTQ, an alias of TIOCOUTQ, writes one `int`: `tcp(7)`.
             let code = unsafe { libc::ioctl(self.descriptor, libc::TIOCOUTQ, &raw mut bytes) };
             if code == 0 {
                 return u64::try_from(bytes).unwrap_or(0);
@@ -62,7 +62,7 @@ impl Socket {
     }
 }
 
-/// File descriptors that the process may open, after it has asked for as many as it can get.
+/// The number of files that the process may open, after raising its limit as far as possible.
 #[cfg(unix)]
 pub fn max_open_files() -> Option<usize> {
     use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};

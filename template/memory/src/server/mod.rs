@@ -1,5 +1,5 @@
-//! The connections of the service: how many there may be, how long a client may take, and which are
-//! closed when memory is short.
+//! The service's connections: how many may be open, how long a client may take, and which to close
+//! when memory is short.
 
 mod connection;
 mod connections;
@@ -34,11 +34,11 @@ pub use self::{
 };
 use crate::{guard, serve::Service, settings};
 
-/// How long to wait for what accepting lacks: file descriptors, or memory.
+/// How long to wait when accepting fails for lack of file descriptors or memory.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// Accepts connections and serves them until `stop` changes; then those that are open end as their
-/// last answers are sent.
+/// Accepts connections and serves them until `stop` changes. Open ones then end with the responses
+/// in progress.
 pub async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
@@ -57,7 +57,7 @@ pub async fn serve(
                     tokio::spawn(async move {
                         let connection = connection.connection();
                         serve_one(stream, connection, service, connections.settings(), stop).await;
-                        // It may have been handed over.
+                        // The stream may have been handed over.
                         connection.stream_dropped().await;
                     });
                 }
@@ -73,7 +73,7 @@ pub async fn serve(
     }
 }
 
-/// The next connection, once there is room for it.
+/// Accepts the next connection, once there is room for it.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Connections>,
@@ -99,13 +99,13 @@ async fn serve_one(
     settings: &settings::Connections,
     mut stop: watch::Receiver<()>,
 ) {
-    // On the heap, since hyper keeps room for it as long as the connection is open.
+    // Boxed, since hyper reserves room for the future as long as the connection is open.
     let handler = |request: HttpRequest<Incoming>| {
         Box::pin(Arc::clone(&service).handle(Arc::clone(connection), request))
     };
     let stream = TokioIo::new(Stream::new(stream, connection));
     let mut http = pin!(http1::Builder::new()
-        // Time-outs are those of `Connections`, which knows idle connections from slow heads.
+        // `Connections` has the timeouts, as it tells idle connections from slow heads.
         .header_read_timeout(None)
         .max_header_size(settings.head_bytes)
         .max_buf_size(settings.head_bytes)
@@ -124,7 +124,7 @@ async fn serve_one(
                 if connection.is_reset_on_close() {
                     break;
                 }
-                // A request may have come meanwhile: it is answered.
+                // A request that has arrived in the meantime is still answered.
                 http.as_mut().graceful_shutdown();
             }
             _ = stop.changed(), if !is_stopping => {
@@ -135,7 +135,7 @@ async fn serve_one(
     }
 }
 
-/// Whether accepting has failed for this connection only.
+/// Whether accepting failed for this connection only.
 fn is_connection_error(err: &io::Error) -> bool {
     matches!(
         err.kind(),
@@ -147,7 +147,7 @@ fn is_connection_error(err: &io::Error) -> bool {
     )
 }
 
-/// Failures to accept, of which one is logged each 10 s.
+/// Errors of accepting, logged at most once every 10 s.
 #[derive(Default)]
 struct AcceptErrors {
     last_report: Option<Instant>,
