@@ -107,7 +107,7 @@ fn malloc_conf_warns_of_an_option_without_effect_and_stops_at_a_typing_error() {
         panic!("not one warning:\n{log}");
     };
     assert!(
-        warning.contains("tcache_max is 32768, and not 65536 as set by the profile"),
+        warning.contains("tcache_max is 32768, not 65536 as set by the profile"),
         "{warning}"
     );
     drop(running);
@@ -250,7 +250,7 @@ fn a_variable_of_the_target_that_replaces_the_profile_is_named() {
 
     for said in said_when_built_with(&[(variable, "narenas:2")]) {
         for option in [
-            "dirty_decay_ms is 10000, and not 2000 as set by the profile",
+            "dirty_decay_ms is 10000, not 2000 as set by the profile",
             "narenas was built into jemalloc as 2",
         ] {
             assert!(said.contains(option), "{option}: {said}");

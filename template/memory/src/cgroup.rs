@@ -111,7 +111,7 @@ impl Cgroup {
     pub fn usage(&self) -> Result<Usage> {
         let current = self
             .read_number(self.files.usage)?
-            .ok_or_else(|| Error::string("the cgroup's use of memory is no number"))?;
+            .ok_or_else(|| Error::string("the cgroup's memory usage is not a number"))?;
         let stat = self.read("memory.stat")?;
         let inactive_file: u64 = stat
             .lines()

@@ -87,7 +87,7 @@ struct Guard {
 pub fn start(settings: &Memory) {
     #[cfg(feature = "metrics")]
     {
-        metrics::describe_counter!(PURGES, "Purges because the cgroup came near its limit.");
+        metrics::describe_counter!(PURGES, "Purges because memory was near the cgroup's limit.");
         metrics::counter!(PURGES).absolute(0);
     }
     let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
@@ -126,8 +126,8 @@ fn warn_if_limit_too_small(settings: &Memory, limit: u64) {
             limit_bytes = limit,
             rss_bytes = process.rss,
             budget_bytes = budget,
-            "the memory limit is too small for what the service needs by itself and \
-             settings.memory.budget_percent of it: raise the limit, or lower the percentage"
+            "the memory limit is too low for the service itself together with \
+             settings.memory.budget_percent of the limit: raise the limit, or lower the percentage"
         );
     }
 }
@@ -142,7 +142,7 @@ impl Guard {
             }
             Err(err) => {
                 if !self.has_failed {
-                    tracing::error!(%err, "the memory guard has failed: it tries again");
+                    tracing::error!(%err, "the memory guard has failed, and will try again");
                 }
                 // The last known pressure may be outdated.
                 self.publish(Pressure::None);
@@ -199,7 +199,7 @@ impl Guard {
                 working_set_bytes = working_set,
                 limit_bytes = limit,
                 guard_percent = self.percent,
-                "memory is near the cgroup's limit: unused memory is returned, requests wait"
+                "memory is near the cgroup's limit: returning unused memory, requests wait"
             );
         }
         Ok(if reaches(self.percent.midpoint(100)) {

@@ -73,8 +73,8 @@ fn release_unused(runtime: &Handle) -> Duration {
         on_all_workers(runtime, flush);
     }
     match return_pages() {
-        Ok(()) => tracing::debug!("idle: unused memory is returned"),
-        Err(err) => tracing::warn!(%err, "unused memory cannot be returned"),
+        Ok(()) => tracing::debug!("idle: unused memory has been returned"),
+        Err(err) => tracing::warn!(%err, "cannot return unused memory"),
     }
     let process = cpu_time(ClockId::ProcessCPUTime).saturating_sub(process);
     process.saturating_sub(cpu_time(ClockId::ThreadCPUTime).saturating_sub(own))

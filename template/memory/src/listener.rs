@@ -90,7 +90,7 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     let routes = match crate::metrics::routes(settings, ctx) {
         Ok(metrics) => routes.merge(metrics),
         Err(err) => {
-            tracing::warn!(%err, "no /metrics: something else of the process collects metrics");
+            tracing::warn!(%err, "no /metrics: something else in the process collects metrics");
             routes
         }
     };
@@ -101,7 +101,7 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
         Err(err) => {
             tracing::warn!(
                 %err,
-                "no memory listener: {address} cannot be bound; settings.memory.bind names it"
+                "no memory listener: cannot bind {address}, which settings.memory.bind specifies"
             );
             return Ok(());
         }
@@ -117,7 +117,7 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
             AdminError::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
-                "The header Allow names the methods of this path",
+                "The header Allow lists the methods of this path",
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -170,7 +170,7 @@ async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: 
         return AdminError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
-            format!("A body has at most {MAX_BODY} bytes"),
+            format!("The body must not exceed {MAX_BODY} bytes"),
         )
         .into_response();
     }

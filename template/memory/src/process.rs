@@ -43,7 +43,7 @@ impl Process {
     #[cfg(not(target_os = "linux"))]
     pub fn read() -> Result<Self> {
         let stats = memory_stats::memory_stats()
-            .ok_or_else(|| Error::string("the system does not tell this process's memory"))?;
+            .ok_or_else(|| Error::string("the system does not report this process's memory"))?;
         Ok(Self {
             rss: stats.physical_mem as u64,
             lazy_free: None,

@@ -14,18 +14,18 @@ const HEAP_PROFILING: &str = "prof:true,prof_active:false,lg_prof_sample:19";
 
 const MISSING_NAME: &str =
     "the memory profile is missing (MEMORY_PROFILE): build in the service's own directory, or copy \
-     [env] from its .cargo/config.toml to the .cargo/config.toml of the directory where you call \
+     [env] from its .cargo/config.toml to the .cargo/config.toml of the directory where you run \
      cargo";
 
 const MISSING_OPTIONS: &str =
     "the memory profile is missing (JEMALLOC_SYS_WITH_MALLOC_CONF): build in the service's own \
-     directory, or copy [env] from its .cargo/config.toml to the .cargo/config.toml of the directory \
-     where you call cargo";
+     directory, or copy [env] from its .cargo/config.toml to the .cargo/config.toml of the \
+     directory where you run cargo";
 
 const PROFILING_NOT_BUILT_IN: &str =
     "the memory profile has prof:true (JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml), which \
      this jemalloc refuses: add \"heap-profiling\" to the features of `memory` in Cargo.toml, or \
-     remove the options of heap profiling";
+     remove the heap profiling options";
 
 /// Fails the build of a service that would run without its profile.
 pub const fn assert_built_in() {
@@ -78,7 +78,7 @@ pub fn problems() -> Vec<String> {
     }
     if NAME == Some("lean") && !cfg!(feature = "idle") {
         problems.push(
-            "the profile lean returns memory when the service falls idle: add \"idle\" to the \
+            "the profile lean returns memory when the service goes idle: add \"idle\" to the \
              features of `memory` in Cargo.toml, or give the profile another name"
                 .to_string(),
         );
@@ -90,9 +90,9 @@ pub fn problems() -> Vec<String> {
         }
         if !is_enabled && cfg!(feature = "heap-profiling") {
             problems.push(format!(
-                "heap profiling is built in, and the profile does not switch it on: add \
-                 {HEAP_PROFILING} to JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml, or remove \
-                 \"heap-profiling\" from the features of `memory` in Cargo.toml"
+                "heap profiling is built in, but the profile does not enable it: add \
+                 {HEAP_PROFILING} to JEMALLOC_SYS_WITH_MALLOC_CONF in .cargo/config.toml, or \
+                 remove \"heap-profiling\" from the features of `memory` in Cargo.toml"
             ));
         }
     }

@@ -76,7 +76,7 @@ pub async fn serve_until<H: Hooks>(
     if !env!("CARGO_CRATE_NAME").starts_with(H::app_name()) {
         // Not logged, since that would be dropped like everything from this crate.
         eprintln!(
-            "warning: Loco's log drops what {} says: the package's name has to begin with {}",
+            "warning: Loco drops what {} logs: the name of the package must begin with {}",
             env!("CARGO_PKG_NAME"),
             H::app_name()
         );
@@ -126,7 +126,7 @@ pub async fn serve_until<H: Hooks>(
     if last.await.is_err() {
         tracing::warn!(
             seconds = settings.shutdown.timeout,
-            "requests that have not ended are cut off"
+            "cutting off requests that have not ended"
         );
     }
     server.abort();

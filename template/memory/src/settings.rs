@@ -112,34 +112,34 @@ impl Memory {
         let address = self.address();
         if address.is_none() && !self.bind.is_empty() {
             problems.push(format!(
-                "settings.memory.bind is \"{}\", which is no address and port such as \
+                "settings.memory.bind is \"{}\", which is not an address with port, such as \
                  127.0.0.1:5151",
                 self.bind
             ));
         }
         if !self.token.is_empty() && self.token.len() < MIN_TOKEN_LEN {
             problems.push(format!(
-                "settings.memory.token has fewer than {MIN_TOKEN_LEN} characters: make one with \
-                 `openssl rand -hex 32`"
+                "settings.memory.token has fewer than {MIN_TOKEN_LEN} characters: generate one \
+                 with `openssl rand -hex 32`"
             ));
         }
         if let Some(address) = address {
             if self.token.is_empty() && !address.ip().is_loopback() {
                 problems.push(format!(
-                    "settings.memory.bind is {address}, which other machines reach, and \
+                    "settings.memory.bind is {address}, which other machines can reach, but \
                      settings.memory.token is empty: set a token, or bind to 127.0.0.1"
                 ));
             }
         }
         if !(1..=90).contains(&self.budget_percent) {
             problems.push(format!(
-                "settings.memory.budget_percent is {}: it goes from 1 to 90",
+                "settings.memory.budget_percent is {}: it must be from 1 to 90",
                 self.budget_percent
             ));
         }
         if self.guard_percent > 100 {
             problems.push(format!(
-                "settings.memory.guard_percent is {}: it goes from 0 (off) to 100",
+                "settings.memory.guard_percent is {}: it must be from 0 (off) to 100",
                 self.guard_percent
             ));
         }
@@ -176,7 +176,7 @@ impl Connections {
     fn problem(&self) -> Option<String> {
         (self.head_bytes < Self::MIN_HEAD_BYTES).then(|| {
             format!(
-                "settings.connections.head_bytes is {}: at least {} are needed",
+                "settings.connections.head_bytes is {}: it must be at least {}",
                 self.head_bytes,
                 Self::MIN_HEAD_BYTES
             )

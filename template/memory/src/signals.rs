@@ -36,7 +36,7 @@ pub fn exit_after(time: Duration) {
             Ok(mut signals) => drop(thread::spawn(move || {
                 if signals.forever().next().is_some() {
                     thread::sleep(time + GRACE);
-                    tracing::error!("the process has not ended in time: it is cut off");
+                    tracing::error!("the process has not ended in time: exiting");
                     exit(1);
                 }
             })),

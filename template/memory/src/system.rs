@@ -86,7 +86,7 @@ pub const FLUSH_THREAD_CACHE: Option<fn()> = None;
 ///
 /// Always: the platform's malloc has no statistics.
 pub fn full_stats(_json_format: bool) -> Result<Vec<u8>> {
-    Err(Error::string("only jemalloc counts what it holds"))
+    Err(Error::string("only jemalloc has statistics"))
 }
 
 #[cfg(feature = "metrics")]

@@ -13,7 +13,7 @@ impl Task for MemoryTask {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "memory".to_string(),
-            detail: "Report the allocator and the memory in use".to_string(),
+            detail: "Report on the allocator and the memory in use".to_string(),
         }
     }
 
@@ -23,7 +23,7 @@ impl Task for MemoryTask {
         if is_set("purge") {
             let returned = purge()?
                 .returned_bytes
-                .map_or_else(|| "not known".to_string(), mebibytes);
+                .map_or_else(|| "unknown".to_string(), mebibytes);
             println!("{:<12}{returned:>12}", "returned");
         }
         if is_set("stats") {

@@ -168,7 +168,7 @@ impl Gate {
         self.admit_waiting();
         granted
             .await
-            .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"))
+            .unwrap_or_else(|_| unreachable!("the queue drops no waiter that is still listening"))
     }
 
     /// Whether a request can begin as far as everything but its own memory is concerned. Near the

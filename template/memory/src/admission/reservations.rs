@@ -76,7 +76,7 @@ impl Reservations {
         self.grant_waiting();
         let reservation = granted
             .await
-            .unwrap_or_else(|_| unreachable!("the queue drops no waiter that listens"));
+            .unwrap_or_else(|_| unreachable!("the queue drops no waiter that is still listening"));
         Some(reservation)
     }
 

@@ -111,8 +111,8 @@ impl Routes {
         }
         if let Some(unknown) = exempt.iter().find(|route| !methods.contains_key(*route)) {
             return Err(Error::Message(format!(
-                "settings.requests.exempt has \"{unknown}\", which is no route: `cargo loco \
-                 routes` prints them"
+                "settings.requests.exempt has \"{unknown}\", which is not a route: `cargo loco \
+                 routes` lists them"
             )));
         }
         let mut templates = matchit::Router::new();

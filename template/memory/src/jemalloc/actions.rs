@@ -52,7 +52,7 @@ impl Exclusive {
             return Err(AdminError::new(
                 StatusCode::CONFLICT,
                 "conflict",
-                "Another call is at work on the allocator: try again when it is done",
+                "Another action on the allocator is in progress: try again when it is done",
             ));
         };
         spawn_blocking(move || {

@@ -53,7 +53,7 @@ impl DecayUpdate {
         for (name, time) in times {
             if time.is_some_and(|time| time < -1) {
                 return bad_request(format!(
-                    "{name} is less than -1, which stands for ever; it counts milliseconds"
+                    "{name} is less than -1, which means forever; the unit is milliseconds"
                 ));
             }
         }

@@ -23,7 +23,7 @@ pub fn describe() {
         ),
         (
             "jemalloc_metadata_bytes",
-            "The allocator's own book-keeping.",
+            "The allocator's own bookkeeping.",
         ),
         (
             "jemalloc_resident_bytes",
@@ -34,7 +34,7 @@ pub fn describe() {
             "jemalloc_retained_bytes",
             "Address space without physical memory, kept for later.",
         ),
-        ("jemalloc_arenas", "Arenas that there may be."),
+        ("jemalloc_arenas", "The maximum number of arenas."),
         ("jemalloc_background_threads", "Background threads."),
         (
             "jemalloc_info",

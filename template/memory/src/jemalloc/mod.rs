@@ -125,7 +125,7 @@ impl Report {
         let mut problems = profile::problems();
         if !self.is_global_allocator {
             problems.push(
-                "Rust allocates elsewhere than in jemalloc: #[global_allocator] is missing in \
+                "Rust does not allocate from jemalloc: #[global_allocator] is missing in \
                  src/bin/main.rs"
                     .to_string(),
             );
@@ -134,8 +134,8 @@ impl Report {
         let is_enabled = self.settings.iter().any(Setting::enables_background_thread);
         if is_enabled && self.stats.background_threads == 0 {
             problems.push(
-                "background_thread is true, and no background thread runs: unused memory stays \
-                 while the service is idle"
+                "background_thread is true, but no background thread is running: unused memory \
+                 stays while the service is idle"
                     .to_string(),
             );
         }

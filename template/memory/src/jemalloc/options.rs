@@ -124,15 +124,15 @@ impl Setting {
         let (source, requested) = self.set.as_ref()?;
         if *source == Source::Build {
             return Some(format!(
-                "{} was built into jemalloc as {requested}, and the profile does not name it: the \
-                 build's environment has another JEMALLOC_SYS_WITH_MALLOC_CONF, or another jemalloc",
+                "{} was built into jemalloc as {requested}, but is not in the profile: the build's \
+                 environment has another JEMALLOC_SYS_WITH_MALLOC_CONF, or another jemalloc",
                 self.name
             ));
         }
         let effective = self.effective.as_ref()?;
         (requested != effective).then(|| {
             format!(
-                "{} is {effective}, and not {requested} as set by {source}",
+                "{} is {effective}, not {requested} as set by {source}",
                 self.name
             )
         })
@@ -227,7 +227,7 @@ mod tests {
 
         assert_eq!(
             settings[0].problem().as_deref(),
-            Some("tcache_max is 32768, and not 65536 as set by the profile")
+            Some("tcache_max is 32768, not 65536 as set by the profile")
         );
     }
 
@@ -241,7 +241,7 @@ mod tests {
 
         let problems: Vec<String> = settings.iter().filter_map(Setting::problem).collect();
         assert_eq!(problems.len(), 2, "{problems:?}");
-        assert!(problems[0].contains("dirty_decay_ms is 10000, and not 2000"));
+        assert!(problems[0].contains("dirty_decay_ms is 10000, not 2000"));
         assert!(problems[1].contains("tcache was built into jemalloc as false"));
     }
 

@@ -68,8 +68,8 @@ fn profile<E: std::fmt::Display>(
                 AdminError::new(
                     StatusCode::CONFLICT,
                     "conflict",
-                    "No live memory has been sampled since heap profiling was switched on: wait until the \
-                     memory in question is allocated",
+                    "No live memory has been sampled since heap profiling was switched on: wait \
+                     until the memory in question is allocated",
                 )
             } else {
                 Error::string(&format!("no heap profile: {err}")).into()

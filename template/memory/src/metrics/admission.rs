@@ -38,28 +38,27 @@ pub fn describe() {
     describe_gauge!(HELD, "Memory that requests make the service hold, by kind.");
     describe_gauge!(
         REQUESTS,
-        "Requests that wait to begin (waiting), are worked on (begun), and of these need the CPU (busy)."
+        "Requests that are waiting to begin (waiting), that have begun (begun), and those of the \
+         latter that need the CPU (busy)."
     );
-    describe_histogram!(
-        WAIT,
-        "How long the requests waited that did not begin at once."
-    );
+    describe_histogram!(WAIT, "How long requests waited that did not begin at once.");
     // Makes it exist from the start, as counters do.
     drop(histogram!(WAIT));
     describe_counter!(REFUSED, "Requests answered with 503, by reason.");
-    describe_gauge!(CONNECTIONS, "Open connections, by what they do.");
-    describe_gauge!(CONNECTIONS_MAX, "Connections that may be open.");
+    describe_gauge!(CONNECTIONS, "Open connections, by state.");
+    describe_gauge!(CONNECTIONS_MAX, "The most connections that may be open.");
     describe_counter!(
         CLOSED,
         "Connections that the service has closed, by reason."
     );
     describe_counter!(
         CONNECTIONS_REFUSED,
-        "Connections refused because their client had as many as one may."
+        "Connections refused because their client had too many."
     );
     describe_gauge!(
         PRESSURE,
-        "0: memory is far from the limit; 1: requests wait; 2: connections are closed, and none is accepted."
+        "0: memory is far from the limit; 1: requests wait; 2: connections are closed, and none \
+         are accepted."
     );
 }
 

@@ -10,7 +10,7 @@ pub fn describe() {
     for (name, help) in [
         (
             "cgroup_memory_current_bytes",
-            "Memory of the cgroup, with the page cache.",
+            "Memory of the cgroup, including the page cache.",
         ),
         (
             "cgroup_memory_working_set_bytes",
@@ -18,7 +18,7 @@ pub fn describe() {
         ),
         (
             "cgroup_memory_limit_bytes",
-            "The cgroup's limit; absent where there is none.",
+            "The cgroup's limit; absent if there is none.",
         ),
         (
             "cgroup_memory_pressure_some_ratio",

@@ -8,13 +8,10 @@ use super::set;
 pub fn describe() {
     for (name, help) in [
         ("database_connections", "Open connections of the pool."),
-        (
-            "database_connections_idle",
-            "Connections of the pool that nobody uses.",
-        ),
+        ("database_connections_idle", "Idle connections of the pool."),
         (
             "database_connections_max",
-            "How many connections the pool may open.",
+            "The most connections that the pool may open.",
         ),
     ] {
         describe_gauge!(name, help);

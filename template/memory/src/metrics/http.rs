@@ -11,9 +11,9 @@ const IN_FLIGHT: &str = "http_requests_in_flight";
 pub fn describe() {
     describe_histogram!(
         DURATION,
-        "From the request's head to the answer's, by route, method and status."
+        "Time from a request's head to the response's, by route, method and status."
     );
-    describe_gauge!(IN_FLIGHT, "Requests that wait for their answer.");
+    describe_gauge!(IN_FLIGHT, "Requests that wait for their response.");
 }
 
 /// Counts requests.

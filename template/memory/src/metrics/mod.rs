@@ -125,7 +125,7 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
 /// served.
 fn warn_on_error(source: &str, read: Result<()>) {
     if let Err(err) = read {
-        tracing::warn!(%err, source, "metrics cannot be read");
+        tracing::warn!(%err, source, "cannot read metrics");
     }
 }
 

@@ -162,7 +162,7 @@ impl AcceptErrors {
             .is_none_or(|at| at.elapsed() >= Self::REPORT_INTERVAL)
         {
             self.last_report = Some(Instant::now());
-            tracing::error!(%err, "no connection is accepted: idle ones are closed, and it tries again");
+            tracing::error!(%err, "cannot accept connections: closing idle ones, and trying again");
         }
     }
 }
