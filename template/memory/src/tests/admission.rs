@@ -1,4 +1,4 @@
-//! Requests that wait, that are refused, and clients that are slow, over real connections.
+//! Waiting and refused requests, and slow clients, over real connections.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ fn get(address: SocketAddr, path: &str) -> Answer {
     ask(address, "GET", path, "", "")
 }
 
-/// What two requests that come together get.
+/// The statuses of two simultaneous requests.
 async fn two_at_once(settings: Value) -> Vec<u16> {
     let service = Service::start(json!({ "requests": settings })).await;
     let both = [(); 2].map(|()| in_background(service.address, "/wait"));
@@ -35,8 +35,8 @@ async fn two_at_once(settings: Value) -> Vec<u16> {
     statuses.to_vec()
 }
 
-/// What a request with these further lines of its head gets while another is worked on, and does not
-/// end.
+/// The response to a request, with `lines` added to its head, while another one is in progress and
+/// never ends.
 async fn while_one_is_held(settings: Value, lines: &str) -> Answer {
     let service = Service::start(json!({ "requests": settings })).await;
     let mut held = connect(service.address);
@@ -112,7 +112,7 @@ async fn health_is_reported_while_no_request_may_begin() {
 async fn requests_that_wait_for_something_keep_nobody_waiting() {
     let service = Service::start(json!({})).await;
 
-    // Each waits for all others, far more than there are cores.
+    // Each waits for all others, which are far more than there are cores.
     let meeting: Vec<_> = (0..MEETING)
         .map(|_| in_background(service.address, "/meet"))
         .collect();
@@ -164,7 +164,7 @@ async fn bodies_arrive_whole_whatever_their_length() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.ends_with("100000"), "{answer}");
-    // Loco's own limit of a payload holds as before.
+    // Loco's own payload limit still applies.
     let refused = ask(
         service.address,
         "POST",
@@ -295,7 +295,7 @@ async fn who_does_not_take_the_answer_makes_room_for_others() {
     }
     let service = Service::start(json!({ "memory": { "cgroup": folder } })).await;
 
-    // 22 MB hold four of them.
+    // 22 MB have room for four of them.
     let slow: Vec<TcpStream> = (0..12)
         .map(|_| {
             let mut stream = connect(service.address);

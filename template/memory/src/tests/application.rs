@@ -1,4 +1,4 @@
-//! The application: routes that answer, wait, hold memory and take bodies, and this crate's lines.
+//! The application under test, with routes that respond, wait, hold memory and take bodies.
 
 use std::{convert::Infallible, sync::LazyLock, time::Duration};
 
@@ -33,7 +33,7 @@ use tokio::{
 
 use crate::{MemoryInitializer, MemoryTask};
 
-/// How many meet in `/meet`.
+/// How many requests meet in `/meet`.
 pub const MEETING: usize = 40;
 
 pub struct App;
@@ -118,14 +118,14 @@ async fn panics() -> Response {
     Body::from_stream(body.map(Ok::<&[u8], Infallible>)).into_response()
 }
 
-/// Answers once so many are here.
+/// Responds once `MEETING` requests have arrived.
 async fn meet() -> Result<Response> {
     static HERE: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(MEETING));
     HERE.wait().await;
     format::empty_json()
 }
 
-/// A request for `/hold` has begun.
+/// Notified when a request for `/hold` has begun.
 pub static HOLDING: Notify = Notify::const_new();
 
 async fn hold() -> Result<Response> {
@@ -133,7 +133,7 @@ async fn hold() -> Result<Response> {
     std::future::pending().await
 }
 
-/// 4 MiB.
+/// Responds with 4 MiB.
 async fn large() -> Result<Response> {
     Ok(vec![b'x'; 4 << 20].into_response())
 }
@@ -142,7 +142,7 @@ async fn length(body: String) -> Result<Response> {
     format::json(body.len())
 }
 
-/// How long nothing comes on a stream.
+/// How long the streams pause.
 pub const SILENCE: Duration = Duration::from_millis(1500);
 
 async fn events() -> Response {
@@ -160,7 +160,7 @@ async fn poll() -> Result<Response> {
     format::json("news")
 }
 
-/// Hands the connection over, and sends back what comes.
+/// Takes over the connection, and echoes what arrives.
 async fn echo(request: Request) -> Response {
     tokio::spawn(async move {
         let connection = hyper::upgrade::on(request).await.expect("an upgrade");
@@ -174,8 +174,8 @@ async fn echo(request: Request) -> Response {
     (StatusCode::SWITCHING_PROTOCOLS, handed_over).into_response()
 }
 
-/// Take any length: as it comes, as a whole, and after a pause that is longer than what a slow client
-/// has.
+/// Routes that take a body of any length: as it arrives, as a whole, or after a pause longer than a
+/// slow client is allowed.
 fn uploads() -> Routes {
     async fn count(body: Body) -> Result<Response> {
         let mut body = body.into_data_stream();
@@ -206,7 +206,7 @@ pub async fn context(settings: Value) -> AppContext {
     ctx
 }
 
-/// What Loco makes of the application's routes and middlewares.
+/// The application's routes and middlewares, as Loco assembles them.
 pub fn router(ctx: &AppContext) -> Router {
     App::routes(ctx)
         .to_router::<App>(ctx.clone(), Router::new())

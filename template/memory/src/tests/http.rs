@@ -1,4 +1,4 @@
-//! A client that sends just what it is told to.
+//! A client that sends exactly what it is told to.
 
 use std::{
     io::{Read, Write},
@@ -7,11 +7,11 @@ use std::{
 
 use serde_json::Value;
 
-/// An answer over HTTP.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// In lower case.
+    /// In lowercase.
     pub head: String,
     pub body: Vec<u8>,
 }
@@ -32,7 +32,7 @@ pub fn free_address() -> SocketAddr {
         .expect("a free port")
 }
 
-/// Sends a request with these further lines of the head, and reads until the connection ends.
+/// Sends a request with `lines` added to its head, and reads until the connection is closed.
 pub fn ask(address: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let length = body.len();

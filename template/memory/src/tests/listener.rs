@@ -22,7 +22,7 @@ impl Listener {
         Self::start_in(token, |_| {}).await
     }
 
-    /// With more of the context changed.
+    /// Starts with a modified context.
     pub async fn start_in(token: &str, change: impl FnOnce(&mut AppContext)) -> Self {
         let address = free_address();
         let mut ctx = context(json!({
@@ -169,7 +169,7 @@ mod jemalloc {
             .expect("arenas");
         assert!(arenas.len() > 1);
         for (arena, stats) in arenas.iter().filter(|(name, _)| *name != "merged") {
-            // Huge allocations have an arena whose times are its own.
+            // Huge allocations have a separate arena with its own times.
             let time = stats["dirty_decay_ms"].as_i64();
             assert!(time == Some(123) || time == Some(0), "{arena}: {time:?}");
         }

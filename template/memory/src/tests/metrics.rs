@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! What Prometheus scrapes.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serial_test::serial;
 
 use super::{http, listener::Listener, serve::Service};
 
-/// The value of the first line that begins so.
+/// The value of the first line that starts with `series`.
 fn value(metrics: &str, series: &str) -> f64 {
     metrics
         .lines()
@@ -41,11 +41,11 @@ async fn the_allocators_metrics_are_jemallocs_own_figures() {
     let metrics = answer.text();
     let stats = listener.get("/memory/stats?format=json").json();
 
-    // Not `resident` and `mapped`: each thread that allocates for the first time adds megabytes.
+    // Not `resident` and `mapped`: each thread adds megabytes with its first allocation.
     for name in ["allocated", "active", "metadata"] {
         let metric = value(metrics, &format!("jemalloc_{name}_bytes "));
         let own = stats["jemalloc"]["stats"][name].as_f64().expect("bytes");
-        // The two are read one after the other, and the answers themselves take memory.
+        // The two are read one after the other, and the responses themselves take memory.
         assert!((metric - own).abs() < 2e6, "{name}: {metric}, {own}");
     }
     assert!(metrics.contains("jemalloc_info{version=\"5."), "{metrics}");

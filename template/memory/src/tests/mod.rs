@@ -1,4 +1,4 @@
-//! This crate in a small Loco application.
+//! Tests this crate in a small Loco application.
 
 mod admission;
 mod application;

@@ -26,7 +26,7 @@ async fn profiling_is_off_until_it_is_switched_on() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
 
-    // Most likely nothing was sampled yet.
+    // Most likely nothing has been sampled yet.
     let answer = listener.get("/debug/pprof/heap/flamegraph");
     assert!([200, 409].contains(&answer.status), "{answer:?}");
 

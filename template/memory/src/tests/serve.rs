@@ -1,4 +1,4 @@
-//! Serving, and what happens to requests while the service ends, over real connections.
+//! Serving, and what happens to requests during shutdown, over real connections.
 
 use std::{
     io::{Read, Write},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{serve_until, Settings};
 
-/// The application with these `settings`, on a port of its own.
+/// The application with certain settings, on a free port.
 pub struct Service {
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -32,7 +32,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it, and waits until it listens.
+    /// Starts the service, and waits until it listens.
     pub async fn start(settings: serde_json::Value) -> Self {
         let ctx = context(settings).await;
         let upgraded = (
@@ -69,7 +69,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// How the service has ended.
+/// The result with which the service ends.
 async fn end(ended: JoinHandle<loco_rs::Result<()>>) -> loco_rs::Result<()> {
     tokio::time::timeout(Duration::from_secs(15), ended)
         .await
@@ -77,7 +77,7 @@ async fn end(ended: JoinHandle<loco_rs::Result<()>>) -> loco_rs::Result<()> {
         .expect("no panic")
 }
 
-/// Asks for a path on an open connection, and reads until the end of the answer's JSON.
+/// Requests a path on an open connection, and reads up to the end of the JSON in the response.
 fn ask(mut stream: &TcpStream, path: &str) -> String {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request is sent");
     let mut answer = Vec::new();

@@ -1,5 +1,4 @@
-//! What keeps a connection open for long without a fault of its client: none of the time-outs is for
-//! it.
+//! Connections that are legitimately open for long, to which none of the timeouts applies.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -16,7 +15,7 @@ use super::{
     serve::{connect, Service},
 };
 
-/// All time-outs are shorter than the pauses of these streams.
+/// A service whose timeouts are all shorter than the pauses of these streams.
 async fn impatient() -> Service {
     Service::start(json!({
         "connections": { "answer_timeout": 1, "head_timeout": 1, "keep_alive": 1 },
@@ -124,7 +123,7 @@ fn upgrade(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends so many megabytes to a route, in parts that a handler takes when it likes.
+/// Sends a body to a route, which reads it at its own pace.
 fn upload(address: SocketAddr, path: &str, megabytes: usize) -> String {
     let mut stream = connect(address);
     write!(
