@@ -64,7 +64,7 @@ fn cpu_time(of: ClockId) -> Duration {
     Duration::try_from(clock_gettime(of)).unwrap_or_default()
 }
 
-/// Returns unused memory to the system. The result is the CPU time that other threads have used in
+/// Returns unused memory to the system, and reports how much CPU time other threads have used in
 /// the meantime.
 fn release_unused(runtime: &Handle) -> Duration {
     let process = cpu_time(ClockId::ProcessCPUTime);

@@ -147,8 +147,8 @@ impl Totals {
     /// A claim on its own always fits.
     fn try_add(&mut self, Claim { peer, bytes }: Claim, limit: u64) -> Result<(), Full> {
         let fits = |held: u64, limit: u64| held == 0 || held + bytes <= limit;
-        let of_peer = self.by_peer.get(&peer).copied().unwrap_or(0);
-        if !fits(of_peer, limit / 2) {
+        let peer_total = self.by_peer.get(&peer).copied().unwrap_or(0);
+        if !fits(peer_total, limit / 2) {
             return Err(Full::Peer);
         }
         if !fits(self.total, limit) {
@@ -161,9 +161,9 @@ impl Totals {
 
     fn subtract(&mut self, Claim { peer, bytes }: Claim) {
         self.total -= bytes;
-        if let Some(of_peer) = self.by_peer.get_mut(&peer) {
-            *of_peer -= bytes;
-            if *of_peer == 0 {
+        if let Some(peer_total) = self.by_peer.get_mut(&peer) {
+            *peer_total -= bytes;
+            if *peer_total == 0 {
                 self.by_peer.remove(&peer);
             }
         }

@@ -287,7 +287,7 @@ impl Connections {
             idle.select_nth_unstable_by_key(max, |(since, _)| *since);
             idle.truncate(max);
         }
-        // Since the last inspection, the kernel may have got a response to hold.
+        // Since the last inspection, a response may have ended up in the kernel's buffer.
         idle.retain(|(_, connection)| {
             connection.measure_unread();
             connection.is_idle()
