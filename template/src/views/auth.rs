@@ -78,7 +78,7 @@ pub fn verified_page() -> String {
 pub fn invalid_link_page() -> String {
     match Language::current() {
         Language::English => text(
-            "This link is no longer valid",
+            "This link no longer works",
             "It has already been used, has expired, or a newer email has replaced it.",
         ),
         Language::German => text(

@@ -153,7 +153,7 @@ async fn viewing_a_login_link_does_not_use_it_up() {
 }
 
 #[rstest]
-#[case("user@elsewhere.org", "No login link is sent to this address.")]
+#[case("user@elsewhere.org", "Login links cannot be sent to this address.")]
 #[case("@example.com", "Enter an email address")]
 #[case("", "Enter an email address")]
 #[tokio::test]
