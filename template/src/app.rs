@@ -52,6 +52,7 @@ impl Hooks for App {
     ) -> Result<BootResult> {
         create_app::<Self, Migrator>(mode, environment, config).await
     }
+
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
         memory::serve::<Self>(app, ctx, params).await?;
         detached::wait_for_all().await;

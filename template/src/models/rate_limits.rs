@@ -54,8 +54,8 @@ impl Model {
             .on_conflict(on_conflict)
             .exec_with_returning(db)
             .await?;
-        let is_too_many = counted.attempts > limit.attempts;
-        Ok(is_too_many.then_some(counted.ends_at - now))
+        let is_exceeded = counted.attempts > limit.attempts;
+        Ok(is_exceeded.then_some(counted.ends_at - now))
     }
 
     /// Resets the counter.
