@@ -59,10 +59,10 @@ impl Hooks for App {
 
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut middlewares = default_middleware_stack(ctx);
-        // Handlers are copied for each layer around them, with their state: this copies them once.
+        // axum clones handlers and their state for every layer around them; this clones them once.
         middlewares.insert(0, Box::new(memory::SharedHandlers));
         middlewares.insert(0, Box::new(JsonErrors));
-        // Within the logger's span.
+        // Inside the logger's span.
         middlewares.insert_before("logger", Box::new(AccessLog));
         middlewares
     }

@@ -59,7 +59,7 @@ impl Hooks for App {
 {% endif %}
     async fn serve(app: Router, ctx: &AppContext, params: &ServeParams) -> Result<()> {
         memory::serve::<Self>(app, ctx, params).await?;
-        detached::all_done().await;
+        detached::wait_for_all().await;
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl Hooks for App {
     }
 
     async fn before_run(ctx: &AppContext) -> Result<()> {
-        // A secret that is not Base64 would otherwise be found by the first login.
+        // Otherwise the first login would be the first to notice a secret that is not Base64.
         let jwt = ctx.config.get_jwt_config()?;
         JWT::new(&jwt.secret)
             .generate_token(jwt.expiration, String::new(), Map::new())
@@ -94,7 +94,7 @@ impl Hooks for App {
     fn middlewares(ctx: &AppContext) -> Vec<Box<dyn MiddlewareLayer>> {
         let mut middlewares = default_middleware_stack(ctx);
 {%- if embedded_assets == "false" %}
-        // Each stands around those before it: static files are compressed, too.
+        // Each layer wraps those before it: with static files first, they are compressed, too.
         middlewares.sort_by_key(|middleware| middleware.name() != "static");
 {%- endif %}
 {%- if database == "postgres" %}
@@ -103,12 +103,12 @@ impl Hooks for App {
         middlewares.insert(0, Box::new(middleware::MailLanguage));
         middlewares.insert(0, Box::new(middleware::Sessions::new(ctx)));
         middlewares.insert(1, Box::new(middleware::Csrf::new(&ctx.config)));
-        // Handlers are copied for each layer around them, with their state: this copies them once.
+        // axum clones handlers and their state for every layer around them; this clones them once.
         middlewares.insert(0, Box::new(memory::SharedHandlers));
         middlewares.insert(0, Box::new(JsonErrors));
-        // Within the logger's span.
+        // Inside the logger's span.
         middlewares.insert_before("logger", Box::new(AccessLog));
-        // Around the logger.
+        // Outside the logger.
         middlewares.push(Box::new(middleware::LinkTokens));
         middlewares
     }

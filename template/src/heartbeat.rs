@@ -1,4 +1,4 @@
-//! A sign of life of a process that answers no requests: a file that is written again and again.
+//! A sign of life for processes that serve no requests: a file that is rewritten periodically.
 
 use std::{sync::Once, time::Duration};
 
@@ -6,12 +6,12 @@ use loco_rs::config::Config;
 use serde_json::Value;
 use tokio::{fs, time::sleep};
 
-const PAUSE: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Loco makes two contexts at a start.
+/// Loco creates two contexts on start.
 static STARTED: Once = Once::new();
 
-/// Writes the file of `settings.heartbeat`, where there is one, from now on.
+/// Starts writing the file named by `settings.heartbeat`, if any.
 pub fn start(config: &Config) {
     let settings = config.settings.as_ref();
     let file = settings.and_then(|settings| settings.get("heartbeat"));
@@ -25,7 +25,7 @@ pub fn start(config: &Config) {
                 if let Err(err) = fs::write(&file, "").await {
                     tracing::error!(file, %err, "cannot write the heartbeat");
                 }
-                sleep(PAUSE).await;
+                sleep(INTERVAL).await;
             }
         });
     });

@@ -1,5 +1,5 @@
-//! The log: Loco's layers, without what they say of requests that are the client's fault. Those have
-//! their status in the line of the request (`src/controllers/access_log.rs`).
+//! Logging: Loco's layers, without its errors about bad requests. The status of those is already in
+//! the request's line (`src/controllers/access_log.rs`).
 
 use std::{fmt, io};
 
@@ -14,11 +14,12 @@ use tracing_subscriber::{
     Layer,
 };
 
-/// Sets the log up, for the whole process. Whether it has: files are Loco's own matter.
+/// Sets up logging for the whole process. Returns `false` where that is left to Loco, such as for
+/// log files.
 ///
 /// # Errors
 ///
-/// When there is a log already.
+/// Returns an error if logging is already set up.
 pub fn init<H: Hooks>(config: &Logger) -> Result<bool> {
     let has_files = config
         .file_appender
@@ -40,7 +41,7 @@ pub fn init<H: Hooks>(config: &Logger) -> Result<bool> {
     Ok(true)
 }
 
-/// Drops what Loco logs, as an error, of an answer below 500: a JWT that has expired, for example.
+/// Drops the errors that Loco logs for responses below 500, such as for an expired JWT.
 pub struct WithoutClientErrors;
 
 impl<S: Subscriber> Layer<S> for WithoutClientErrors {
@@ -49,7 +50,7 @@ impl<S: Subscriber> Layer<S> for WithoutClientErrors {
         match event.metadata().target() {
             "loco_rs::controller" => {
                 event.record(&mut error);
-                !error.is_of_client()
+                !error.is_client_error()
             }
             "loco_rs::controller::extractor::auth" => {
                 event.record(&mut error);
@@ -63,13 +64,13 @@ impl<S: Subscriber> Layer<S> for WithoutClientErrors {
 #[derive(Default)]
 struct LoggedError {
     message: String,
-    /// The error as `Debug` has it.
+    /// The error's `Debug` output.
     details: String,
 }
 
 impl LoggedError {
-    fn is_of_client(&self) -> bool {
-        // What is no error is the reason for a 401.
+    fn is_client_error(&self) -> bool {
+        // Without an error, the event is the reason for a 401.
         self.details.is_empty()
             || [
                 "AxumFormRejection(",

@@ -78,7 +78,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.open(&running.url("/"));
     browser.open(&running.url("/verify#of-an-older-mail"));
     browser.press("Verify");
-    browser.see("It was used already");
+    browser.see("It has already been used");
 
     browser.open(&running.url("/account"));
     log_in("wrong");
@@ -98,7 +98,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.follow("Change your name");
     browser.fill("Name", "Ada King");
     browser.press("Save");
-    browser.see("Your name is changed.");
+    browser.see("Your name has been changed.");
     browser.open(&running.url("/account"));
     browser.see("ada@example.com");
 
@@ -110,7 +110,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     assert_eq!(browser.path(), "/login");
 
     browser.follow("Forgot your password?");
-    browser.see("We send you a link to");
+    browser.see("We will send you a link to");
     browser.fill("Email address", "ada@example.com");
     browser.press("Send the link");
     browser.see("Check your email");
@@ -118,7 +118,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.fill("New password", "another-password");
     browser.photograph("client-reset");
     browser.press_twice("Set the password");
-    browser.see("Your new password is set.");
+    browser.see("Your new password has been set.");
     browser.follow("Log in");
     log_in("another-password");
     browser.see("This browser");
@@ -126,7 +126,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
 
     browser.follow("Log in");
     browser.follow("Log in without a password");
-    browser.see("We send you a link that");
+    browser.see("We will send you a link that");
     browser.fill("Email address", "ada@example.com");
     browser.press("Send the link");
     browser.see("Check your email");

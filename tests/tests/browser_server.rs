@@ -81,7 +81,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.follow("Change your name");
     browser.fill("Name", "Ada Lovelace");
     browser.press("Save");
-    browser.see("Your name is changed.");
+    browser.see("Your name has been changed.");
     browser.see("Ada Lovelace");
     browser.follow("Change your email address");
     browser.fill("Email address", "ada@example.com");
@@ -91,13 +91,13 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.photograph("server-email-problems");
     browser.fill("Current password", "correct horse");
     browser.press("Send the link");
-    browser.see("Check the email at your new address");
+    browser.see("Check the inbox of your new address");
     browser.follow("Change your password");
     browser.photograph("server-password");
     browser.fill("Current password", "correct horse");
     browser.fill("New password", "another horse");
     browser.press("Set the password");
-    browser.see("Your new password is set.");
+    browser.see("Your new password has been set.");
     browser.follow("Delete your account");
     browser.photograph("server-delete");
     browser.follow("Back to your account");

@@ -397,7 +397,7 @@ fn holds_its_promises(background: &str, variable: &str, address: &str) {
 
     // A job that fails is in the log: here it lacks what it is about.
     site.import("DownloadWorker", "{}");
-    worker.wait_for("a job has failed");
+    worker.wait_for("job failed");
 
     // SIGTERM lets the job end that is running, and says so.
     site.mails.hold();

@@ -143,7 +143,7 @@ test('a verification link that was used before logs nobody out', async () => {
 
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
 
-  expect((await screen.findByRole('alert')).textContent).toMatch(/used already/)
+  expect((await screen.findByRole('alert')).textContent).toMatch(/already been used/)
   expect(getUser()).toBe('1')
 })
 
@@ -202,7 +202,7 @@ test('a reset link that was used up says so', async () => {
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
 
-  expect(await screen.findByRole('heading', { name: 'This link does not work any more' })).toBeTruthy()
+  expect(await screen.findByRole('heading', { name: 'This link no longer works' })).toBeTruthy()
 })
 
 test('a form is sent once, however often its button is pressed', async () => {
@@ -236,7 +236,7 @@ test('a new password is sent with the token of the link', async () => {
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
 
-  expect(await screen.findByRole('heading', { name: 'Your new password is set.' })).toBeTruthy()
+  expect(await screen.findByRole('heading', { name: 'Your new password has been set.' })).toBeTruthy()
   expect(service.mock.lastCall?.[1]?.body).toBe(
     JSON.stringify({ token: 'token-of-the-mail', password: 'new-password' }),
   )
@@ -251,7 +251,7 @@ test('a link that is pasted over an incomplete one counts', async () => {
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
 
-  expect(await screen.findByRole('heading', { name: 'Your new password is set.' })).toBeTruthy()
+  expect(await screen.findByRole('heading', { name: 'Your new password has been set.' })).toBeTruthy()
 })
 
 test('the address is changed with the password', async () => {
@@ -274,7 +274,7 @@ test('the address is changed with the password', async () => {
 
   type('correct horse')
 
-  expect(await screen.findByText(/Check the email at your new address/)).toBeTruthy()
+  expect(await screen.findByText(/Check the inbox of your new address/)).toBeTruthy()
   expect(router.state.location.pathname).toBe('/account')
   const call = service.mock.calls.find(([, init]) => String(init?.body).includes('correct horse'))
   expect(call?.[0]).toBe('/api/account/email')

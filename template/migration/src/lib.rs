@@ -1,4 +1,4 @@
-#![allow(elided_lifetimes_in_paths, clippy::wildcard_imports)] // as SeaORM's migrations are written
+#![allow(elided_lifetimes_in_paths, clippy::wildcard_imports)] // the style of SeaORM's migrations
 
 pub use sea_orm_migration::prelude::*;
 {%- if database == "postgres" %}

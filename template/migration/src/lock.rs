@@ -1,4 +1,5 @@
-//! Lets one process migrate at a time: those that start beside it wait, and find nothing left to do.
+//! Lets one process migrate at a time. Others that start meanwhile wait, and then find nothing to
+//! do.
 
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use sea_orm_migration::{
 
 use crate::Migrator;
 
-/// What all processes lock: any number will do.
-const KEY: i64 = 20_220_101;
+/// The key of the advisory lock; any number will do.
+const LOCK_KEY: i64 = 20_220_101;
 
-/// The migrations, without the lock.
+/// The migrator without the lock.
 struct Unlocked;
 
 #[async_trait::async_trait]
@@ -25,39 +26,37 @@ impl MigratorTrait for Unlocked {
     }
 }
 
-/// Applies pending migrations while no other process does.
+/// Applies pending migrations, one process at a time.
 ///
 /// # Errors
 ///
-/// When a migration or the database fails.
+/// Returns an error if a migration or the database fails.
 pub async fn up(db: DatabaseExecutor<'_>, steps: Option<u32>) -> Result<(), DbErr> {
-    // On a connection of its own, since the pool may have just one.
+    // The lock needs a separate connection, because the pool may have only one.
     let DatabaseExecutor::Connection(pool) = &db else {
         return Unlocked::up(db, steps).await;
     };
     let options = pool.get_postgres_connection_pool().connect_options();
     let mut lock = PgConnection::connect_with(&options)
         .await
-        .map_err(|err| failed(&err))?;
-    // Not `pg_advisory_lock`: for its snapshot, `CREATE INDEX CONCURRENTLY` would wait for ever.
-    while !try_lock(&mut lock).await.map_err(|err| failed(&err))? {
+        .map_err(|err| lock_error(&err))?;
+    // Not `pg_advisory_lock`: `CREATE INDEX CONCURRENTLY` would wait forever for its snapshot.
+    while !try_lock(&mut lock).await.map_err(|err| lock_error(&err))? {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let migrated = Unlocked::up(db, steps).await;
-    // The end of the connection is that of the lock.
+    // Closing the connection releases the lock.
     drop(lock.close().await);
     migrated
 }
 
 async fn try_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-        .bind(KEY)
+        .bind(LOCK_KEY)
         .fetch_one(connection)
         .await
 }
 
-fn failed(err: &sqlx::Error) -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal(format!(
-        "the lock of migrations: {err}"
-    )))
+fn lock_error(err: &sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(format!("migration lock: {err}")))
 }

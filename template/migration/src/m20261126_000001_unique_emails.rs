@@ -1,6 +1,6 @@
 use sea_orm_migration::prelude::*;
 
-/// An address is taken once, in whatever letters it is written.
+/// Makes email addresses unique, ignoring case.
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 

@@ -1,6 +1,6 @@
 use sea_orm_migration::prelude::*;
 
-/// Columns by which rows are found: for each request, for a mailed link, and with their user.
+/// Columns used to look up rows: on every request, by emailed link, and by user.
 const INDEXED: [(&str, &str); 7] = [
     ("users", "pid"),
     ("users", "reset_token"),

@@ -8,11 +8,11 @@ use axum::{
 };
 use loco_rs::{controller::middleware::MiddlewareLayer, prelude::*};
 
-/// What asks all the time, and is not worth a line.
+/// Polled all the time, so logged only at the debug level.
 const PROBES: [&str; 3] = ["/_health", "/_ping", "/_readiness"];
 
-/// Logs each request in one line: the status of its answer, and the time until it began. What was asked
-/// for, and the request's id, are in the span around it.
+/// Logs one line per request, with the response's status and the time until it started. The path
+/// and the request id are in the enclosing span.
 pub struct AccessLog;
 
 impl MiddlewareLayer for AccessLog {

@@ -1,4 +1,4 @@
-//! What users do with their own accounts. What hands an account over asks for the password again.
+//! Account settings. Changes that could hand an account over require the current password.
 
 use axum::http::HeaderMap;
 use loco_rs::{auth::jwt::UserClaims, prelude::*};
@@ -7,14 +7,14 @@ use ts_rs::TS;
 use uuid::Uuid;
 
 use super::{
-    attempt::{too_often, Attempt},
-    auth::{link_page, null_or_faults, unprocessable},
-    detached::{after_the_answer, to_its_end},
+    auth::{link_response, null_or_errors, unprocessable},
+    detached::{after_response, run_to_completion},
+    rate_limit::{too_many_requests, RateLimited},
 };
 use crate::{
     mailers::auth::AuthMailer,
     models::{
-        email_changes::{self, Change},
+        email_changes::{self, ChangeRequest},
         sessions,
         users::{self, Login},
     },
@@ -62,29 +62,31 @@ async fn change_name(
     let user = auth.user.into_active_model();
     match user.rename(&ctx.db, &params.name).await {
         Ok(user) => format::json(AccountResponse::new(&user)),
-        Err(ModelError::Validation(faults)) => unprocessable(&faults),
+        Err(ModelError::Validation(errors)) => unprocessable(&errors),
         Err(err) => Err(err.into()),
     }
 }
 
-/// Mails a link to the new address, which takes the place of the old one when it is confirmed.
+/// Emails a link to the new address, which replaces the old one once it is confirmed.
 #[debug_handler]
 async fn change_email(
-    _: Attempt,
+    _: RateLimited,
     auth: User,
     State(ctx): State<AppContext>,
     Json(params): Json<EmailParams>,
 ) -> Result<Response> {
-    if let Some(answer) = wrong_password(&ctx, &auth.user, params.current_password).await? {
-        return Ok(answer);
+    if let Some(response) = reject_wrong_password(&ctx, &auth.user, params.current_password).await?
+    {
+        return Ok(response);
     }
-    null_or_faults(ask_for_email(ctx, auth.user, params.email).await)
+    null_or_errors(request_email_change(ctx, auth.user, params.email).await)
 }
 
-/// Where the link in the mail to the new address leads: to a page with a button.
+/// The page that the link sent to the new address leads to. It has a button, so that mail scanners
+/// do not confirm the change.
 #[debug_handler]
 async fn confirm_email_form(State(_): State<AppContext>) -> Result<Response> {
-    format::html(&views::auth::confirm_page())
+    format::html(&views::auth::confirm_email_page())
 }
 
 #[debug_handler]
@@ -93,39 +95,41 @@ async fn confirm_email(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    let is_confirmed = confirm_new_email(ctx, token).await?;
-    link_page(is_confirmed, &headers)
+    let is_confirmed = confirm_email_change(ctx, token).await?;
+    link_response(is_confirmed, &headers)
 }
 
-/// Sets a new password, and ends the user's other sessions.
+/// Sets a new password and ends the user's other sessions.
 #[debug_handler]
 async fn change_password(
-    _: Attempt,
+    _: RateLimited,
     auth: User,
     State(ctx): State<AppContext>,
     Json(params): Json<PasswordParams>,
 ) -> Result<Response> {
-    if let Some(answer) = wrong_password(&ctx, &auth.user, params.current_password).await? {
-        return Ok(answer);
+    if let Some(response) = reject_wrong_password(&ctx, &auth.user, params.current_password).await?
+    {
+        return Ok(response);
     }
-    null_or_faults(set_password(ctx, auth.user, auth.claims, params.new_password).await)
+    null_or_errors(set_password(ctx, auth.user, auth.claims, params.new_password).await)
 }
 
 #[debug_handler]
 async fn delete(
-    _: Attempt,
+    _: RateLimited,
     auth: User,
     State(ctx): State<AppContext>,
     Json(params): Json<DeleteParams>,
 ) -> Result<Response> {
-    if let Some(answer) = wrong_password(&ctx, &auth.user, params.current_password).await? {
-        return Ok(answer);
+    if let Some(response) = reject_wrong_password(&ctx, &auth.user, params.current_password).await?
+    {
+        return Ok(response);
     }
     delete_user(ctx, auth.user).await?;
     format::json(())
 }
 
-/// Where the user is logged in.
+/// Lists the user's sessions.
 #[debug_handler]
 async fn list_sessions(auth: User, State(ctx): State<AppContext>) -> Result<Response> {
     format::json(sessions_of(&ctx, &auth.user, &auth.claims).await?)
@@ -137,65 +141,68 @@ async fn end_session(
     State(ctx): State<AppContext>,
     Path(pid): Path<Uuid>,
 ) -> Result<Response> {
-    sessions::Model::end_of_user(&ctx.db, auth.user.id, pid).await?;
+    sessions::Model::end_for_user(&ctx.db, auth.user.id, pid).await?;
     format::json(())
 }
 
-/// The answer to a wrong password.
-async fn wrong_password(
+/// Returns the response to send if the password is wrong.
+async fn reject_wrong_password(
     ctx: &AppContext,
     user: &users::Model,
     password: String,
 ) -> Result<Option<Response>> {
     Ok(match user.confirm_password(&ctx.db, &password).await? {
         Login::User(_) => None,
-        Login::Refused => Some(unprocessable(&users::wrong_password())?),
-        Login::TooOften(seconds) => Some(too_often(seconds)),
+        Login::InvalidCredentials => Some(unprocessable(&users::wrong_password())?),
+        Login::RateLimited(seconds) => Some(too_many_requests(seconds)),
     })
 }
 
-/// The sessions of the user, with the one of these claims marked.
+/// Lists the user's sessions, marking the one that these claims belong to.
 pub(super) async fn sessions_of(
     ctx: &AppContext,
     user: &users::Model,
     claims: &UserClaims,
 ) -> Result<Vec<SessionResponse>> {
-    let current = sessions::session_of(claims);
-    let sessions = sessions::Model::of_user(&ctx.db, user.id).await?;
+    let current = sessions::session_pid(claims);
+    let sessions = sessions::Model::for_user(&ctx.db, user.id).await?;
     Ok(sessions
         .iter()
         .map(|session| SessionResponse::new(session, current))
         .collect())
 }
 
-/// Keeps the new address, and mails a link to it. The answer does not tell whether the address has an
-/// account.
-pub(super) async fn ask_for_email(
+/// Stores the new address and emails a link to it. The response does not reveal whether the address
+/// has an account.
+pub(super) async fn request_email_change(
     ctx: AppContext,
     user: users::Model,
     email: String,
 ) -> Result<()> {
-    let email = users::valid_email(&email)?;
-    after_the_answer(async move {
-        match email_changes::Model::ask(&ctx.db, &user, &email).await? {
-            Change::Asked { token } => AuthMailer::send_email_change(&ctx, &email, &token).await,
-            Change::Taken(owner) => AuthMailer::send_already_registered(&ctx, *owner).await,
-            Change::TooOften => Ok(()),
+    let email = users::normalize_email(&email)?;
+    after_response(async move {
+        match email_changes::Model::request(&ctx.db, &user, &email).await? {
+            ChangeRequest::Accepted { token } => {
+                AuthMailer::send_email_change(&ctx, &email, &token).await
+            }
+            ChangeRequest::Taken(owner) => AuthMailer::send_already_registered(&ctx, *owner).await,
+            ChangeRequest::RateLimited => Ok(()),
         }
     })
     .await
 }
 
-/// Gives the user the address to which the token was mailed, and tells the old one. Whether the token
-/// was valid.
-pub(super) async fn confirm_new_email(ctx: AppContext, token: String) -> Result<bool> {
-    to_its_end(async move {
+/// Changes the user's address to the one to which the token was sent, and notifies the old one.
+/// Returns whether the token was valid.
+pub(super) async fn confirm_email_change(ctx: AppContext, token: String) -> Result<bool> {
+    run_to_completion(async move {
         match email_changes::Model::confirm(&ctx.db, &token).await {
-            Ok((user, before)) => {
-                tracing::info!(pid = %user.pid, "address changed");
-                if let Some(before) = before {
-                    let notice = async move { AuthMailer::send_email_changed(&ctx, &before).await };
-                    after_the_answer(notice).await?;
+            Ok((user, previous)) => {
+                tracing::info!(pid = %user.pid, "email address changed");
+                if let Some(previous) = previous {
+                    let notice =
+                        async move { AuthMailer::send_email_changed(&ctx, &previous).await };
+                    after_response(notice).await?;
                 }
                 Ok(true)
             }
@@ -206,24 +213,24 @@ pub(super) async fn confirm_new_email(ctx: AppContext, token: String) -> Result<
     .await
 }
 
-/// Sets a new password, ends the user's other sessions, and tells the user by mail.
+/// Sets a new password, ends the user's other sessions, and notifies the user by email.
 pub(super) async fn set_password(
     ctx: AppContext,
     user: users::Model,
     claims: UserClaims,
     password: String,
 ) -> Result<()> {
-    to_its_end(async move {
-        let session = sessions::session_of(&claims);
+    run_to_completion(async move {
+        let session = sessions::session_pid(&claims);
         let user = user.into_active_model();
         let user = user.change_password(&ctx.db, &password, session).await?;
-        after_the_answer(async move { AuthMailer::send_password_changed(&ctx, &user).await }).await
+        after_response(async move { AuthMailer::send_password_changed(&ctx, &user).await }).await
     })
     .await
 }
 
 pub(super) async fn delete_user(ctx: AppContext, user: users::Model) -> Result<()> {
-    to_its_end(async move {
+    run_to_completion(async move {
         let pid = user.pid;
         user.delete(&ctx.db).await?;
         tracing::info!(%pid, "user deleted");

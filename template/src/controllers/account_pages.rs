@@ -1,4 +1,4 @@
-//! A person's account on pages: registration, verification, a new password, and the account itself.
+//! The pages for registration, email verification, password reset, and account settings.
 
 use axum::http::StatusCode;
 use loco_rs::prelude::*;
@@ -8,15 +8,15 @@ use uuid::Uuid;
 
 use super::{
     account::{
-        ask_for_email, confirm_new_email, delete_user, sessions_of, set_password, DeleteParams,
-        EmailParams, NameParams, PasswordParams,
+        confirm_email_change, delete_user, request_email_change, sessions_of, set_password,
+        DeleteParams, EmailParams, NameParams, PasswordParams,
     },
-    attempt::{too_often, Attempt},
     auth::{
         register_user, reset_password, send_reset_token, verify_address, ForgotParams, ResetParams,
     },
-    detached::after_the_answer,
-    session_pages::{link_is_void, logged_out},
+    detached::after_response,
+    rate_limit::{too_many_requests, RateLimited},
+    session_pages::{invalid_link, logged_out},
 };
 use crate::{
     mailers::auth::AuthMailer,
@@ -34,36 +34,36 @@ struct NewPassword {
 
 #[debug_handler(state = AppContext)]
 async fn register_form(GuestPage(page): GuestPage) -> Result<Response> {
-    page.show("auth/register.html", with_password_length(data!({})))
+    page.render("auth/register.html", with_password_length(data!({})))
 }
 
-/// Creates a user and mails a link that verifies the address. The answer does not tell whether the
-/// address is known.
+/// Creates a user and emails a verification link. The response does not reveal whether the address
+/// is already known.
 #[debug_handler]
 async fn register(
-    _: Attempt,
+    _: RateLimited,
     page: Page,
     State(ctx): State<AppContext>,
     Form(params): Form<RegisterParams>,
 ) -> Result<Response> {
-    let typed = data!({ "name": params.name, "email": params.email });
+    let values = data!({ "name": params.name, "email": params.email });
     match register_user(ctx, params).await {
         Ok(()) => format::redirect("/check-your-mail"),
-        Err(Error::Model(ModelError::Validation(faults))) => {
-            // In the order of the form.
+        Err(Error::Model(ModelError::Validation(errors))) => {
+            // In the same order as on the form.
             let fields = ["name", "email", "password"];
-            let errors = fields
+            let invalid = fields
                 .iter()
-                .filter(|field| faults.errors.contains_key(**field));
-            let mut data = with_password_length(typed);
-            data["errors"] = errors.copied().collect();
-            page.refuse(StatusCode::UNPROCESSABLE_ENTITY, "auth/register.html", data)
+                .filter(|field| errors.errors.contains_key(**field));
+            let mut data = with_password_length(values);
+            data["errors"] = invalid.copied().collect();
+            page.render_with_status(StatusCode::UNPROCESSABLE_ENTITY, "auth/register.html", data)
         }
         Err(err) => Err(err),
     }
 }
 
-/// What the hint at a field for a new password says.
+/// Adds the limits that the hint below a new password's field shows.
 fn with_password_length(mut data: Value) -> Value {
     let length = users::password_length();
     data["shortest"] = (*length.start()).into();
@@ -73,10 +73,10 @@ fn with_password_length(mut data: Value) -> Value {
 
 #[debug_handler(state = AppContext)]
 async fn check_your_mail(page: Page) -> Result<Response> {
-    page.show("auth/check_your_mail.html", data!({}))
+    page.render("auth/check_your_mail.html", data!({}))
 }
 
-/// Asks before it verifies: a program that follows the links in a mail is not the person.
+/// Asks for confirmation, so that mail scanners that follow links do not verify the address.
 #[debug_handler]
 async fn verify_form(
     page: Page,
@@ -84,9 +84,9 @@ async fn verify_form(
     Path(token): Path<String>,
 ) -> Result<Response> {
     let found = users::Model::find_by_verification_token(&ctx.db, &token).await;
-    match users::known(found)? {
-        Some(_) => page.show("auth/verify.html", data!({})),
-        None => link_is_void(&page, "/account"),
+    match users::optional(found)? {
+        Some(_) => page.render("auth/verify.html", data!({})),
+        None => invalid_link(&page, "/account"),
     }
 }
 
@@ -99,30 +99,30 @@ async fn verify(
     if verify_address(ctx, token).await? {
         return format::redirect("/login?done=verified");
     }
-    link_is_void(&page, "/account")
+    invalid_link(&page, "/account")
 }
 
 #[debug_handler(state = AppContext)]
 async fn forgot_form(GuestPage(page): GuestPage) -> Result<Response> {
-    page.show("auth/forgot.html", data!({}))
+    page.render("auth/forgot.html", data!({}))
 }
 
-/// Mails a link to set a new password. The answer does not tell whether the address is known.
+/// Emails a password reset link. The response does not reveal whether the address is known.
 #[debug_handler]
 async fn forgot(
-    _: Attempt,
+    _: RateLimited,
     page: Page,
     State(ctx): State<AppContext>,
     Form(params): Form<ForgotParams>,
 ) -> Result<Response> {
     if !users::is_email(&params.email) {
-        return page.refuse(
+        return page.render_with_status(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/forgot.html",
             data!({ "errors": ["email"], "email": params.email }),
         );
     }
-    after_the_answer(send_reset_token(ctx, params.email)).await?;
+    after_response(send_reset_token(ctx, params.email)).await?;
     format::redirect("/check-your-mail")
 }
 
@@ -133,15 +133,15 @@ async fn reset_form(
     Path(token): Path<String>,
 ) -> Result<Response> {
     let found = users::Model::find_by_reset_token(&ctx.db, &token).await;
-    match users::known(found)? {
-        Some(_) => page.show("auth/reset.html", with_password_length(data!({}))),
-        None => link_is_void(&page, "/forgot"),
+    match users::optional(found)? {
+        Some(_) => page.render("auth/reset.html", with_password_length(data!({}))),
+        None => invalid_link(&page, "/forgot"),
     }
 }
 
 #[debug_handler]
 async fn reset(
-    _: Attempt,
+    _: RateLimited,
     page: Page,
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
@@ -153,8 +153,8 @@ async fn reset(
     };
     match reset_password(ctx, params).await {
         Ok(true) => format::redirect("/login?done=password"),
-        Ok(false) => link_is_void(&page, "/forgot"),
-        Err(Error::Model(ModelError::Validation(_))) => page.refuse(
+        Ok(false) => invalid_link(&page, "/forgot"),
+        Err(Error::Model(ModelError::Validation(_))) => page.render_with_status(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/reset.html",
             with_password_length(data!({ "errors": ["password"] })),
@@ -163,12 +163,12 @@ async fn reset(
     }
 }
 
-/// Who the user is, and where the user is logged in.
+/// Shows the user's details and sessions.
 #[debug_handler]
 async fn account(user: UserPage, State(ctx): State<AppContext>) -> Result<Response> {
     let sessions = sessions_of(&ctx, &user.user, &user.claims).await?;
     user.page
-        .show("account/account.html", data!({ "sessions": sessions }))
+        .render("account/account.html", data!({ "sessions": sessions }))
 }
 
 #[debug_handler]
@@ -177,14 +177,14 @@ async fn end_session(
     State(ctx): State<AppContext>,
     Path(pid): Path<Uuid>,
 ) -> Result<Response> {
-    sessions::Model::end_of_user(&ctx.db, user.user.id, pid).await?;
+    sessions::Model::end_for_user(&ctx.db, user.user.id, pid).await?;
     format::redirect("/account?done=session")
 }
 
-/// Mails the verification link again.
+/// Sends the verification email again.
 #[debug_handler]
 async fn resend_verification(
-    _: Attempt,
+    _: RateLimited,
     user: UserPage,
     State(ctx): State<AppContext>,
 ) -> Result<Response> {
@@ -197,7 +197,8 @@ async fn resend_verification(
 #[debug_handler(state = AppContext)]
 async fn name_form(user: UserPage) -> Result<Response> {
     let name = &user.user.name;
-    user.page.show("account/name.html", data!({ "name": name }))
+    user.page
+        .render("account/name.html", data!({ "name": name }))
 }
 
 #[debug_handler]
@@ -209,7 +210,7 @@ async fn change_name(
     let renamed = user.user.into_active_model();
     match renamed.rename(&ctx.db, &params.name).await {
         Ok(_) => format::redirect("/account?done=name"),
-        Err(ModelError::Validation(_)) => refuse(
+        Err(ModelError::Validation(_)) => unprocessable(
             &user.page,
             "account/name.html",
             data!({ "errors": ["name"], "name": params.name }),
@@ -220,39 +221,43 @@ async fn change_name(
 
 #[debug_handler(state = AppContext)]
 async fn email_form(user: UserPage) -> Result<Response> {
-    user.page.show("account/email.html", data!({}))
+    user.page.render("account/email.html", data!({}))
 }
 
-/// Mails a link to the new address, which takes the place of the old one when it is confirmed.
+/// Emails a link to the new address, which replaces the old one once it is confirmed.
 #[debug_handler]
 async fn change_email(
-    _: Attempt,
+    _: RateLimited,
     user: UserPage,
     State(ctx): State<AppContext>,
     Form(params): Form<EmailParams>,
 ) -> Result<Response> {
     let view = "account/email.html";
-    let again = |error: &str| data!({ "errors": [error], "email": params.email });
+    let form = |error: &str| data!({ "errors": [error], "email": params.email });
     match user
         .user
         .confirm_password(&ctx.db, &params.current_password)
         .await?
     {
         Login::User(_) => {}
-        Login::Refused => return refuse(&user.page, view, again("current_password")),
-        Login::TooOften(seconds) => return Ok(too_often(seconds)),
+        Login::InvalidCredentials => {
+            return unprocessable(&user.page, view, form("current_password"))
+        }
+        Login::RateLimited(seconds) => return Ok(too_many_requests(seconds)),
     }
-    match ask_for_email(ctx, user.user, params.email.clone()).await {
+    match request_email_change(ctx, user.user, params.email.clone()).await {
         Ok(()) => format::redirect("/account?done=email-asked"),
-        Err(Error::Model(ModelError::Validation(_))) => refuse(&user.page, view, again("email")),
+        Err(Error::Model(ModelError::Validation(_))) => {
+            unprocessable(&user.page, view, form("email"))
+        }
         Err(err) => Err(err),
     }
 }
 
-/// Asks before it takes the new address: a program that follows the links in a mail is not the person.
+/// Asks for confirmation, so that mail scanners that follow links do not change the address.
 #[debug_handler(state = AppContext)]
 async fn confirm_email_form(page: Page) -> Result<Response> {
-    page.show("account/confirm_email.html", data!({}))
+    page.render("account/confirm_email.html", data!({}))
 }
 
 #[debug_handler]
@@ -261,8 +266,8 @@ async fn confirm_email(
     State(ctx): State<AppContext>,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    if !confirm_new_email(ctx, token).await? {
-        return link_is_void(&page, "/account/email");
+    if !confirm_email_change(ctx, token).await? {
+        return invalid_link(&page, "/account/email");
     }
     format::redirect(if page.user.is_some() {
         "/account?done=email"
@@ -274,32 +279,34 @@ async fn confirm_email(
 #[debug_handler(state = AppContext)]
 async fn password_form(user: UserPage) -> Result<Response> {
     user.page
-        .show("account/password.html", with_password_length(data!({})))
+        .render("account/password.html", with_password_length(data!({})))
 }
 
-/// Sets a new password, and ends the user's other sessions.
+/// Sets a new password and ends the user's other sessions.
 #[debug_handler]
 async fn change_password(
-    _: Attempt,
+    _: RateLimited,
     user: UserPage,
     State(ctx): State<AppContext>,
     Form(params): Form<PasswordParams>,
 ) -> Result<Response> {
     let view = "account/password.html";
-    let again = |error: &str| with_password_length(data!({ "errors": [error] }));
+    let form = |error: &str| with_password_length(data!({ "errors": [error] }));
     match user
         .user
         .confirm_password(&ctx.db, &params.current_password)
         .await?
     {
         Login::User(_) => {}
-        Login::Refused => return refuse(&user.page, view, again("current_password")),
-        Login::TooOften(seconds) => return Ok(too_often(seconds)),
+        Login::InvalidCredentials => {
+            return unprocessable(&user.page, view, form("current_password"))
+        }
+        Login::RateLimited(seconds) => return Ok(too_many_requests(seconds)),
     }
     match set_password(ctx, user.user, user.claims, params.new_password).await {
         Ok(()) => format::redirect("/account?done=password"),
         Err(Error::Model(ModelError::Validation(_))) => {
-            refuse(&user.page, view, again("new_password"))
+            unprocessable(&user.page, view, form("new_password"))
         }
         Err(err) => Err(err),
     }
@@ -307,12 +314,12 @@ async fn change_password(
 
 #[debug_handler(state = AppContext)]
 async fn delete_form(user: UserPage) -> Result<Response> {
-    user.page.show("account/delete.html", data!({}))
+    user.page.render("account/delete.html", data!({}))
 }
 
 #[debug_handler]
 async fn delete(
-    _: Attempt,
+    _: RateLimited,
     user: UserPage,
     State(ctx): State<AppContext>,
     Form(params): Form<DeleteParams>,
@@ -326,17 +333,17 @@ async fn delete(
             delete_user(ctx.clone(), user.user).await?;
             logged_out(&ctx, "/?done=deleted")
         }
-        Login::Refused => refuse(
+        Login::InvalidCredentials => unprocessable(
             &user.page,
             "account/delete.html",
             data!({ "errors": ["current_password"] }),
         ),
-        Login::TooOften(seconds) => Ok(too_often(seconds)),
+        Login::RateLimited(seconds) => Ok(too_many_requests(seconds)),
     }
 }
 
-fn refuse(page: &Page, view: &str, data: Value) -> Result<Response> {
-    page.refuse(StatusCode::UNPROCESSABLE_ENTITY, view, data)
+fn unprocessable(page: &Page, view: &str, data: Value) -> Result<Response> {
+    page.render_with_status(StatusCode::UNPROCESSABLE_ENTITY, view, data)
 }
 
 pub fn routes() -> Routes {

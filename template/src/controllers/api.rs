@@ -1,16 +1,15 @@
-//! What no other route below `/api` takes: an error for the client that asked. All other paths are
-//! pages of the front end.
+//! Answers unknown paths below `/api` with an error. All other paths belong to the front end.
 
 use loco_rs::prelude::*;
 
-use super::json_errors::not_found as unknown;
+use super::json_errors::not_found;
 
 pub fn routes() -> Routes {
-    let any_method = get(unknown)
-        .post(unknown)
-        .put(unknown)
-        .patch(unknown)
-        .delete(unknown);
+    let any_method = get(not_found)
+        .post(not_found)
+        .put(not_found)
+        .patch(not_found)
+        .delete(not_found);
     Routes::new()
         .add("/api", any_method.clone())
         .add("/api/{*path}", any_method)

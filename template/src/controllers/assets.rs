@@ -7,15 +7,15 @@ use axum::{
 use loco_rs::app::AppContext;
 use tower_http::services::ServeDir;
 
-/// The files that Vite names after their content: another content has another name, and a file that is
-/// missing is no page.
+/// Serves the files that Vite names by content hash. They never change, and a missing one is a 404
+/// rather than the front end's page.
 pub fn router() -> Router<AppContext> {
     Router::new()
         .nest_service("/assets", ServeDir::new("frontend/dist/assets"))
-        .layer(map_response(keep))
+        .layer(map_response(cache_forever))
 }
 
-async fn keep<B: Send>(mut response: Response<B>) -> Response<B> {
+async fn cache_forever<B: Send>(mut response: Response<B>) -> Response<B> {
     if response.status().is_success() {
         let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
         response.headers_mut().insert(CACHE_CONTROL, forever);

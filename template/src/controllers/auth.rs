@@ -1,4 +1,4 @@
-//! Registration, login and the ways back in. Answers never tell whether an address is known.
+//! Registration, login and account recovery. Responses never reveal whether an address is known.
 
 use axum::http::{header, HeaderMap, StatusCode};
 use loco_rs::{controller::ErrorDetail, prelude::*, validation::ModelValidationErrors};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
-    attempt::{too_often, Attempt},
-    detached::{after_the_answer, to_its_end},
+    detached::{after_response, run_to_completion},
+    rate_limit::{too_many_requests, RateLimited},
 };
 use crate::{
     mailers::auth::AuthMailer,
     models::{
         sessions,
-        users::{self, Login, LoginParams, RegisterParams, Registered},
+        users::{self, Login, LoginParams, RegisterParams, Reregistration},
     },
     views::{
         self,
@@ -42,18 +42,18 @@ pub struct ResendVerificationParams {
     pub email: String,
 }
 
-/// Creates a user and mails a link that verifies the address.
+/// Creates a user and emails a verification link.
 #[debug_handler]
 async fn register(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     Json(params): Json<RegisterParams>,
 ) -> Result<Response> {
-    null_or_faults(register_user(ctx, params).await)
+    null_or_errors(register_user(ctx, params).await)
 }
 
-/// Where the link in the mail leads. The page has a button: a program that follows the links in mails
-/// is not the person.
+/// The page that the verification link leads to. It has a button, so that mail scanners that follow
+/// links do not verify the address.
 #[debug_handler]
 async fn verify_form(
     state: State<AppContext>,
@@ -73,20 +73,20 @@ async fn verify(
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
-    link_page(verify_address(ctx, token).await?, &headers)
+    link_response(verify_address(ctx, token).await?, &headers)
 }
 
 #[debug_handler]
 async fn login(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Json(params): Json<LoginParams>,
 ) -> Result<Response> {
     match users::Model::log_in(&ctx.db, &params).await? {
         Login::User(user) => logged_in(&ctx, &user, &headers).await,
-        Login::Refused => unauthorized("unknown address or wrong password"),
-        Login::TooOften(seconds) => Ok(too_often(seconds)),
+        Login::InvalidCredentials => unauthorized("unknown address or wrong password"),
+        Login::RateLimited(seconds) => Ok(too_many_requests(seconds)),
     }
 }
 
@@ -97,28 +97,28 @@ async fn logout(auth: auth::JWT, State(ctx): State<AppContext>) -> Result<Respon
     format::json(())
 }
 
-/// Mails a token with which the password can be set anew.
+/// Emails a password reset token.
 #[debug_handler]
 async fn forgot(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     Json(params): Json<ForgotParams>,
 ) -> Result<Response> {
-    after_the_answer(send_reset_token(ctx, params.email)).await?;
+    after_response(send_reset_token(ctx, params.email)).await?;
     format::json(())
 }
 
-/// Sets the password of the user to whom the token was mailed.
+/// Sets a new password for the user to whom the token was emailed.
 #[debug_handler]
 async fn reset(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     Json(params): Json<ResetParams>,
 ) -> Result<Response> {
     match reset_password(ctx, params).await {
         Ok(true) => format::json(()),
         Ok(false) => unauthorized("unknown or expired reset token"),
-        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
+        Err(Error::Model(ModelError::Validation(errors))) => unprocessable(&errors),
         Err(err) => Err(err),
     }
 }
@@ -129,24 +129,24 @@ async fn current(auth: auth::JWT, State(ctx): State<AppContext>) -> Result<Respo
     format::json(CurrentResponse::new(&user))
 }
 
-/// Mails a link that logs in once, for a few minutes.
+/// Emails a magic link that logs in once and expires after a few minutes.
 #[debug_handler]
 async fn magic_link(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     Json(params): Json<MagicLinkParams>,
 ) -> Result<Response> {
     if !users::may_use_magic_links(&params.email) {
         return bad_request("invalid request");
     }
-    after_the_answer(send_magic_link(ctx, params.email)).await?;
+    after_response(send_magic_link(ctx, params.email)).await?;
     format::empty_json()
 }
 
-/// Logs in nobody, since programs that scan mails follow the links in them: it takes a POST.
+/// Requires a POST to log in, because mail scanners follow links.
 #[debug_handler]
 async fn magic_link_get(
-    attempt: Attempt,
+    rate_limited: RateLimited,
     state: State<AppContext>,
     headers: HeaderMap,
     token: Path<String>,
@@ -155,13 +155,13 @@ async fn magic_link_get(
         let post = [(header::ALLOW, "POST")];
         return Ok((StatusCode::METHOD_NOT_ALLOWED, post).into_response());
     }
-    magic_link_verify(attempt, state, headers, token).await
+    magic_link_verify(rate_limited, state, headers, token).await
 }
 
-/// Logs in the user to whom the link was mailed.
+/// Logs in the user to whom the magic link was emailed.
 #[debug_handler]
 async fn magic_link_verify(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Path(token): Path<String>,
@@ -172,24 +172,24 @@ async fn magic_link_verify(
     }
 }
 
-/// Mails the verification link again.
+/// Sends the verification email again.
 #[debug_handler]
 async fn resend_verification_email(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     Json(params): Json<ResendVerificationParams>,
 ) -> Result<Response> {
-    after_the_answer(resend_verification(ctx, params.email)).await?;
+    after_response(resend_verification(ctx, params.email)).await?;
     format::json(())
 }
 
-/// Registers, and mails what follows.
+/// Registers a user and sends the matching email.
 pub(super) async fn register_user(ctx: AppContext, params: RegisterParams) -> Result<()> {
-    to_its_end(async move {
+    run_to_completion(async move {
         match users::Model::create_with_password(&ctx.db, &params).await {
-            Ok(user) => after_the_answer(send_verification(ctx, user)).await,
+            Ok(user) => after_response(send_verification(ctx, user)).await,
             Err(ModelError::EntityAlreadyExists) => {
-                after_the_answer(register_again(ctx, params)).await
+                after_response(register_again(ctx, params)).await
             }
             Err(err) => Err(err.into()),
         }
@@ -203,40 +203,41 @@ async fn send_verification(ctx: AppContext, user: users::Model) -> Result<()> {
 
 async fn register_again(ctx: AppContext, params: RegisterParams) -> Result<()> {
     match users::Model::register_again(&ctx.db, &params).await? {
-        Registered::Unverified(user) => AuthMailer::send_verification(&ctx, user).await,
-        Registered::Known(user) => AuthMailer::send_already_registered(&ctx, user).await,
-        Registered::TooOften => Ok(()),
+        Reregistration::Unverified(user) => AuthMailer::send_verification(&ctx, user).await,
+        Reregistration::Verified(user) => AuthMailer::send_already_registered(&ctx, user).await,
+        Reregistration::RateLimited => Ok(()),
     }
 }
 
-/// Verifies the address to which the token was mailed. Whether the token was valid.
+/// Verifies the address to which the token was emailed. Returns whether the token was valid.
 pub(super) async fn verify_address(ctx: AppContext, token: String) -> Result<bool> {
-    to_its_end(async move {
-        let verified = users::known(users::Model::verify(&ctx.db, &token).await)?;
+    run_to_completion(async move {
+        let verified = users::optional(users::Model::verify(&ctx.db, &token).await)?;
         if let Some(user) = &verified {
-            tracing::info!(pid = %user.pid, "address verified");
+            tracing::info!(pid = %user.pid, "email address verified");
         }
         Ok(verified.is_some())
     })
     .await
 }
 
-/// Sets the password of the user to whom the token was mailed. Whether the token was valid.
+/// Sets a new password for the user to whom the token was emailed. Returns whether the token was
+/// valid.
 pub(super) async fn reset_password(ctx: AppContext, params: ResetParams) -> Result<bool> {
-    to_its_end(async move {
+    run_to_completion(async move {
         let reset = users::Model::reset_by_link(&ctx.db, &params.token, &params.password).await;
-        Ok(users::known(reset)?.is_some())
+        Ok(users::optional(reset)?.is_some())
     })
     .await
 }
 
-/// The user to whom the link with this token was mailed, with the JWT of a session.
+/// Begins a session for the user to whom the magic link was emailed. Returns the user and the JWT.
 pub(super) async fn log_in_by_link(
     ctx: AppContext,
     token: String,
     headers: HeaderMap,
 ) -> Result<Option<(users::Model, String)>> {
-    to_its_end(async move {
+    run_to_completion(async move {
         let jwt = ctx.config.get_jwt_config()?;
         match users::Model::log_in_by_link(&ctx.db, &token, user_agent(&headers), jwt).await {
             Ok(login) => Ok(Some(login)),
@@ -249,7 +250,7 @@ pub(super) async fn log_in_by_link(
 
 async fn resend_verification(ctx: AppContext, email: String) -> Result<()> {
     let found = users::Model::find_by_email(&ctx.db, &email).await;
-    match users::known(found)? {
+    match users::optional(found)? {
         Some(user) if user.email_verified_at.is_none() => {
             AuthMailer::send_verification(&ctx, user).await
         }
@@ -257,12 +258,12 @@ async fn resend_verification(ctx: AppContext, email: String) -> Result<()> {
     }
 }
 
-/// Mails a token with which the password can be set anew to the user with this address, if there is
-/// one who was not just mailed.
+/// Emails a password reset token to the user with this address, if there is one, unless the last
+/// email was sent too recently.
 pub(super) async fn send_reset_token(ctx: AppContext, email: String) -> Result<()> {
     let found = users::Model::find_by_email(&ctx.db, &email).await;
-    match users::known(found)? {
-        Some(user) if !user.has_reset_mail() => {
+    match users::optional(found)? {
+        Some(user) if !user.reset_on_cooldown() => {
             let user = user.into_active_model();
             let user = user.set_forgot_password_sent(&ctx.db).await?;
             AuthMailer::forgot_password(&ctx, &user).await
@@ -271,11 +272,12 @@ pub(super) async fn send_reset_token(ctx: AppContext, email: String) -> Result<(
     }
 }
 
-/// Mails a magic link to the user with this address, if there is one who was not just mailed.
+/// Emails a magic link to the user with this address, if there is one, unless the last email was
+/// sent too recently.
 pub(super) async fn send_magic_link(ctx: AppContext, email: String) -> Result<()> {
     let found = users::Model::find_by_email(&ctx.db, &email).await;
-    match users::known(found)? {
-        Some(user) if !user.has_magic_link_mail() => {
+    match users::optional(found)? {
+        Some(user) if !user.magic_link_on_cooldown() => {
             let user = user.into_active_model().create_magic_link(&ctx.db).await?;
             AuthMailer::send_magic_link(&ctx, &user).await
         }
@@ -283,8 +285,8 @@ pub(super) async fn send_magic_link(ctx: AppContext, email: String) -> Result<()
     }
 }
 
-/// Tells whether the link of a mail has worked: a person with a page, a program with JSON.
-pub(super) fn link_page(is_valid: bool, headers: &HeaderMap) -> Result<Response> {
+/// Reports whether an emailed link was valid: as a page for people, as JSON for programs.
+pub(super) fn link_response(is_valid: bool, headers: &HeaderMap) -> Result<Response> {
     let is_person = headers
         .get(header::ACCEPT)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
@@ -293,28 +295,28 @@ pub(super) fn link_page(is_valid: bool, headers: &HeaderMap) -> Result<Response>
         (true, false) => format::json(()),
         (false, true) => format::render()
             .status(StatusCode::UNAUTHORIZED)
-            .html(&views::auth::void_link_page()),
+            .html(&views::auth::invalid_link_page()),
         (false, false) => unauthorized("unknown or expired token"),
     }
 }
 
-/// `null` for what was done, or the fields that are not valid.
-pub(super) fn null_or_faults(done: Result<()>) -> Result<Response> {
-    match done {
+/// Responds with `null` on success, or with the invalid fields.
+pub(super) fn null_or_errors(result: Result<()>) -> Result<Response> {
+    match result {
         Ok(()) => format::json(()),
-        Err(Error::Model(ModelError::Validation(faults))) => unprocessable(&faults),
+        Err(Error::Model(ModelError::Validation(errors))) => unprocessable(&errors),
         Err(err) => Err(err),
     }
 }
 
-/// Names the fields that are not valid. Nothing of it depends on who is registered.
-pub(super) fn unprocessable(faults: &ModelValidationErrors) -> Result<Response> {
-    let errors = ErrorDetail {
+/// Responds with the invalid fields. The response does not depend on who is registered.
+pub(super) fn unprocessable(errors: &ModelValidationErrors) -> Result<Response> {
+    let detail = ErrorDetail {
         error: Some("unprocessable_entity".to_string()),
-        description: Some(users::messages(faults)),
-        errors: Some(serde_json::to_value(&faults.errors)?),
+        description: Some(users::messages(errors)),
+        errors: Some(serde_json::to_value(&errors.errors)?),
     };
-    Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(errors)).into_response())
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(detail)).into_response())
 }
 
 async fn logged_in(ctx: &AppContext, user: &users::Model, headers: &HeaderMap) -> Result<Response> {
@@ -322,7 +324,7 @@ async fn logged_in(ctx: &AppContext, user: &users::Model, headers: &HeaderMap) -
     format::json(LoginResponse::new(user, &token))
 }
 
-/// Begins a session in the browser, or whatever client has sent these headers, and returns its JWT.
+/// Begins a session for the client that sent these headers, and returns its JWT.
 pub(super) async fn begin_session(
     ctx: &AppContext,
     user: &users::Model,
@@ -330,12 +332,11 @@ pub(super) async fn begin_session(
 ) -> Result<String> {
     let jwt = ctx.config.get_jwt_config()?;
     match sessions::Model::begin(&ctx.db, user, user_agent(headers), jwt).await {
-        Err(ModelError::EntityNotFound) => unauthorized("the password was changed meanwhile"),
+        Err(ModelError::EntityNotFound) => unauthorized("the password was changed in the meantime"),
         token => Ok(token?),
     }
 }
 
-/// What the client says of itself.
 fn user_agent(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::USER_AGENT)?.to_str().ok()
 }

@@ -6,34 +6,34 @@ use tracing::Instrument;
 
 use crate::{mailers::language::Language, models::users};
 
-/// How much of it is being done.
-static UNDER_WAY: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+/// The number of detached tasks that are still running.
+static ACTIVE: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// Does work to its end, even if the client goes away while it is done.
+/// Runs the work to completion even if the client disconnects.
 ///
 /// # Errors
 ///
-/// When the work fails, or panics.
-pub fn to_its_end<T: Send + 'static>(
+/// Returns an error if the work fails or panics.
+pub fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> impl Future<Output = Result<T>> + Send {
-    let done = spawn(work);
-    async { done.await.map_err(Error::wrap)? }
+    let task = spawn(work);
+    async { task.await.map_err(Error::wrap)? }
 }
 
-/// Does work of whose result a client is to learn nothing, not even by the time that it takes: after
-/// the answer (`mail_after_answer` in `settings.accounts`). What fails is in the log.
+/// Runs the work without delaying the response (`mail_after_answer` in `settings.accounts`), so the
+/// client cannot infer the result from the response time either. Errors are logged.
 ///
 /// # Errors
 ///
-/// When the work is done before the answer, and fails.
-pub fn after_the_answer(
+/// Returns an error if the setting is off and the work fails or panics.
+pub fn after_response(
     work: impl Future<Output = Result<()>> + Send + 'static,
 ) -> impl Future<Output = Result<()>> + Send {
-    let done = spawn(async {
+    let task = spawn(async {
         let result = work.await;
         if let Err(err) = &result {
-            tracing::error!(%err, "after the answer");
+            tracing::error!(%err, "detached work failed");
         }
         result
     });
@@ -41,38 +41,38 @@ pub fn after_the_answer(
         if users::settings().mail_after_answer {
             return Ok(());
         }
-        done.await.map_err(Error::wrap)?
+        task.await.map_err(Error::wrap)?
     }
 }
 
-/// Waits until all work is done that no client waits for: the process is not to end before.
-pub async fn all_done() {
-    let mut under_way = UNDER_WAY.subscribe();
-    // The sender is never dropped.
-    drop(under_way.wait_for(|count| *count == 0).await);
+/// Waits for all detached work, so the process does not exit before it is done.
+pub async fn wait_for_all() {
+    let mut active = ACTIVE.subscribe();
+    // This cannot fail: the sender is never dropped.
+    drop(active.wait_for(|count| *count == 0).await);
 }
 
 fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-    let under_way = UnderWay::new();
+    let active = ActiveTask::new();
     tokio::spawn(Language::current().scope(async move {
-        let _under_way = under_way;
+        let _active = active;
         work.in_current_span().await
     }))
 }
 
-/// Work that is being done, until this is dropped.
-struct UnderWay;
+/// Counts a task as active until dropped.
+struct ActiveTask;
 
-impl UnderWay {
+impl ActiveTask {
     fn new() -> Self {
-        UNDER_WAY.send_modify(|count| *count += 1);
+        ACTIVE.send_modify(|count| *count += 1);
         Self
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for ActiveTask {
     fn drop(&mut self) {
-        UNDER_WAY.send_modify(|count| *count -= 1);
+        ACTIVE.send_modify(|count| *count -= 1);
     }
 }
 
@@ -86,17 +86,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_goes_on_after_the_answer_is_waited_for() {
+    async fn work_after_the_response_is_awaited() {
         static IS_DONE: AtomicBool = AtomicBool::new(false);
-        let answer = after_the_answer(async {
+        let response = after_response(async {
             tokio::time::sleep(Duration::from_millis(50)).await;
             IS_DONE.store(true, Ordering::Relaxed);
             Ok(())
         });
-        answer.await.expect("it is under way");
+        response.await.expect("it is running");
         assert!(!IS_DONE.load(Ordering::Relaxed));
 
-        all_done().await;
+        wait_for_all().await;
 
         assert!(IS_DONE.load(Ordering::Relaxed));
     }

@@ -1,9 +1,9 @@
-//! The front end, built into the binary: its files, and its page for every other path.
+//! Serves the front end embedded in the binary: its files, and its page for every other path.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use loco_rs::prelude::*;
 
-static DIST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/frontend/dist"); // by `npm run build`
+static DIST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/frontend/dist"); // from `npm run build`
 
 #[debug_handler]
 async fn page() -> Result<Response> {
@@ -16,7 +16,7 @@ async fn file_or_page(Path(path): Path<String>) -> Result<Response> {
 }
 
 fn serve(path: &str) -> Result<Response> {
-    // Vite names these after their content: another content has another name.
+    // Vite names these by content hash, so they never change.
     let (file, cache_control) = if path.starts_with("assets/") {
         (DIST.get_file(path), "public, max-age=31536000, immutable")
     } else {

@@ -1,5 +1,5 @@
-//! Whether the process lives, and whether it can answer requests. The routes are Loco's, but the answer
-//! names what is missing, and a queue that is away does not take every process out of the balancer.
+//! Liveness and readiness checks. The routes are Loco's, but the response names what is missing,
+//! and an unavailable queue does not take every process out of the load balancer.
 
 use std::{
     future::Future,
@@ -17,24 +17,23 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde::Serialize;
 use tokio::time::timeout;
 
-/// How long the database and the queue have for each answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the database and the queue may take to answer each check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 {%- if database == "sqlite" %}
-/// Bytes on the disk of the database without which it cannot be written to for long.
-const LEAST_SPACE: u64 = 4 << 20;
+/// Free bytes on the database's disk below which writes are about to fail.
+const MIN_FREE_SPACE: u64 = 4 << 20;
 {%- endif %}
 
-/// What the service needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Need {
+enum Dependency {
     Database,
-    /// All migrations of this version have been applied.
+    /// Whether all migrations of this version have been applied.
     Migrations,
 {%- if database == "sqlite" %}
     Disk,
 {%- endif %}
-    /// For requests that queue a job; the others are answered without it.
+    /// Needed only by requests that queue a job, so the process stays ready without it.
     Queue,
 }
 
@@ -42,14 +41,14 @@ enum Need {
 struct Readiness {
     ok: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing: Vec<Need>,
+    missing: Vec<Dependency>,
 }
 
 async fn readiness(State(ctx): State<AppContext>) -> impl IntoResponse {
     let missing = missing(&ctx).await;
-    log(&missing);
-    let missing: Vec<Need> = missing.into_iter().map(|(need, _)| need).collect();
-    let ok = missing.iter().all(|need| *need == Need::Queue);
+    log_changes(&missing);
+    let missing: Vec<Dependency> = missing.into_iter().map(|(name, _)| name).collect();
+    let ok = missing.iter().all(|name| *name == Dependency::Queue);
     let status = if ok {
         StatusCode::OK
     } else {
@@ -58,43 +57,44 @@ async fn readiness(State(ctx): State<AppContext>) -> impl IntoResponse {
     (status, Json(Readiness { ok, missing }))
 }
 
-/// What is missing, and how that shows.
-async fn missing(ctx: &AppContext) -> Vec<(Need, Error)> {
+/// The unavailable dependencies, each with the error of its check.
+async fn missing(ctx: &AppContext) -> Vec<(Dependency, Error)> {
     let (mut checks, queue) = tokio::join!(check_database(&ctx.db), check_queue(ctx));
-    checks.push((Need::Queue, queue));
-    let is_missing = |(need, check): (Need, Result<()>)| Some((need, check.err()?));
-    checks.into_iter().filter_map(is_missing).collect()
+    checks.push((Dependency::Queue, queue));
+    let failed = |(dependency, check): (_, Result<()>)| Some((dependency, check.err()?));
+    checks.into_iter().filter_map(failed).collect()
 }
 
-async fn check_database(db: &DatabaseConnection) -> Vec<(Need, Result<()>)> {
-    let database = in_time(db.ping()).await;
+async fn check_database(db: &DatabaseConnection) -> Vec<(Dependency, Result<()>)> {
+    let database = with_timeout(db.ping()).await;
     let mut checks = Vec::new();
-    // Without it, nothing is known of the rest.
+    // The other checks query the database, too.
     if database.is_ok() {
-        checks.push((Need::Migrations, in_time(migrations(db)).await));
+        let migrations = with_timeout(check_migrations(db)).await;
+        checks.push((Dependency::Migrations, migrations));
 {%- if database == "sqlite" %}
-        checks.push((Need::Disk, in_time(disk(db)).await));
+        checks.push((Dependency::Disk, with_timeout(check_disk(db)).await));
 {%- endif %}
     }
-    checks.push((Need::Database, database));
+    checks.push((Dependency::Database, database));
     checks
 }
 
 async fn check_queue(ctx: &AppContext) -> Result<()> {
     match &ctx.queue_provider {
-        Some(queue) => in_time(queue.ping()).await,
+        Some(queue) => with_timeout(queue.ping()).await,
         None => Ok(()),
     }
 }
 
-async fn in_time<E: Into<Error>>(check: impl Future<Output = Result<(), E>>) -> Result<()> {
-    timeout(PATIENCE, check).await.map_or_else(
-        |_| Err(Error::string(&format!("no answer in {PATIENCE:?}"))),
+async fn with_timeout<E: Into<Error>>(check: impl Future<Output = Result<(), E>>) -> Result<()> {
+    timeout(CHECK_TIMEOUT, check).await.map_or_else(
+        |_| Err(Error::string(&format!("no answer in {CHECK_TIMEOUT:?}"))),
         |result| result.map_err(Into::into),
     )
 }
 
-async fn migrations(db: &DatabaseConnection) -> Result<()> {
+async fn check_migrations(db: &DatabaseConnection) -> Result<()> {
     let applied = Statement::from_string(
         db.get_database_backend(),
         "SELECT version FROM seaql_migrations",
@@ -115,37 +115,37 @@ async fn migrations(db: &DatabaseConnection) -> Result<()> {
 }
 {%- if database == "sqlite" %}
 
-async fn disk(db: &DatabaseConnection) -> Result<()> {
+async fn check_disk(db: &DatabaseConnection) -> Result<()> {
     let file = Statement::from_string(
         db.get_database_backend(),
         "SELECT file FROM pragma_database_list WHERE name = 'main'",
     );
     let row = db.query_one_raw(file).await?;
     let file: String = row.map_or(Ok(String::new()), |row| row.try_get("", "file"))?;
-    // It has none in memory.
-    if !file.is_empty() && fs4::available_space(&file)? < LEAST_SPACE {
+    // An in-memory database has no file.
+    if !file.is_empty() && fs4::available_space(&file)? < MIN_FREE_SPACE {
         return Err(Error::Message(format!("the disk of {file} is full")));
     }
     Ok(())
 }
 {%- endif %}
 
-/// Logs what is missing where that has changed: the question comes every few seconds.
-fn log(missing: &[(Need, Error)]) {
-    static LOGGED: Mutex<Vec<Need>> = Mutex::new(Vec::new());
+/// Logs only changes, because the readiness probe runs every few seconds.
+fn log_changes(missing: &[(Dependency, Error)]) {
+    static LOGGED: Mutex<Vec<Dependency>> = Mutex::new(Vec::new());
 
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
-    for (need, err) in missing {
-        if !logged.contains(need) {
-            tracing::error!(?need, %err, "a dependency is missing");
+    for (dependency, err) in missing {
+        if !logged.contains(dependency) {
+            tracing::error!(?dependency, %err, "dependency unavailable");
         }
     }
-    for need in logged.iter() {
-        if !missing.iter().any(|(still, _)| still == need) {
-            tracing::info!(?need, "a dependency is there again");
+    for dependency in logged.iter() {
+        if !missing.iter().any(|(still, _)| still == dependency) {
+            tracing::info!(?dependency, "dependency available again");
         }
     }
-    *logged = missing.iter().map(|(need, _)| *need).collect();
+    *logged = missing.iter().map(|(dependency, _)| *dependency).collect();
 }
 
 pub fn routes() -> Routes {

@@ -9,11 +9,11 @@ use loco_rs::{
     prelude::*,
 };
 
-/// Longer texts are no error messages of an extractor.
-const LONGEST: usize = 64 << 10;
+/// Extractors' error messages are shorter than this.
+const MAX_LENGTH: usize = 64 << 10;
 
-/// Gives errors that are not the handlers' own the shape of theirs, in every environment: what no
-/// handler takes, and what axum's extractors reject in plain text.
+/// Gives every error the JSON shape of the handlers' errors, in every environment: requests that no
+/// route matches, and axum's plain-text rejections.
 pub struct JsonErrors;
 
 impl MiddlewareLayer for JsonErrors {
@@ -33,14 +33,17 @@ impl MiddlewareLayer for JsonErrors {
     }
 }
 
-/// As Loco's `not_found`, but for the error in the log.
+/// Like Loco's `not_found`, but without an error in the log.
 pub async fn not_found() -> impl IntoResponse {
     let error = ErrorDetail::new("not_found", "Resource was not found");
     (StatusCode::NOT_FOUND, Json(error))
 }
 
 async fn method_not_allowed() -> impl IntoResponse {
-    let error = ErrorDetail::new("method_not_allowed", "The method is not allowed here");
+    let error = ErrorDetail::new(
+        "method_not_allowed",
+        "The method is not allowed for this resource",
+    );
     (StatusCode::METHOD_NOT_ALLOWED, Json(error))
 }
 
@@ -50,7 +53,7 @@ async fn rejection_as_json(response: Response) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let Ok(text) = to_bytes(body, LONGEST).await else {
+    let Ok(text) = to_bytes(body, MAX_LENGTH).await else {
         return status.into_response();
     };
     let reason = status.canonical_reason().unwrap_or("error");
@@ -76,12 +79,12 @@ mod tests {
     use super::*;
 
     async fn text(response: Response) -> String {
-        let body = to_bytes(response.into_body(), LONGEST).await;
+        let body = to_bytes(response.into_body(), MAX_LENGTH).await;
         String::from_utf8(body.expect("a body").to_vec()).expect("text")
     }
 
     #[tokio::test]
-    async fn what_an_extractor_rejects_is_an_error_in_json() {
+    async fn extractor_rejections_become_json_errors() {
         let message = "Invalid URL: Cannot parse `latest` to a `i32`";
         let rejection = (StatusCode::BAD_REQUEST, [("x-kept", "1")], message);
 
@@ -96,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plain_text_that_is_no_error_stays_as_it_is() {
+    async fn plain_text_responses_stay_unchanged() {
         let response = rejection_as_json("a post".into_response()).await;
 
         assert_eq!(text(response).await, "a post");

@@ -4,7 +4,6 @@ pub mod api;
 {%- if embedded_assets == "false" %}
 pub mod assets;
 {%- endif %}
-pub mod attempt;
 pub mod auth;
 pub mod detached;
 {%- if embedded_assets == "true" %}
@@ -13,5 +12,6 @@ pub mod frontend;
 pub mod health;
 pub mod json_errors;
 pub mod middleware;
+pub mod rate_limit;
 pub mod session;
 pub mod session_cookie;

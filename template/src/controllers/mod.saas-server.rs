@@ -1,12 +1,12 @@
 pub mod access_log;
 pub mod account;
 pub mod account_pages;
-pub mod attempt;
 pub mod auth;
 pub mod detached;
 pub mod health;
 pub mod json_errors;
 pub mod middleware;
 pub mod page;
+pub mod rate_limit;
 pub mod session_cookie;
 pub mod session_pages;

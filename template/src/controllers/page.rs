@@ -4,7 +4,7 @@ use crate::views::page::Page;
 
 #[debug_handler(state = AppContext)]
 async fn home(page: Page) -> Result<Response> {
-    page.show("home/hello.html", data!({}))
+    page.render("home/hello.html", data!({}))
 }
 
 pub fn routes() -> Routes {

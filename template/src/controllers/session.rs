@@ -1,12 +1,12 @@
-//! The session of a browser: its JWT is kept in a cookie, out of reach for scripts.
+//! Browser sessions. The JWT is kept in a cookie that scripts cannot read.
 
 use axum::http::HeaderMap;
 use loco_rs::prelude::*;
 
 use super::{
-    attempt::{too_often, Attempt},
     auth::{begin_session, log_in_by_link},
-    session_cookie::{no_session_cookie, session_cookie},
+    rate_limit::{too_many_requests, RateLimited},
+    session_cookie::{expired_session_cookie, session_cookie},
 };
 use crate::{
     models::{
@@ -18,7 +18,7 @@ use crate::{
 
 #[debug_handler]
 async fn log_in(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Json(params): Json<LoginParams>,
@@ -28,15 +28,15 @@ async fn log_in(
             let token = begin_session(&ctx, &user, &headers).await?;
             logged_in(&ctx, &user, token)
         }
-        Login::Refused => unauthorized("unknown address or wrong password"),
-        Login::TooOften(seconds) => Ok(too_often(seconds)),
+        Login::InvalidCredentials => unauthorized("unknown address or wrong password"),
+        Login::RateLimited(seconds) => Ok(too_many_requests(seconds)),
     }
 }
 
-/// Logs in the user to whom the link was mailed.
+/// Logs in the user to whom the magic link was emailed.
 #[debug_handler]
 async fn log_in_with_link(
-    _: Attempt,
+    _: RateLimited,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Path(token): Path<String>,
@@ -53,7 +53,7 @@ async fn log_out(auth: Option<auth::JWT>, State(ctx): State<AppContext>) -> Resu
         sessions::Model::end(&ctx.db, &auth.claims).await?;
     }
     format::render()
-        .cookies(&[no_session_cookie(&ctx)?])?
+        .cookies(&[expired_session_cookie(&ctx)?])?
         .json(())
 }
 

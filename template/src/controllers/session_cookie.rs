@@ -2,37 +2,37 @@ use std::time::Duration;
 
 use loco_rs::prelude::*;
 
-use super::middleware::token_cookie;
+use super::middleware::jwt_cookie_name;
 
-/// The cookie with the JWT of a session.
+/// The cookie that holds a session's JWT.
 ///
 /// # Errors
 ///
-/// When the configuration names no cookie.
+/// Returns an error if no cookie is configured.
 pub fn session_cookie(ctx: &AppContext, token: String) -> Result<cookie::Cookie<'static>> {
-    let life = Duration::from_secs(ctx.config.get_jwt_config()?.expiration);
-    cookie(ctx, token, life)
+    let max_age = Duration::from_secs(ctx.config.get_jwt_config()?.expiration);
+    cookie(ctx, token, max_age)
 }
 
-/// The cookie that takes the place of one whose session has ended.
+/// An already expired cookie, which makes the browser delete the session's cookie.
 ///
 /// # Errors
 ///
-/// When the configuration names no cookie.
-pub fn no_session_cookie(ctx: &AppContext) -> Result<cookie::Cookie<'static>> {
+/// Returns an error if no cookie is configured.
+pub fn expired_session_cookie(ctx: &AppContext) -> Result<cookie::Cookie<'static>> {
     cookie(ctx, String::new(), Duration::ZERO)
 }
 
-/// Out of reach for scripts, not sent from other sites' pages, and not without TLS where the
-/// service is not reached without it (`server.host`).
-fn cookie(ctx: &AppContext, token: String, life: Duration) -> Result<cookie::Cookie<'static>> {
-    let name = token_cookie(ctx.config.get_jwt_config()?)
-        .ok_or_else(|| Error::string("auth.jwt.location in config/ names no cookie"))?;
+/// A cookie that scripts cannot read and other sites' pages do not send. It requires TLS unless
+/// `server.host` begins with `http://`.
+fn cookie(ctx: &AppContext, token: String, max_age: Duration) -> Result<cookie::Cookie<'static>> {
+    let name = jwt_cookie_name(ctx.config.get_jwt_config()?)
+        .ok_or_else(|| Error::string("auth.jwt.location in config/*.yaml names no cookie"))?;
     Ok(cookie::Cookie::build((name.to_string(), token))
         .path("/")
         .http_only(true)
         .same_site(cookie::SameSite::Lax)
         .secure(!ctx.config.server.host.starts_with("http://"))
-        .max_age(life.try_into().map_err(Error::wrap)?)
+        .max_age(max_age.try_into().map_err(Error::wrap)?)
         .build())
 }

@@ -1,14 +1,14 @@
-//! Logging in and out on pages. The JWT that the API answers with is kept in a cookie here.
+//! The login and logout pages. Here the JWT is kept in a cookie.
 
 use axum::http::{HeaderMap, StatusCode, Uri};
 use loco_rs::prelude::*;
 use serde::Deserialize;
 
 use super::{
-    attempt::{too_often, Attempt},
     auth::{begin_session, log_in_by_link, send_magic_link, MagicLinkParams},
-    detached::after_the_answer,
-    session_cookie::{no_session_cookie, session_cookie},
+    detached::after_response,
+    rate_limit::{too_many_requests, RateLimited},
+    session_cookie::{expired_session_cookie, session_cookie},
 };
 use crate::{
     models::{
@@ -20,37 +20,37 @@ use crate::{
 
 const ACCOUNT: &str = "/account";
 
-/// The page of this service that was wanted, and takes a login.
+/// Where to go after the login.
 #[derive(Debug, Deserialize)]
-struct Wanted {
+struct LoginQuery {
     next: Option<String>,
 }
 
 #[debug_handler(state = AppContext)]
 async fn login_form(GuestPage(page): GuestPage) -> Result<Response> {
-    page.show("auth/login.html", data!({}))
+    page.render("auth/login.html", data!({}))
 }
 
 #[debug_handler]
 async fn login(
-    _: Attempt,
+    _: RateLimited,
     page: Page,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
-    Query(wanted): Query<Wanted>,
+    Query(query): Query<LoginQuery>,
     Form(params): Form<LoginParams>,
 ) -> Result<Response> {
     match users::Model::log_in(&ctx.db, &params).await? {
         Login::User(user) => {
             let token = begin_session(&ctx, &user, &headers).await?;
-            logged_in(&ctx, token, &wanted.path())
+            logged_in(&ctx, token, &query.next_path())
         }
-        Login::Refused => page.refuse(
+        Login::InvalidCredentials => page.render_with_status(
             StatusCode::UNAUTHORIZED,
             "auth/login.html",
             data!({ "problem": "error-login", "email": params.email }),
         ),
-        Login::TooOften(seconds) => Ok(too_often(seconds)),
+        Login::RateLimited(seconds) => Ok(too_many_requests(seconds)),
     }
 }
 
@@ -64,36 +64,36 @@ async fn logout(auth: Option<auth::JWT>, State(ctx): State<AppContext>) -> Resul
 
 #[debug_handler(state = AppContext)]
 async fn magic_link_form(GuestPage(page): GuestPage) -> Result<Response> {
-    page.show("auth/magic_link.html", data!({}))
+    page.render("auth/magic_link.html", data!({}))
 }
 
-/// Mails a link that logs in once. The answer does not tell whether the address is known.
+/// Emails a link that logs in once. The response does not reveal whether the address is known.
 #[debug_handler]
 async fn magic_link(
-    _: Attempt,
+    _: RateLimited,
     page: Page,
     State(ctx): State<AppContext>,
     Form(params): Form<MagicLinkParams>,
 ) -> Result<Response> {
     if !users::is_email(&params.email) {
-        return page.refuse(
+        return page.render_with_status(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/magic_link.html",
             data!({ "errors": ["email"], "email": params.email }),
         );
     }
     if !users::may_use_magic_links(&params.email) {
-        return page.refuse(
+        return page.render_with_status(
             StatusCode::UNPROCESSABLE_ENTITY,
             "auth/magic_link.html",
             data!({ "problem": "error-magic-link", "email": params.email }),
         );
     }
-    after_the_answer(send_magic_link(ctx, params.email)).await?;
+    after_response(send_magic_link(ctx, params.email)).await?;
     format::redirect("/check-your-mail")
 }
 
-/// Asks before it logs in: programs that follow the links in a mail do not use up this one.
+/// Asks for confirmation, so that mail scanners that follow links do not use up this one.
 #[debug_handler]
 async fn magic_link_confirm(
     page: Page,
@@ -101,15 +101,15 @@ async fn magic_link_confirm(
     Path(token): Path<String>,
 ) -> Result<Response> {
     let found = users::Model::find_by_magic_token(&ctx.db, &token).await;
-    match users::known(found)? {
-        Some(_) => page.show("auth/magic_link_confirm.html", data!({})),
-        None => link_is_void(&page, "/magic-link"),
+    match users::optional(found)? {
+        Some(_) => page.render("auth/magic_link_confirm.html", data!({})),
+        None => invalid_link(&page, "/magic-link"),
     }
 }
 
 #[debug_handler]
 async fn magic_link_login(
-    _: Attempt,
+    _: RateLimited,
     page: Page,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
@@ -117,23 +117,23 @@ async fn magic_link_login(
 ) -> Result<Response> {
     match log_in_by_link(ctx.clone(), token, headers).await? {
         Some((_, token)) => logged_in(&ctx, token, ACCOUNT),
-        None => link_is_void(&page, "/magic-link"),
+        None => invalid_link(&page, "/magic-link"),
     }
 }
 
-/// The page for a link of a mail that was used up or is too old; `again` is where to ask for
+/// The page for an emailed link that has been used or has expired; `retry` is where to request
 /// another one.
-pub(super) fn link_is_void(page: &Page, again: &str) -> Result<Response> {
-    page.refuse(
+pub(super) fn invalid_link(page: &Page, retry: &str) -> Result<Response> {
+    page.render_with_status(
         StatusCode::NOT_FOUND,
         "auth/void_link.html",
-        data!({ "again": again }),
+        data!({ "again": retry }),
     )
 }
 
-impl Wanted {
-    /// Only a path: a link to the login must not lead to another site.
-    fn path(&self) -> String {
+impl LoginQuery {
+    /// Accepts only a path: the login must not redirect to another site.
+    fn next_path(&self) -> String {
         self.next
             .clone()
             .filter(|path| path.starts_with('/') && !path.starts_with("//") && !path.contains('\\'))
@@ -147,9 +147,9 @@ fn logged_in(ctx: &AppContext, token: String, path: &str) -> Result<Response> {
     format::render().cookies(&[cookie])?.redirect(path)
 }
 
-/// Takes the session's cookie away.
+/// Deletes the session's cookie and redirects.
 pub(super) fn logged_out(ctx: &AppContext, path: &str) -> Result<Response> {
-    let cookie = no_session_cookie(ctx)?;
+    let cookie = expired_session_cookie(ctx)?;
     format::render().cookies(&[cookie])?.redirect(path)
 }
 

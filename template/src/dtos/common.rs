@@ -2,14 +2,14 @@ use loco_rs::model::query::PageResponse;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// A page of a list, with what a client needs to turn the pages.
+/// One page of a list, with what a client needs for pagination.
 #[derive(Debug, Serialize, Deserialize, TS)]
 {%- if starter == "saas-client" %}
 #[ts(export, export_to = "../frontend/src/bindings/")]
 {%- endif %}
 pub struct Page<T: TS> {
     pub items: Vec<T>,
-    /// Counted from 1.
+    /// The page number, starting from 1.
     #[ts(type = "number")]
     pub page: u64,
     #[ts(type = "number")]
@@ -21,7 +21,7 @@ pub struct Page<T: TS> {
 }
 
 impl<T: TS> Page<T> {
-    /// Turns the result of a paginated query into a page of DTOs.
+    /// Converts the result of a paginated query into a page of DTOs.
     pub fn from_query<M>(res: PageResponse<M>) -> Self
     where
         T: From<M>,
@@ -36,7 +36,7 @@ impl<T: TS> Page<T> {
     }
 }
 
-/// What went wrong, for a client to act on.
+/// An error that a client can act on.
 #[derive(Debug, Serialize, Deserialize, TS)]
 {%- if starter == "saas-client" %}
 #[ts(export, export_to = "../frontend/src/bindings/")]

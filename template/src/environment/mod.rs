@@ -1,5 +1,5 @@
-//! What `config/production.yaml` reads from the environment: checked before anything else, so that
-//! all that is wrong is told at once.
+//! Checks the environment variables that `config/production.yaml` reads. This happens before
+//! anything else, so that all problems are reported at once.
 
 mod rules;
 {%- unless starter == "lightweight" %}
@@ -13,29 +13,29 @@ use loco_rs::{config::Config, environment::Environment, Error, Result};
 
 pub use variables::VARIABLES;
 
-/// A variable that `config/production.yaml` reads.
+/// An environment variable that `config/production.yaml` reads.
 pub struct Variable {
     pub name: &'static str,
-    need: Need,
+    presence: Presence,
     rule: Rule,
     pub example: &'static str,
 }
 
-/// Whether a variable has to be set.
-pub enum Need {
+/// Whether a variable must be set.
+pub enum Presence {
     Required,
-    /// There is a default.
+    /// Has a default.
     Optional,
-    /// The default is empty, and stands for nothing.
+    /// Has an empty default, which turns something off.
     MayBeEmpty,
 }
 
-/// What its value must be.
+/// What a variable's value must be.
 pub enum Rule {
     AnyText,
-    /// An address like the example.
-    Address,
-    Is(fn(&str) -> rules::Checked),
+    /// A URL of the same kind as the example.
+    Url,
+    Is(fn(&str) -> rules::CheckResult),
 }
 
 impl Variable {
@@ -43,7 +43,7 @@ impl Variable {
     pub const fn required(name: &'static str, rule: Rule, example: &'static str) -> Self {
         Self {
             name,
-            need: Need::Required,
+            presence: Presence::Required,
             rule,
             example,
         }
@@ -52,7 +52,7 @@ impl Variable {
     #[must_use]
     pub const fn optional(name: &'static str, rule: Rule, example: &'static str) -> Self {
         Self {
-            need: Need::Optional,
+            presence: Presence::Optional,
             ..Self::required(name, rule, example)
         }
     }
@@ -60,36 +60,36 @@ impl Variable {
     #[must_use]
     pub const fn may_be_empty(name: &'static str, rule: Rule, example: &'static str) -> Self {
         Self {
-            need: Need::MayBeEmpty,
+            presence: Presence::MayBeEmpty,
             ..Self::required(name, rule, example)
         }
     }
 
-    fn check(&self, value: Result<String, VarError>) -> rules::Checked {
-        let value = match (value, &self.need) {
+    fn check(&self, value: Result<String, VarError>) -> rules::CheckResult {
+        let value = match (value, &self.presence) {
             (Ok(value), _) => value,
-            (Err(VarError::NotPresent), Need::Required) => return Err("is missing".to_string()),
+            (Err(VarError::NotPresent), Presence::Required) => return Err("is missing".to_string()),
             (Err(VarError::NotPresent), _) => return Ok(()),
             (Err(VarError::NotUnicode(_)), _) => return Err("is not UTF-8".to_string()),
         };
-        match (value.is_empty(), &self.need) {
-            (false, _) => rules::printable(&value).and_then(|()| match self.rule {
+        match (value.is_empty(), &self.presence) {
+            (false, _) => rules::single_line(&value).and_then(|()| match self.rule {
                 Rule::AnyText => Ok(()),
-                Rule::Address => rules::address(&value, self.example),
+                Rule::Url => rules::url_like(&value, self.example),
                 Rule::Is(rule) => rule(&value),
             }),
-            (true, Need::MayBeEmpty) => Ok(()),
-            (true, Need::Optional) => Err("is empty: unset it to have the default".to_string()),
-            (true, Need::Required) => Err("is empty".to_string()),
+            (true, Presence::MayBeEmpty) => Ok(()),
+            (true, Presence::Optional) => Err("is empty: unset it to use the default".to_string()),
+            (true, Presence::Required) => Err("is empty".to_string()),
         }
     }
 }
 
-/// Loads the configuration of an environment.
+/// Loads an environment's configuration.
 ///
 /// # Errors
 ///
-/// When what is configured is missing, malformed, or cannot work.
+/// Returns an error if a setting is missing, malformed or cannot work.
 pub fn load(environment: &Environment) -> Result<Config> {
     if environment == &Environment::Production {
         check()?;
@@ -103,27 +103,29 @@ pub fn load(environment: &Environment) -> Result<Config> {
 {%- endif %}
 }
 
-/// Prints each variable that is missing or wrong, but no value: it may be a secret.
+/// Prints each variable that is missing or invalid, but never its value, which may be a secret.
 fn check() -> Result<()> {
-    let faults = faults(|name| std::env::var(name));
-    for fault in &faults {
-        eprintln!("{fault}");
+    let violations = violations(|name| std::env::var(name));
+    for violation in &violations {
+        eprintln!("{violation}");
     }
-    match faults.len() {
+    match violations.len() {
         0 => Ok(()),
-        1 => Err(Error::string("an environment variable is wrong: see above")),
+        1 => Err(Error::string(
+            "an environment variable is invalid: see above",
+        )),
         count => Err(Error::string(&format!(
-            "{count} environment variables are wrong: see above"
+            "{count} environment variables are invalid: see above"
         ))),
     }
 }
 
-/// A line for each variable that is missing or wrong.
-pub fn faults(read: impl Fn(&str) -> Result<String, VarError>) -> Vec<String> {
-    let faults = VARIABLES.iter().filter_map(|variable| {
-        let fault = variable.check(read(variable.name)).err()?;
+/// Returns a line for each variable that is missing or invalid.
+pub fn violations(read: impl Fn(&str) -> Result<String, VarError>) -> Vec<String> {
+    let violations = VARIABLES.iter().filter_map(|variable| {
+        let violation = variable.check(read(variable.name)).err()?;
         let Variable { name, example, .. } = variable;
-        Some(format!("{name} {fault}, as in {name}={example}"))
+        Some(format!("{name} {violation}, for example {name}={example}"))
     });
-    faults.collect()
+    violations.collect()
 }

@@ -4,7 +4,7 @@ use super::{rules, Rule, Variable};
 use super::{rules, services, Rule, Variable};
 {%- endif %}
 
-/// Each variable in `config/production.yaml`, and what it must be.
+/// Every variable in `config/production.yaml`, with its rule.
 pub const VARIABLES: &[Variable] = &[
     Variable::optional("LOG_LEVEL", Rule::Is(rules::log_level), "info"),
     Variable::optional("PORT", Rule::Is(rules::number::<1, 65535>), "5150"),
@@ -15,7 +15,7 @@ pub const VARIABLES: &[Variable] = &[
         Rule::Is(rules::origins),
         "https://example.com",
     ),
-    Variable::optional("BEHIND_PROXY", Rule::Is(rules::flag), "true"),
+    Variable::optional("BEHIND_PROXY", Rule::Is(rules::boolean), "true"),
 {%- unless starter == "lightweight" %}
     Variable::required(
         "JWT_SECRET",
@@ -36,19 +36,15 @@ pub const VARIABLES: &[Variable] = &[
         "\"Example <no-reply@example.com>\"",
     ),
 {%- if database == "sqlite" %}
-    Variable::required(
-        "DATABASE_URL",
-        Rule::Address,
-        "sqlite://data.sqlite?mode=rwc",
-    ),
+    Variable::required("DATABASE_URL", Rule::Url, "sqlite://data.sqlite?mode=rwc"),
 {%- else %}
     Variable::required(
         "DATABASE_URL",
-        Rule::Address,
+        Rule::Url,
         "postgres://user:password@host/database",
     ),
 {%- endif %}
-    Variable::optional("DB_LOGGING", Rule::Is(rules::flag), "false"),
+    Variable::optional("DB_LOGGING", Rule::Is(rules::boolean), "false"),
     Variable::optional(
         "DB_CONNECT_TIMEOUT",
         Rule::Is(rules::number::<100, 600_000>),
@@ -69,24 +65,24 @@ pub const VARIABLES: &[Variable] = &[
         Rule::Is(rules::number::<1, 1000>),
         "10",
     ),
-    Variable::optional("DB_AUTO_MIGRATE", Rule::Is(rules::flag), "true"),
+    Variable::optional("DB_AUTO_MIGRATE", Rule::Is(rules::boolean), "true"),
     Variable::may_be_empty("HEARTBEAT_FILE", Rule::AnyText, "/tmp/heartbeat"),
 {%- if queue_kind == "Redis" %}
-    Variable::required("REDIS_URL", Rule::Address, "redis://host"),
+    Variable::required("REDIS_URL", Rule::Url, "redis://host"),
 {%- elsif queue_kind == "Postgres" %}
     Variable::required(
         "QUEUE_URL",
-        Rule::Address,
+        Rule::Url,
         "postgres://user:password@host/database",
     ),
 {%- elsif queue_kind == "Sqlite" %}
-    Variable::required("QUEUE_URL", Rule::Address, "sqlite://queue.sqlite?mode=rwc"),
+    Variable::required("QUEUE_URL", Rule::Url, "sqlite://queue.sqlite?mode=rwc"),
 {%- endif %}
 {%- endunless %}
 {%- unless memory_profile == "system" %}
     Variable::may_be_empty(
         "MEMORY_ADMIN_BIND",
-        Rule::Is(rules::socket),
+        Rule::Is(rules::socket_address),
         "127.0.0.1:5151",
     ),
     Variable::may_be_empty(

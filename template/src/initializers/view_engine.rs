@@ -12,17 +12,17 @@ use loco_rs::{
 };
 
 static_loader! {
-    // What the pages say, in each language; built into the service.
+    // The texts of the pages in each language, embedded in the binary.
     pub static TEXTS = {
         locales: "./assets/i18n",
         fallback_language: "en-US",
         core_locales: "./assets/shared.ftl",
-        // Without marks of direction around what is inserted: they would stand in the HTML.
+        // No directional isolation marks around placeholders: they would end up in the HTML.
         customise: |bundle| bundle.set_use_isolating(false),
     };
 }
 
-/// Renders `assets/views`, where `t(key=…, lang=…)` is a text of `assets/i18n`.
+/// Renders `assets/views`, in which `t(key=…, lang=…)` inserts a text from `assets/i18n`.
 pub struct ViewEngineInitializer;
 
 #[async_trait]
@@ -39,7 +39,7 @@ impl Initializer for ViewEngineInitializer {
 {%- if embedded_assets == "true" %}
         if engine.tera.get_template_names().next().is_none() {
             return Err(Error::string(
-                "no assets are built in: Loco looks for assets/ beside the folder `target`, so \
+                "no assets are built in: Loco looks for assets/ next to the `target` directory, so \
                  build in the service's own directory and without CARGO_TARGET_DIR",
             ));
         }

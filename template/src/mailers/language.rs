@@ -2,7 +2,7 @@ use std::future::Future;
 
 use unic_langid::LanguageIdentifier;
 
-/// A language in which there are mails.
+/// A language in which emails are written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Language {
     #[default]
@@ -15,27 +15,27 @@ tokio::task_local! {
 }
 
 impl Language {
-    /// The first of the wanted languages in which there are mails, English if there are none.
+    /// Picks the first supported language, or English if there is none.
     #[must_use]
-    pub fn negotiate(wanted: &[LanguageIdentifier]) -> Self {
-        let known = wanted
+    pub fn negotiate(preferred: &[LanguageIdentifier]) -> Self {
+        let supported = preferred
             .iter()
-            .find_map(|wanted| match wanted.language.as_str() {
+            .find_map(|preferred| match preferred.language.as_str() {
                 "en" => Some(Self::English),
                 "de" => Some(Self::German),
                 _ => None,
             });
-        known.unwrap_or_default()
+        supported.unwrap_or_default()
     }
 
-    /// The language of whoever has sent the request that leads to a mail. English where there is no
-    /// request, as in a task.
+    /// The language of the current request's sender, or English outside a request, such as in a
+    /// task.
     #[must_use]
     pub fn current() -> Self {
         CURRENT.try_with(|language| *language).unwrap_or_default()
     }
 
-    /// Does work whose mails are in this language.
+    /// Runs the work with this as the current language.
     pub fn scope<T>(self, work: impl Future<Output = T>) -> impl Future<Output = T> {
         CURRENT.scope(self, work)
     }

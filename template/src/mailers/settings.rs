@@ -5,11 +5,11 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Who sends the service's mail, as in `Name <name@example.com>`.
+    /// The sender of all emails, such as `Name <name@example.com>`.
     pub from: String,
 }
 
-/// The part of Loco's `settings` that is read here.
+/// The part of Loco's `settings` that this module reads.
 #[derive(Deserialize)]
 struct AllSettings {
     mailer: Settings,
@@ -20,7 +20,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When one of them is missing, unknown or malformed.
+    /// Returns an error if a setting is missing, unknown or malformed.
     pub fn read(config: &Config) -> Result<Self> {
         let all: AllSettings = config
             .settings()

@@ -1,4 +1,4 @@
-//! New addresses of users, until they are confirmed by whoever reads the mail there.
+//! Pending email changes: new addresses that their owners have not confirmed yet.
 
 use chrono::{Duration, Local};
 use loco_rs::prelude::*;
@@ -12,91 +12,91 @@ use super::{
 
 pub use super::_entities::email_changes::{self, ActiveModel, Column, Entity, Model};
 
-/// The kind of the links that are mailed here.
+/// The kind under which [`used_links`] records these links.
 const LINK: &str = "email_changes";
 
-/// What comes of the wish for another address. The user is told the same of each.
+/// The outcome of requesting an email change. The user sees the same response for all of them.
 #[derive(Debug)]
-pub enum Change {
-    /// This token is to be mailed to the new address.
-    Asked { token: String },
-    /// The address has an account already, whose owner is to be told.
+pub enum ChangeRequest {
+    /// Send this token to the new address.
+    Accepted { token: String },
+    /// The address already has an account; notify its owner.
     Taken(Box<users::Model>),
-    /// There were too many.
-    TooOften,
+    /// Too many requests.
+    RateLimited,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Keeps a new address for the user, in place of another one that was not confirmed. It is given in
-    /// the form of [`users::valid_email`].
+    /// Stores a new address for the user, replacing any pending one. The address must be normalized
+    /// with [`users::normalize_email`].
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn ask(
+    /// Returns an error if the database fails.
+    pub async fn request(
         db: &DatabaseConnection,
         user: &users::Model,
         email: &str,
-    ) -> ModelResult<Change> {
+    ) -> ModelResult<ChangeRequest> {
         let key = format!("email of {}", user.id);
-        let counted = rate_limits::Model::count(db, &key, users::login_limit()).await?;
-        if counted.is_some() {
-            return Ok(Change::TooOften);
+        let retry_after =
+            rate_limits::Model::record_attempt(db, &key, users::login_limit()).await?;
+        if retry_after.is_some() {
+            return Ok(ChangeRequest::RateLimited);
         }
-        Self::void(db, user.id).await?;
+        Self::cancel(db, user.id).await?;
         let found = users::Model::find_by_email(db, email).await;
-        if let Some(owner) = users::known(found)? {
-            return Ok(Change::Taken(Box::new(owner)));
+        if let Some(owner) = users::optional(found)? {
+            return Ok(ChangeRequest::Taken(Box::new(owner)));
         }
         let token = Uuid::new_v4().to_string();
         let change = ActiveModel {
             email: Set(email.to_string()),
-            token: Set(users::stored(&token)),
+            token: Set(users::stored_token(&token)),
             user_id: Set(user.id),
             ..Default::default()
         };
         change.insert(db).await?;
-        Ok(Change::Asked { token })
+        Ok(ChangeRequest::Accepted { token })
     }
 
-    /// Gives the user the address to which this token was mailed, and returns the user with the
-    /// address before. Repeating it shortly after
-    /// returns the user alone.
+    /// Changes the user's address to the one to which this token was sent, and returns the user and
+    /// the previous address. Repeating the call shortly afterwards returns only the user.
     ///
     /// # Errors
     ///
-    /// When there is none, the token has expired, the address has been taken meanwhile, or the database
-    /// fails.
+    /// Returns an error if the token is unknown or has expired, the address has been taken in the
+    /// meantime, or the database fails.
     pub async fn confirm(
         db: &DatabaseConnection,
         token: &str,
     ) -> ModelResult<(users::Model, Option<String>)> {
-        let token = users::stored(token);
+        let token = users::stored_token(token);
         let change = Entity::find()
             .filter(Column::Token.eq(&token))
             .find_also_related(users::Entity);
         let Some((change, Some(user))) = change.one(db).await? else {
-            let user = used_links::Model::user(db, LINK, &token).await?;
+            let user = used_links::Model::find_recent_user(db, LINK, &token).await?;
             return Ok((user, None));
         };
         let valid = Duration::hours(VERIFICATION_TOKEN_EXPIRATION_HOURS);
         if change.created_at + valid < Local::now() {
             return Err(ModelError::EntityNotFound);
         }
-        let before = user.email.clone();
+        let previous = user.email.clone();
         let mut user = user.into_active_model();
         user.email = Set(change.email.clone());
         user.email_verified_at = Set(Some(Local::now().into()));
         user.email_verification_token = Set(None);
-        // They were mailed to the old address.
-        user.void_links();
+        // These were sent to the old address.
+        user.revoke_links();
         let transaction = db.begin().await?;
         if change.delete(&transaction).await?.rows_affected == 0 {
-            // Voided meanwhile, or done by another request.
+            // Another request has cancelled or confirmed it in the meantime.
             transaction.rollback().await?;
-            let user = used_links::Model::user(db, LINK, &token).await?;
+            let user = used_links::Model::find_recent_user(db, LINK, &token).await?;
             return Ok((user, None));
         }
         let user = user
@@ -106,13 +106,13 @@ impl Model {
                 Some(SqlErr::UniqueConstraintViolation(_)) => ModelError::EntityNotFound,
                 _ => err.into(),
             })?;
-        used_links::Model::keep(&transaction, LINK, &token, user.id).await?;
+        used_links::Model::record(&transaction, LINK, &token, user.id).await?;
         transaction.commit().await?;
-        Ok((user, Some(before)))
+        Ok((user, Some(previous)))
     }
 
-    /// Voids the link that was mailed to the user's new address.
-    pub(super) async fn void(db: &impl ConnectionTrait, user_id: i64) -> ModelResult<()> {
+    /// Cancels the user's pending email change.
+    pub(super) async fn cancel(db: &impl ConnectionTrait, user_id: i64) -> ModelResult<()> {
         Entity::delete_many()
             .filter(Column::UserId.eq(user_id))
             .exec(db)
@@ -120,13 +120,13 @@ impl Model {
         Ok(())
     }
 
-    /// Deletes what was not confirmed in time.
+    /// Deletes email changes that were not confirmed in time.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn delete_expired(db: &DatabaseConnection) -> ModelResult<()> {
-        // A day later, for the offsets of all time zones: SQLite compares times as text.
+        // The extra day covers all UTC offsets: SQLite compares timestamps as text.
         let expired = Duration::hours(VERIFICATION_TOKEN_EXPIRATION_HOURS) + Duration::days(1);
         Entity::delete_many()
             .filter(Column::CreatedAt.lt(Local::now() - expired))

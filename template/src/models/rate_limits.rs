@@ -1,4 +1,4 @@
-//! How often something may be tried. The database counts, for all processes of the service.
+//! Rate limits. The attempts are counted in the database, so the limits span all processes.
 
 use chrono::Utc;
 use loco_rs::prelude::*;
@@ -6,7 +6,7 @@ use sea_orm::sea_query::{CaseStatement, ExprTrait, OnConflict};
 
 pub use super::_entities::rate_limits::{self, ActiveModel, Column, Entity, Model};
 
-/// So many attempts in so many seconds. No attempts: there is no limit.
+/// The attempts allowed within a number of seconds. 0 attempts: unlimited.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     pub attempts: i64,
@@ -16,12 +16,13 @@ pub struct Limit {
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Counts one more attempt. `Some` is one too many: in so many seconds, the next one is not.
+    /// Counts one more attempt. Returns the seconds until the next one is allowed if this one
+    /// exceeds the limit.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn count(
+    /// Returns an error if the database fails.
+    pub async fn record_attempt(
         db: &DatabaseConnection,
         key: &str,
         limit: Limit,
@@ -37,7 +38,7 @@ impl Model {
             ends_at: Set(ends_at),
             ..Default::default()
         };
-        // One statement, as others may count at the same time.
+        // A single statement, so concurrent attempts are all counted.
         let has_ended = || Expr::col((Entity, Column::EndsAt)).lte(now);
         let attempts = CaseStatement::new()
             .case(has_ended(), 1)
@@ -45,23 +46,23 @@ impl Model {
         let end = CaseStatement::new()
             .case(has_ended(), ends_at)
             .finally(Expr::col((Entity, Column::EndsAt)));
-        let again = OnConflict::column(Column::Key)
+        let on_conflict = OnConflict::column(Column::Key)
             .value(Column::Attempts, attempts)
             .value(Column::EndsAt, end)
             .to_owned();
         let counted = Entity::insert(row)
-            .on_conflict(again)
+            .on_conflict(on_conflict)
             .exec_with_returning(db)
             .await?;
-        let is_too_many = counted.attempts > limit.attempts;
-        Ok(is_too_many.then_some(counted.ends_at - now))
+        let is_exceeded = counted.attempts > limit.attempts;
+        Ok(is_exceeded.then_some(counted.ends_at - now))
     }
 
-    /// Begins to count anew.
+    /// Resets the counter.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn reset(db: &DatabaseConnection, key: &str) -> ModelResult<()> {
         Entity::delete_many()
             .filter(Column::Key.eq(key))
@@ -70,11 +71,11 @@ impl Model {
         Ok(())
     }
 
-    /// Deletes what is no longer counted.
+    /// Deletes expired counters.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn delete_expired(db: &DatabaseConnection) -> ModelResult<()> {
         Entity::delete_many()
             .filter(Column::EndsAt.lte(Utc::now().timestamp()))

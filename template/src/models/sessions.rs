@@ -1,4 +1,4 @@
-//! Who is logged in, and where. A JWT that a login gave is worth as much as its session.
+//! Login sessions. The JWT of a login is valid only as long as its session.
 
 use chrono::{Duration, Local};
 use loco_rs::{
@@ -17,19 +17,20 @@ use super::{
 
 pub use super::_entities::sessions::{self, ActiveModel, Entity, Model};
 
-/// The claim of a JWT that names its session.
+/// The JWT claim that holds the session's public id.
 const CLAIM: &str = "session";
-/// Characters that are kept of what a browser says of itself.
-const USER_AGENT_LENGTH: usize = 200;
+/// Maximum length of a stored user agent, in characters.
+const MAX_USER_AGENT_LENGTH: usize = 200;
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Begins a session, and returns its JWT.
+    /// Begins a session and returns its JWT.
     ///
     /// # Errors
     ///
-    /// When the user's password was changed meanwhile, the JWT cannot be signed, or the database fails.
+    /// Returns an error if the user's password was changed in the meantime, the JWT cannot be
+    /// signed, or the database fails.
     pub async fn begin(
         db: &(impl ConnectionTrait + TransactionTrait),
         user: &users::Model,
@@ -40,16 +41,17 @@ impl Model {
         let claims = Map::from_iter([(CLAIM.to_string(), pid.to_string().into())]);
         let token =
             JWT::new(&jwt.secret).generate_token(jwt.expiration, user.pid.to_string(), claims)?;
-        let life = std::time::Duration::from_secs(jwt.expiration);
+        let lifetime = std::time::Duration::from_secs(jwt.expiration);
         let session = ActiveModel {
             pid: Set(pid),
             user_id: Set(user.id),
-            user_agent: Set(user_agent.map(shortened)),
-            expires_at: Set((Local::now() + life).into()),
+            user_agent: Set(user_agent.map(truncate)),
+            expires_at: Set((Local::now() + lifetime).into()),
             ..Default::default()
         };
         let transaction = db.begin().await?;
-        // A new password ends the sessions that are there: none begins behind its back.
+        // Changing the password ends all sessions. This no-op update locks the user's row, so that
+        // no session begins concurrently with the old password.
         let is_unchanged = users::Entity::update_many()
             .col_expr(Column::Password, Expr::value(user.password.clone()))
             .filter(Column::Id.eq(user.id))
@@ -64,12 +66,13 @@ impl Model {
         Ok(token)
     }
 
-    /// Begins a session in the place of one that the user has just begun in the same browser.
+    /// Replaces the session that the user has just begun in the same browser.
     ///
     /// # Errors
     ///
-    /// When there is none, the JWT cannot be signed, or the database fails.
-    pub(super) async fn begin_again(
+    /// Returns an error if there is no such session, the JWT cannot be signed, or the database
+    /// fails.
+    pub(super) async fn replace_latest(
         db: &DatabaseConnection,
         user: &users::Model,
         user_agent: Option<&str>,
@@ -79,29 +82,29 @@ impl Model {
             .filter(sessions::Column::UserId.eq(user.id))
             .order_by_desc(sessions::Column::Id);
         let last = last.one(db).await?.ok_or(ModelError::EntityNotFound)?;
-        if last.user_agent != user_agent.map(shortened) || !used_links::is_recent(last.created_at) {
+        if last.user_agent != user_agent.map(truncate) || !used_links::is_recent(last.created_at) {
             return Err(ModelError::EntityNotFound);
         }
         last.delete(db).await?;
         Self::begin(db, user, user_agent, jwt).await
     }
 
-    /// Whether a JWT with these claims still stands for its user: the user is there, and the session
-    /// has not ended.
+    /// Whether a JWT with these claims is still valid: its user exists and its session has not
+    /// ended.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn is_open(db: &DatabaseConnection, claims: &UserClaims) -> ModelResult<bool> {
+    /// Returns an error if the database fails.
+    pub async fn is_active(db: &DatabaseConnection, claims: &UserClaims) -> ModelResult<bool> {
         let Ok(user) = Uuid::parse_str(&claims.pid) else {
             return Ok(false);
         };
         let user = users::Entity::find().filter(users::users::Column::Pid.eq(user));
-        // `users::Model::generate_jwt` makes one without.
+        // The JWTs of `users::Model::generate_jwt` belong to no session.
         if !claims.claims.contains_key(CLAIM) {
             return Ok(user.count(db).await? > 0);
         }
-        let Some(session) = session_of(claims) else {
+        let Some(session) = session_pid(claims) else {
             return Ok(false);
         };
         let session = user
@@ -110,13 +113,13 @@ impl Model {
         Ok(session.count(db).await? > 0)
     }
 
-    /// Ends the session of a JWT.
+    /// Ends the session that a JWT belongs to.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn end(db: &DatabaseConnection, claims: &UserClaims) -> ModelResult<()> {
-        if let Some(session) = session_of(claims) {
+        if let Some(session) = session_pid(claims) {
             Entity::delete_many()
                 .filter(sessions::Column::Pid.eq(session))
                 .exec(db)
@@ -125,11 +128,11 @@ impl Model {
         Ok(())
     }
 
-    /// Ends all sessions of a user, but the one with this public id.
+    /// Ends all sessions of a user except the one with this public id.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn end_all(
         db: &impl ConnectionTrait,
         user_id: i64,
@@ -143,18 +146,18 @@ impl Model {
         Ok(())
     }
 
-    /// The sessions of a user, the newest first.
+    /// Lists a user's active sessions, newest first.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn of_user(db: &DatabaseConnection, user_id: i64) -> ModelResult<Vec<Self>> {
+    /// Returns an error if the database fails.
+    pub async fn for_user(db: &DatabaseConnection, user_id: i64) -> ModelResult<Vec<Self>> {
         let sessions = Entity::find()
             .filter(sessions::Column::UserId.eq(user_id))
             .order_by_desc(sessions::Column::Id)
             .all(db)
             .await?;
-        // Not in the query: `SQLite` compares times as text.
+        // Not filtered in the query: `SQLite` compares timestamps as text.
         let now = Local::now();
         Ok(sessions
             .into_iter()
@@ -162,12 +165,12 @@ impl Model {
             .collect())
     }
 
-    /// Ends the session with this public id, if it is this user's.
+    /// Ends the session with this public id if it belongs to the user.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub async fn end_of_user(db: &DatabaseConnection, user_id: i64, pid: Uuid) -> ModelResult<()> {
+    /// Returns an error if the database fails.
+    pub async fn end_for_user(db: &DatabaseConnection, user_id: i64, pid: Uuid) -> ModelResult<()> {
         Entity::delete_many()
             .filter(sessions::Column::UserId.eq(user_id))
             .filter(sessions::Column::Pid.eq(pid))
@@ -176,12 +179,12 @@ impl Model {
         Ok(())
     }
 
-    /// Deletes the sessions that expired a day ago or earlier, and says how many. The day covers the
-    /// offsets of all time zones: `SQLite` compares times as text.
+    /// Deletes sessions that expired at least a day ago, and returns how many there were. The extra
+    /// day covers all UTC offsets: `SQLite` compares timestamps as text.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn delete_expired(db: &DatabaseConnection) -> ModelResult<u64> {
         let deleted = Entity::delete_many()
             .filter(sessions::Column::ExpiresAt.lt(Local::now() - Duration::days(1)))
@@ -191,13 +194,13 @@ impl Model {
     }
 }
 
-fn shortened(user_agent: &str) -> String {
-    user_agent.chars().take(USER_AGENT_LENGTH).collect()
+fn truncate(user_agent: &str) -> String {
+    user_agent.chars().take(MAX_USER_AGENT_LENGTH).collect()
 }
 
-/// The public id of the session of a JWT.
+/// The public id of the session that a JWT belongs to.
 #[must_use]
-pub fn session_of(claims: &UserClaims) -> Option<Uuid> {
+pub fn session_pid(claims: &UserClaims) -> Option<Uuid> {
     let session = claims.claims.get(CLAIM)?.as_str()?;
     Uuid::parse_str(session).ok()
 }

@@ -1,5 +1,5 @@
-//! Mailed links that were used. After a double click or a broken connection they still work for a few
-//! seconds (`link_repeat` in `settings.accounts`).
+//! Emailed links that have been used. They keep working for a few seconds (`link_repeat` in
+//! `settings.accounts`), in case of a double click or a dropped connection.
 
 use chrono::{Duration, Local};
 use loco_rs::prelude::*;
@@ -11,12 +11,12 @@ pub use super::_entities::used_links::{self, ActiveModel, Entity, Model};
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Keeps that a user has used a link of this kind. The token is given as it was stored.
+    /// Records that a user has used a link of this kind. The token must be in its stored form.
     ///
     /// # Errors
     ///
-    /// When the database fails.
-    pub(super) async fn keep(
+    /// Returns an error if the database fails.
+    pub(super) async fn record(
         db: &impl ConnectionTrait,
         kind: &str,
         token: &str,
@@ -31,12 +31,12 @@ impl Model {
         Ok(())
     }
 
-    /// The user who has just used a link of this kind. The token is given as it was stored.
+    /// Finds the user who has just used a link of this kind. The token must be in its stored form.
     ///
     /// # Errors
     ///
-    /// When it was not just used, or the database fails.
-    pub(super) async fn user(
+    /// Returns an error if the link was not used recently or the database fails.
+    pub(super) async fn find_recent_user(
         db: &DatabaseConnection,
         kind: &str,
         token: &str,
@@ -50,11 +50,11 @@ impl Model {
         }
     }
 
-    /// Forgets the links that were used a day ago or earlier.
+    /// Deletes links that were used at least a day ago.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn delete_expired(db: &DatabaseConnection) -> ModelResult<()> {
         Entity::delete_many()
             .filter(used_links::Column::CreatedAt.lt(Local::now() - Duration::days(1)))
@@ -64,13 +64,13 @@ impl Model {
     }
 }
 
-/// Whether what was done at this time may be done once more by the same person.
+/// Whether the same person may still repeat what was done at this time.
 pub(super) fn is_recent(time: DateTimeWithTimeZone) -> bool {
     let repeat = Duration::seconds(users::settings().link_repeat);
     time + repeat > Local::now()
 }
 
-/// No link of one kind stands for one of another.
+/// Includes the kind, so that a link of one kind never matches one of another.
 fn key(kind: &str, token: &str) -> String {
     format!("{kind} {token}")
 }

@@ -22,23 +22,23 @@ use super::{
 };
 
 pub use super::_entities::users::{self, ActiveModel, Entity, Model};
-pub(super) use link::stored;
+pub(super) use link::stored_token;
 pub use password::length as password_length;
 pub use settings::{configure, settings, Settings};
 
-/// Characters of a magic link's token.
+/// Length of a magic link's token, in characters.
 pub const MAGIC_LINK_LENGTH: i8 = 32;
-/// Minutes for which a magic link logs in.
+/// Minutes until a magic link expires.
 pub const MAGIC_LINK_EXPIRATION_MIN: i8 = 5;
-/// Minutes for which a reset token sets a password.
+/// Minutes until a password reset token expires.
 pub const RESET_TOKEN_EXPIRATION_MIN: i64 = 30;
-/// Hours for which a verification token verifies.
+/// Hours until an email verification token expires.
 pub const VERIFICATION_TOKEN_EXPIRATION_HOURS: i64 = 24;
-/// Characters that a name has at most.
-const NAME_LENGTH: usize = 100;
+/// Maximum length of a name, in characters.
+const MAX_NAME_LENGTH: usize = 100;
 
-/// What is in no name: control and format characters, line breaks of all kinds, and links.
-static NOT_IN_NAMES: LazyLock<Regex> = LazyLock::new(|| {
+/// Control and format characters, line breaks of any kind, and links.
+static FORBIDDEN_IN_NAMES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|://|[\p{L}\p{N}]\.\p{L}{2,}")
         .expect("a regular expression")
 });
@@ -56,13 +56,13 @@ pub struct RegisterParams {
     pub name: String,
 }
 
-/// What must hold for a user that is saved.
+/// The rules a user must satisfy to be saved.
 #[derive(Debug, Validate, Deserialize)]
 pub struct Validator {
     #[validate(
         length(min = 2, message = "Name must be at least 2 characters long."),
         custom(
-            function = "is_plain",
+            function = "validate_name",
             message = "Name must be at most 100 characters long, without links or control characters."
         )
     )]
@@ -71,33 +71,33 @@ pub struct Validator {
     pub email: String,
 }
 
-/// A name has no room for a message of a stranger's.
-fn is_plain(name: &str) -> Result<(), ValidationError> {
-    if name.chars().count() > NAME_LENGTH || NOT_IN_NAMES.is_match(name) {
+/// Keeps strangers from hiding a message in a name.
+fn validate_name(name: &str) -> Result<(), ValidationError> {
+    if name.chars().count() > MAX_NAME_LENGTH || FORBIDDEN_IN_NAMES.is_match(name) {
         return Err(ValidationError::new("plain"));
     }
     Ok(())
 }
 
-/// What a login has led to.
+/// The outcome of a login attempt.
 #[derive(Debug)]
 pub enum Login {
     User(Box<Model>),
-    /// The address is unknown, or the password wrong.
-    Refused,
-    /// There were too many wrong passwords: in so many seconds, another one can be tried.
-    TooOften(i64),
+    /// Unknown address or wrong password.
+    InvalidCredentials,
+    /// Too many wrong passwords; the number of seconds until the next attempt.
+    RateLimited(i64),
 }
 
-/// What a registration with an address that has an account has led to.
+/// The outcome of registering an address that already has an account.
 #[derive(Debug)]
-pub enum Registered {
-    /// The registration counts, once the address is verified.
+pub enum Reregistration {
+    /// The registration takes effect once the address is verified.
     Unverified(Model),
-    /// The address is verified: nothing has changed.
-    Known(Model),
-    /// There were too many: nothing has changed.
-    TooOften,
+    /// The address is already verified; nothing has changed.
+    Verified(Model),
+    /// Too many attempts; nothing has changed.
+    RateLimited,
 }
 
 impl RegisterParams {
@@ -106,14 +106,14 @@ impl RegisterParams {
             name: self.name.clone(),
             email: self.email.clone(),
         };
-        let mut faults = Validate::validate(&user).err().unwrap_or_default();
-        if let Err(fault) = password::validate(&self.password) {
-            faults.add("password", fault);
+        let mut errors = Validate::validate(&user).err().unwrap_or_default();
+        if let Err(error) = password::validate(&self.password) {
+            errors.add("password", error);
         }
-        if faults.is_empty() {
+        if errors.is_empty() {
             return Ok(());
         }
-        Err(faults.into())
+        Err(errors.into())
     }
 }
 
@@ -134,7 +134,7 @@ impl ActiveModelBehavior for ActiveModel {
     {
         self.validate()?;
         if let ActiveValue::Set(email) = &mut self.email {
-            *email = email::normal_form(email).unwrap_or_default();
+            *email = email::normalize(email).unwrap_or_default();
         }
         if insert {
             self.pid = Set(Uuid::new_v4());
@@ -158,76 +158,76 @@ impl Authenticable for Model {
 }
 
 impl Model {
-    /// Finds the user with this mail address, in whatever letters it is written.
+    /// Finds a user by email address, ignoring case.
     ///
     /// # Errors
     ///
-    /// When there is none, or the database fails.
+    /// Returns an error if there is no such user or the database fails.
     pub async fn find_by_email(db: &DatabaseConnection, email: &str) -> ModelResult<Self> {
-        let email = email::normal_form(email).ok_or(ModelError::EntityNotFound)?;
+        let email = email::normalize(email).ok_or(ModelError::EntityNotFound)?;
         find_by(db, users::Column::Email, &email).await
     }
 
-    /// Finds the user with this mail address and this password. Wrong passwords are counted, whether
-    /// the address is known or not.
+    /// Finds the user with this email address and password. Wrong passwords count towards the limit
+    /// whether or not the address is known.
     ///
     /// # Errors
     ///
-    /// When the password cannot be hashed, or the database fails.
+    /// Returns an error if the password cannot be hashed or the database fails.
     pub async fn log_in(db: &DatabaseConnection, params: &LoginParams) -> ModelResult<Login> {
-        // What is no address has no account, and would be one key for all mistakes in typing.
-        let Some(email) = email::normal_form(&params.email) else {
-            return Ok(Login::Refused);
+        // An invalid address has no account, and all typos would share one key.
+        let Some(email) = email::normalize(&params.email) else {
+            return Ok(Login::InvalidCredentials);
         };
         let key = format!("login {email}");
-        if let Some(seconds) = rate_limits::Model::count(db, &key, login_limit()).await? {
-            return Ok(Login::TooOften(seconds));
+        if let Some(seconds) = rate_limits::Model::record_attempt(db, &key, login_limit()).await? {
+            return Ok(Login::RateLimited(seconds));
         }
-        let Some(user) = known(Self::find_by_email(db, &email).await)? else {
-            // As slow as a wrong password: the time would tell that the address is unknown.
+        let Some(user) = optional(Self::find_by_email(db, &email).await)? else {
+            // Take as long as for a wrong password, so timing does not reveal unknown addresses.
             password::hashed(&params.password).await?;
-            return Ok(Login::Refused);
+            return Ok(Login::InvalidCredentials);
         };
         user.log_in_with(db, &params.password, &key).await
     }
 
-    /// Asks a user who is logged in for the password again. Wrong ones are counted by themselves: whoever
-    /// tries to log in as this user elsewhere does not keep the user from it.
+    /// Checks the password of a user who is already logged in. Wrong passwords are counted
+    /// separately from logins, so somebody else's login attempts do not lock the user out here.
     ///
     /// # Errors
     ///
-    /// When the password cannot be hashed, or the database fails.
+    /// Returns an error if the password cannot be hashed or the database fails.
     pub async fn confirm_password(
         &self,
         db: &DatabaseConnection,
         password: &str,
     ) -> ModelResult<Login> {
         let key = format!("password of {}", self.id);
-        if let Some(seconds) = rate_limits::Model::count(db, &key, login_limit()).await? {
-            return Ok(Login::TooOften(seconds));
+        if let Some(seconds) = rate_limits::Model::record_attempt(db, &key, login_limit()).await? {
+            return Ok(Login::RateLimited(seconds));
         }
         self.clone().log_in_with(db, password, &key).await
     }
 
-    /// With the right password, the wrong ones that this key has counted are forgotten.
+    /// Checks the password; a correct one resets the count of wrong ones under this key.
     async fn log_in_with(
         self,
         db: &DatabaseConnection,
         password: &str,
         key: &str,
     ) -> ModelResult<Login> {
-        let Some(user) = self.with_password(password).await? else {
-            return Ok(Login::Refused);
+        let Some(user) = self.if_password_matches(password).await? else {
+            return Ok(Login::InvalidCredentials);
         };
         rate_limits::Model::reset(db, key).await?;
         Ok(Login::User(Box::new(user)))
     }
 
-    /// Finds the user to whom this verification token was sent, while it is valid.
+    /// Finds the user to whom this verification token was sent.
     ///
     /// # Errors
     ///
-    /// When there is none, the token has expired, or the database fails.
+    /// Returns an error if the token is unknown or has expired, or the database fails.
     pub async fn find_by_verification_token(
         db: &DatabaseConnection,
         token: &str,
@@ -240,11 +240,11 @@ impl Model {
         }
     }
 
-    /// Finds the user to whom this magic link was sent, while it is valid.
+    /// Finds the user to whom this magic link was sent.
     ///
     /// # Errors
     ///
-    /// When there is none, the link has expired, or the database fails.
+    /// Returns an error if the link is unknown or has expired, or the database fails.
     pub async fn find_by_magic_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
         let user = find_by_link(db, users::Column::MagicLinkToken, token).await?;
         match user.magic_link_expiration {
@@ -253,11 +253,11 @@ impl Model {
         }
     }
 
-    /// Finds the user to whom this reset token was sent, while it is valid.
+    /// Finds the user to whom this reset token was sent.
     ///
     /// # Errors
     ///
-    /// When there is none, the token has expired, or the database fails.
+    /// Returns an error if the token is unknown or has expired, or the database fails.
     pub async fn find_by_reset_token(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
         let user = find_by_link(db, users::Column::ResetToken, token).await?;
         let valid = Duration::minutes(RESET_TOKEN_EXPIRATION_MIN);
@@ -267,12 +267,12 @@ impl Model {
         }
     }
 
-    /// Verifies the address to which this token was mailed. Repeating it shortly after
+    /// Verifies the address to which this token was emailed. Repeating the call shortly afterwards
     /// gives the same result.
     ///
     /// # Errors
     ///
-    /// When there is none, the token has expired, or the database fails.
+    /// Returns an error if the token is unknown or has expired, or the database fails.
     pub async fn verify(db: &DatabaseConnection, token: &str) -> ModelResult<Self> {
         let user = Self::find_by_verification_token(db, token).await;
         let verified = match user {
@@ -281,19 +281,19 @@ impl Model {
         };
         match verified {
             Err(ModelError::EntityNotFound) => {
-                just_used(db, users::Column::EmailVerificationToken, token).await
+                find_recent_link_user(db, users::Column::EmailVerificationToken, token).await
             }
             verified => verified,
         }
     }
 
-    /// Sets the password of the user to whom this reset token was mailed. Setting the
-    /// same one again shortly after succeeds, too.
+    /// Sets the password of the user to whom this reset token was emailed. Setting the same
+    /// password again shortly afterwards also succeeds.
     ///
     /// # Errors
     ///
-    /// When there is none, the token has expired, the password is not valid or cannot be hashed, or the
-    /// database fails.
+    /// Returns an error if the token is unknown or has expired, the password is invalid or cannot
+    /// be hashed, or the database fails.
     pub async fn reset_by_link(
         db: &DatabaseConnection,
         token: &str,
@@ -306,19 +306,22 @@ impl Model {
         let Err(ModelError::EntityNotFound) = reset else {
             return reset;
         };
-        let user = just_used(db, users::Column::ResetToken, token).await?;
-        user.with_password(password)
+        let user = find_recent_link_user(db, users::Column::ResetToken, token).await?;
+        user.if_password_matches(password)
             .await?
             .ok_or(ModelError::EntityNotFound)
     }
 
-    /// Logs in the user to whom this magic link was sent: with the JWT of a new session. Repeating
-    /// it shortly after from the same browser replaces that session. An address that was not verified is
-    /// so now, and what somebody did without that proof is void: the password, and other sessions.
+    /// Logs in the user to whom this magic link was sent, and returns the JWT of a new session.
+    /// Repeating the call shortly afterwards from the same browser replaces that session.
+    ///
+    /// If the address was not verified yet, it is now. Whoever set the password and started the
+    /// other sessions had not proved that they own the address, so both are revoked.
     ///
     /// # Errors
     ///
-    /// When there is none, the link has expired, the JWT cannot be signed, or the database fails.
+    /// Returns an error if the link is unknown or has expired, the JWT cannot be signed, or the
+    /// database fails.
     pub async fn log_in_by_link(
         db: &DatabaseConnection,
         token: &str,
@@ -326,18 +329,18 @@ impl Model {
         jwt: &config::JWT,
     ) -> ModelResult<(Self, String)> {
         let login = match Self::find_by_magic_token(db, token).await {
-            Ok(user) => user.begin_session_once(db, user_agent, jwt).await,
+            Ok(user) => user.begin_session_by_magic_link(db, user_agent, jwt).await,
             Err(err) => Err(err),
         };
         let Err(ModelError::EntityNotFound) = login else {
             return login;
         };
-        let user = just_used(db, users::Column::MagicLinkToken, token).await?;
-        let jwt = sessions::Model::begin_again(db, &user, user_agent, jwt).await?;
+        let user = find_recent_link_user(db, users::Column::MagicLinkToken, token).await?;
+        let jwt = sessions::Model::replace_latest(db, &user, user_agent, jwt).await?;
         Ok((user, jwt))
     }
 
-    async fn begin_session_once(
+    async fn begin_session_by_magic_link(
         self,
         db: &DatabaseConnection,
         user_agent: Option<&str>,
@@ -346,14 +349,14 @@ impl Model {
         let is_first_proof = settings().strict_links && self.email_verified_at.is_none();
         let mut user = self.into_active_model();
         if is_first_proof {
-            // Whoever registered the address, and chose the password, may have been somebody else.
-            user.verify_email();
+            // Somebody else may have registered the address and chosen the password.
+            user.mark_email_verified();
             user.password = Set(password::hashed(&hash::random_string(32)).await?);
         }
         let transaction = db.begin().await?;
-        let user = user.without_magic_link(&transaction).await?;
+        let user = user.consume_magic_link(&transaction).await?;
         if is_first_proof {
-            email_changes::Model::void(&transaction, user.id).await?;
+            email_changes::Model::cancel(&transaction, user.id).await?;
             sessions::Model::end_all(&transaction, user.id, None).await?;
         }
         let jwt = sessions::Model::begin(&transaction, &user, user_agent, jwt).await?;
@@ -361,11 +364,11 @@ impl Model {
         Ok((user, jwt))
     }
 
-    /// Finds the user with this public id, a UUID.
+    /// Finds a user by public id, a UUID.
     ///
     /// # Errors
     ///
-    /// When there is none, `pid` is no UUID, or the database fails.
+    /// Returns an error if there is no such user, `pid` is not a UUID, or the database fails.
     pub async fn find_by_pid(db: &DatabaseConnection, pid: &str) -> ModelResult<Self> {
         let pid = Uuid::parse_str(pid).map_err(|err| ModelError::Any(err.into()))?;
         Entity::find()
@@ -375,74 +378,74 @@ impl Model {
             .ok_or(ModelError::EntityNotFound)
     }
 
-    /// Finds the user with this API key.
+    /// Finds a user by API key.
     ///
     /// # Errors
     ///
-    /// When there is none, or the database fails.
+    /// Returns an error if there is no such user or the database fails.
     pub async fn find_by_api_key(db: &DatabaseConnection, api_key: &str) -> ModelResult<Self> {
         find_by(db, users::Column::ApiKey, api_key).await
     }
 
-    /// Whether this is the user's password. It takes tens of milliseconds: [`memory::compute`].
+    /// Checks the password. This takes tens of milliseconds: call it within [`memory::compute`].
     #[must_use]
     pub fn verify_password(&self, password: &str) -> bool {
         hash::verify_password(password, &self.password)
     }
 
-    /// The user, if this is the password.
-    async fn with_password(self, password: &str) -> ModelResult<Option<Self>> {
+    /// Returns the user if the password is correct.
+    async fn if_password_matches(self, password: &str) -> ModelResult<Option<Self>> {
         let password = password.to_string();
         memory::compute(move || self.verify_password(&password).then_some(self))
             .await
             .map_err(|err| ModelError::Any(err.into()))
     }
 
-    /// Creates a user; only the hash of the password is stored. That the address is taken is found
-    /// after hashing, as the time would tell it otherwise.
+    /// Creates a user, storing only the hash of the password. The password is hashed even if the
+    /// address turns out to be taken, so timing does not reveal who is registered.
     ///
     /// # Errors
     ///
-    /// When the address is taken, a field is not valid, the password cannot be hashed, or the
-    /// database fails.
+    /// Returns an error if the address is taken, a field is invalid, the password cannot be hashed,
+    /// or the database fails.
     pub async fn create_with_password(
         db: &DatabaseConnection,
         params: &RegisterParams,
     ) -> ModelResult<Self> {
-        let user = ActiveModel::registered(params).await?;
+        let user = ActiveModel::from_registration(params).await?;
         user.insert(db).await.map_err(|err| match err.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => ModelError::EntityAlreadyExists,
             _ => err.into(),
         })
     }
 
-    /// Takes a registration with an address that has an account. While it is not verified, somebody
-    /// else may have registered it: another password is that of another user, who takes the first one's
-    /// place, and nothing of what the first one has done or stored is left.
+    /// Handles a registration with an address that already has an account. As long as the address
+    /// is unverified, somebody else may have registered it: a different password means a different
+    /// user, who replaces the first one. Nothing the first one did or stored is kept.
     ///
     /// # Errors
     ///
-    /// When there is no account, a field is not valid, the password cannot be hashed, or the database
-    /// fails.
+    /// Returns an error if there is no account, a field is invalid, the password cannot be hashed,
+    /// or the database fails.
     pub async fn register_again(
         db: &DatabaseConnection,
         params: &RegisterParams,
-    ) -> ModelResult<Registered> {
+    ) -> ModelResult<Reregistration> {
         let user = Self::find_by_email(db, &params.email).await?;
         let key = format!("register {}", user.email);
-        if rate_limits::Model::count(db, &key, login_limit())
+        if rate_limits::Model::record_attempt(db, &key, login_limit())
             .await?
             .is_some()
         {
-            return Ok(Registered::TooOften);
+            return Ok(Reregistration::RateLimited);
         }
         if user.email_verified_at.is_some() {
-            return Ok(Registered::Known(user));
+            return Ok(Reregistration::Verified(user));
         }
-        if let Some(user) = user.clone().with_password(&params.password).await? {
-            return Ok(Registered::Unverified(user));
+        if let Some(user) = user.clone().if_password_matches(&params.password).await? {
+            return Ok(Reregistration::Unverified(user));
         }
-        let again = ActiveModel::registered(params).await?;
+        let replacement = ActiveModel::from_registration(params).await?;
         let transaction = db.begin().await?;
         let deleted = Entity::delete_many()
             .filter(users::Column::Id.eq(user.id))
@@ -450,38 +453,38 @@ impl Model {
             .exec(&transaction)
             .await?;
         if deleted.rows_affected == 0 {
-            // Verified meanwhile.
-            return Ok(Registered::Known(user));
+            // The address was verified in the meantime.
+            return Ok(Reregistration::Verified(user));
         }
-        let again = again.insert(&transaction).await?;
+        let replacement = replacement.insert(&transaction).await?;
         transaction.commit().await?;
-        Ok(Registered::Unverified(again))
+        Ok(Reregistration::Unverified(replacement))
     }
 
-    /// Whether the verification mail was sent so lately that it is not sent again yet.
+    /// Whether the verification email was sent too recently to send it again.
     #[must_use]
-    pub fn has_verification_mail(&self) -> bool {
-        is_recent(self.email_verification_sent_at)
+    pub fn verification_on_cooldown(&self) -> bool {
+        is_on_cooldown(self.email_verification_sent_at)
     }
 
-    /// Whether the mail for a new password was sent so lately that it is not sent again yet.
+    /// Whether the password reset email was sent too recently to send it again.
     #[must_use]
-    pub fn has_reset_mail(&self) -> bool {
-        is_recent(self.reset_sent_at)
+    pub fn reset_on_cooldown(&self) -> bool {
+        is_on_cooldown(self.reset_sent_at)
     }
 
-    /// Whether the magic link was sent so lately that it is not sent again yet.
+    /// Whether the magic link was sent too recently to send another one.
     #[must_use]
-    pub fn has_magic_link_mail(&self) -> bool {
-        let life = Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
-        is_recent(self.magic_link_expiration.map(|end| end - life))
+    pub fn magic_link_on_cooldown(&self) -> bool {
+        let lifetime = Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
+        is_on_cooldown(self.magic_link_expiration.map(|end| end - lifetime))
     }
 
-    /// Clears the time in this column, and with it what it dates.
+    /// Clears the timestamp in this column: the email counts as unsent, and its token as invalid.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn clear_time(
         &self,
         db: &DatabaseConnection,
@@ -495,12 +498,12 @@ impl Model {
         Ok(())
     }
 
-    /// Clears the tokens and magic links that expired a day ago or earlier, and says how many.
-    /// The day covers the offsets of all time zones: `SQLite` compares times as text.
+    /// Clears tokens and magic links that expired at least a day ago, and returns how many there
+    /// were. The extra day covers all UTC offsets: `SQLite` compares timestamps as text.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn clear_expired_tokens(db: &DatabaseConnection) -> ModelResult<u64> {
         let cutoff = Local::now() - Duration::days(1);
         let no_time = || Expr::value(None::<DateTimeWithTimeZone>);
@@ -536,12 +539,13 @@ impl Model {
             + magic_links.rows_affected)
     }
 
-    /// A JWT for this user, valid for `expiration` seconds. It has no session that could be ended
-    /// before: [`sessions::Model::begin`](super::sessions::Model::begin) makes one that has.
+    /// Creates a JWT for this user that is valid for `expiration` seconds. It belongs to no
+    /// session, so it cannot be revoked; [`sessions::Model::begin`](super::sessions::Model::begin)
+    /// creates one that can.
     ///
     /// # Errors
     ///
-    /// When the token cannot be signed.
+    /// Returns an error if the token cannot be signed.
     pub fn generate_jwt(&self, secret: &str, expiration: u64) -> ModelResult<String> {
         jwt::JWT::new(secret)
             .generate_token(expiration, self.pid.to_string(), Map::new())
@@ -550,7 +554,7 @@ impl Model {
 }
 
 impl ActiveModel {
-    async fn registered(params: &RegisterParams) -> ModelResult<Self> {
+    async fn from_registration(params: &RegisterParams) -> ModelResult<Self> {
         params.validate()?;
         Ok(Self {
             email: Set(params.email.clone()),
@@ -560,29 +564,29 @@ impl ActiveModel {
         })
     }
 
-    /// Gives the user a new verification token. It is in the user that is returned: only its hash is
-    /// stored.
+    /// Creates a new verification token. The returned user carries the token; the database stores
+    /// only its hash.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn set_email_verification_sent(
         mut self,
         db: &DatabaseConnection,
     ) -> ModelResult<Model> {
         let token = Uuid::new_v4().to_string();
         self.email_verification_sent_at = Set(Some(Local::now().into()));
-        self.email_verification_token = Set(Some(link::stored(&token)));
+        self.email_verification_token = Set(Some(link::stored_token(&token)));
         let mut user = self.update(db).await?;
         user.email_verification_token = Some(token);
         Ok(user)
     }
 
-    /// Keeps the time at which the user was told of a registration with a verified address.
+    /// Records when the user was notified that somebody registered their verified address.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn set_registration_notice_sent(
         mut self,
         db: &DatabaseConnection,
@@ -591,44 +595,44 @@ impl ActiveModel {
         self.update(db).await.map_err(ModelError::from)
     }
 
-    /// Gives the user a token with which the password can be set anew. It is in the user that is
-    /// returned: only its hash is stored.
+    /// Creates a password reset token. The returned user carries the token; the database stores
+    /// only its hash.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn set_forgot_password_sent(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
         let token = Uuid::new_v4().to_string();
         self.reset_sent_at = Set(Some(Local::now().into()));
-        self.reset_token = Set(Some(link::stored(&token)));
+        self.reset_token = Set(Some(link::stored_token(&token)));
         let mut user = self.update(db).await?;
         user.reset_token = Some(token);
         Ok(user)
     }
 
-    /// Marks the mail address as verified; its token is used up.
+    /// Marks the email address as verified and consumes the token.
     ///
     /// # Errors
     ///
-    /// When the token was used up meanwhile, or the database fails.
+    /// Returns an error if the token has already been used, or the database fails.
     pub async fn verified(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
         let token = self.email_verification_token.take().flatten();
-        self.verify_email();
+        self.mark_email_verified();
         let transaction = db.begin().await?;
         let column = users::Column::EmailVerificationToken;
-        let user = use_up(column, token, self, &transaction).await?;
-        email_changes::Model::void(&transaction, user.id).await?;
+        let user = consume_token(column, token, self, &transaction).await?;
+        email_changes::Model::cancel(&transaction, user.id).await?;
         transaction.commit().await?;
         Ok(user)
     }
 
-    /// Sets a new password; the reset token is used up, and so is a magic link. All of the user's
-    /// sessions end: who has begun them, only knew the old one.
+    /// Sets a new password, consumes the reset token and revokes any magic link. All of the user's
+    /// sessions end, because they were started with the old password.
     ///
     /// # Errors
     ///
-    /// When the token was used up meanwhile, the password is not valid or cannot be hashed, or the
-    /// database fails.
+    /// Returns an error if the token has already been used, the password is invalid or cannot be
+    /// hashed, or the database fails.
     pub async fn reset_password(
         mut self,
         db: &DatabaseConnection,
@@ -637,23 +641,24 @@ impl ActiveModel {
         let token = self.reset_token.take().flatten();
         let mut user = self.with_new_password(password).await?;
         if settings().strict_links {
-            // Who has the mail, reads what comes to the address.
-            user.verify_email();
+            // Only someone who can read the mailbox has the token.
+            user.mark_email_verified();
         }
         let transaction = db.begin().await?;
-        let user = use_up(users::Column::ResetToken, token, user, &transaction).await?;
-        email_changes::Model::void(&transaction, user.id).await?;
+        let user = consume_token(users::Column::ResetToken, token, user, &transaction).await?;
+        email_changes::Model::cancel(&transaction, user.id).await?;
         sessions::Model::end_all(&transaction, user.id, None).await?;
         transaction.commit().await?;
         Ok(user)
     }
 
-    /// Sets a new password for a user who is logged in, and voids all mailed links. All of the user's
-    /// sessions end but this one.
+    /// Sets a new password for a logged-in user, revokes all emailed links, and ends all of the
+    /// user's sessions except this one.
     ///
     /// # Errors
     ///
-    /// When the password is not valid, cannot be hashed or was changed meanwhile, or the database fails.
+    /// Returns an error if the password is invalid, cannot be hashed or was changed in the
+    /// meantime, or the database fails.
     pub async fn change_password(
         self,
         db: &DatabaseConnection,
@@ -663,17 +668,17 @@ impl ActiveModel {
         let before = self.password.as_ref().clone();
         let user = self.with_new_password(password).await?;
         let transaction = db.begin().await?;
-        // What was asked for with the old password, is not done with another one.
+        // The request was authorised by the old password, so it must still be the current one.
         let is_unchanged = users::Column::Password.eq(before);
         let user = update_if(is_unchanged, user, &transaction).await?;
-        email_changes::Model::void(&transaction, user.id).await?;
+        email_changes::Model::cancel(&transaction, user.id).await?;
         sessions::Model::end_all(&transaction, user.id, session).await?;
         transaction.commit().await?;
         Ok(user)
     }
 
-    /// Takes the address for verified, if it was not.
-    fn verify_email(&mut self) {
+    /// Marks the email address as verified, keeping an earlier timestamp.
+    fn mark_email_verified(&mut self) {
         if self.email_verified_at.as_ref().is_none() {
             self.email_verified_at = Set(Some(Local::now().into()));
         }
@@ -681,124 +686,124 @@ impl ActiveModel {
     }
 
     async fn with_new_password(mut self, password: &str) -> ModelResult<Self> {
-        password::validate(password).map_err(|fault| faults("password", fault))?;
+        password::validate(password).map_err(|error| validation_error("password", error))?;
         self.password = Set(password::hashed(password).await?);
-        self.void_links();
+        self.revoke_links();
         Ok(self)
     }
 
-    /// Voids the links that set a password or log in.
-    pub(super) fn void_links(&mut self) {
+    /// Revokes the password reset link and the magic link.
+    pub(super) fn revoke_links(&mut self) {
         self.reset_token = Set(None);
         self.reset_sent_at = Set(None);
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
     }
 
-    /// Gives the user another name.
+    /// Changes the user's name.
     ///
     /// # Errors
     ///
-    /// When the name is not valid, or the database fails.
+    /// Returns an error if the name is invalid or the database fails.
     pub async fn rename(mut self, db: &DatabaseConnection, name: &str) -> ModelResult<Model> {
         self.name = Set(name.to_string());
         Validatable::validate(&self).map_err(ModelError::from)?;
         self.update(db).await.map_err(ModelError::from)
     }
 
-    /// Gives the user a token that logs in once. It is in the user that is returned: only its hash is
-    /// stored.
+    /// Creates a magic link. The returned user carries its token; the database stores only the
+    /// hash.
     ///
     /// # Errors
     ///
-    /// When the database fails.
+    /// Returns an error if the database fails.
     pub async fn create_magic_link(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
         let expiration = Local::now() + Duration::minutes(MAGIC_LINK_EXPIRATION_MIN.into());
         let token = hash::random_string(usize::from(MAGIC_LINK_LENGTH.unsigned_abs()));
-        self.magic_link_token = Set(Some(link::stored(&token)));
+        self.magic_link_token = Set(Some(link::stored_token(&token)));
         self.magic_link_expiration = Set(Some(expiration.into()));
         let mut user = self.update(db).await?;
         user.magic_link_token = Some(token);
         Ok(user)
     }
 
-    /// Uses up the magic link.
+    /// Consumes the magic link.
     ///
     /// # Errors
     ///
-    /// When it was used up meanwhile, or the database fails.
+    /// Returns an error if the link has already been used, or the database fails.
     pub async fn clear_magic_link(self, db: &DatabaseConnection) -> ModelResult<Model> {
         let transaction = db.begin().await?;
-        let user = self.without_magic_link(&transaction).await?;
+        let user = self.consume_magic_link(&transaction).await?;
         transaction.commit().await?;
         Ok(user)
     }
 
-    async fn without_magic_link(mut self, db: &impl ConnectionTrait) -> ModelResult<Model> {
+    async fn consume_magic_link(mut self, db: &impl ConnectionTrait) -> ModelResult<Model> {
         let token = self.magic_link_token.take().flatten();
         self.magic_link_token = Set(None);
         self.magic_link_expiration = Set(None);
-        use_up(users::Column::MagicLinkToken, token, self, db).await
+        consume_token(users::Column::MagicLinkToken, token, self, db).await
     }
 }
 
-/// The address as it is stored.
+/// Normalizes an email address to the form in which it is stored.
 ///
 /// # Errors
 ///
-/// When no mail could be sent to it.
-pub fn valid_email(address: &str) -> ModelResult<String> {
-    email::normal_form(address).ok_or_else(|| {
-        let fault = ValidationError::new("email").with_message("invalid email".into());
-        faults("email", fault).into()
+/// Returns a validation error if the address is invalid.
+pub fn normalize_email(address: &str) -> ModelResult<String> {
+    email::normalize(address).ok_or_else(|| {
+        let error = ValidationError::new("email").with_message("invalid email".into());
+        validation_error("email", error).into()
     })
 }
 
-/// What is wrong if the password that was asked for again is not the user's.
+/// The validation error for a wrong current password.
 #[must_use]
 pub fn wrong_password() -> ModelValidationErrors {
-    let fault = ValidationError::new("wrong").with_message("The password is wrong.".into());
-    faults("current_password", fault)
+    let error = ValidationError::new("wrong").with_message("The password is wrong.".into());
+    validation_error("current_password", error)
 }
 
-fn faults(field: &'static str, fault: ValidationError) -> ModelValidationErrors {
-    let mut faults = ValidationErrors::new();
-    faults.add(field, fault);
-    faults.into()
+fn validation_error(field: &'static str, error: ValidationError) -> ModelValidationErrors {
+    let mut errors = ValidationErrors::new();
+    errors.add(field, error);
+    errors.into()
 }
 
-/// Whether mail can be sent to this address.
+/// Whether this is a valid email address.
 #[must_use]
 pub fn is_email(email: &str) -> bool {
-    email::normal_form(email).is_some()
+    email::normalize(email).is_some()
 }
 
-/// Whether the address is of a mail domain that may log in by magic link.
+/// Whether the address belongs to a domain that may log in by magic link.
 #[must_use]
 pub fn may_use_magic_links(email: &str) -> bool {
     let domains = settings().magic_link_domains;
-    email::normal_form(email).is_some_and(|email| {
+    email::normalize(email).is_some_and(|email| {
         let domain = email.rsplit_once('@').map(|(_, domain)| domain);
         domains.is_empty() || domains.iter().any(|one| domain == Some(one.as_str()))
     })
 }
 
-/// What is wrong with a user, as a text.
+/// Joins all validation messages into one string.
 #[must_use]
-pub fn messages(faults: &ModelValidationErrors) -> String {
-    let messages = faults.errors.values().flatten();
+pub fn messages(errors: &ModelValidationErrors) -> String {
+    let messages = errors.errors.values().flatten();
     let messages: Vec<_> = messages
-        .filter_map(|fault| fault.message.as_deref())
+        .filter_map(|error| error.message.as_deref())
         .collect();
     messages.join("; ")
 }
 
-/// The user that was looked for, if there is one.
+/// Turns [`ModelError::EntityNotFound`] into `None`.
 ///
 /// # Errors
 ///
-/// When it failed for another reason.
-pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
+/// Returns every other error unchanged.
+pub fn optional(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
     match found {
         Ok(user) => Ok(Some(user)),
         Err(ModelError::EntityNotFound) => Ok(None),
@@ -806,7 +811,7 @@ pub fn known(found: ModelResult<Model>) -> ModelResult<Option<Model>> {
     }
 }
 
-/// Of wrong passwords for an account, and of registrations with its address.
+/// The limit on wrong passwords for an account, and on repeated registrations of its address.
 pub(super) fn login_limit() -> Limit {
     Limit {
         attempts: settings().login_attempts,
@@ -814,13 +819,13 @@ pub(super) fn login_limit() -> Limit {
     }
 }
 
-fn is_recent(sent_at: Option<DateTimeWithTimeZone>) -> bool {
+fn is_on_cooldown(sent_at: Option<DateTimeWithTimeZone>) -> bool {
     let cooldown = Duration::seconds(settings().mail_cooldown);
     sent_at.is_some_and(|sent_at| sent_at + cooldown > Local::now())
 }
 
 async fn find_by(db: &DatabaseConnection, column: users::Column, text: &str) -> ModelResult<Model> {
-    // No text has a NUL: PostgreSQL takes none, and does not look for one.
+    // PostgreSQL rejects queries with a NUL character, and no stored text contains one.
     if text.contains('\0') {
         return Err(ModelError::EntityNotFound);
     }
@@ -836,20 +841,20 @@ async fn find_by_link(
     column: users::Column,
     token: &str,
 ) -> ModelResult<Model> {
-    find_by(db, column, &link::stored(token)).await
+    find_by(db, column, &link::stored_token(token)).await
 }
 
-async fn just_used(
+async fn find_recent_link_user(
     db: &DatabaseConnection,
     column: users::Column,
     token: &str,
 ) -> ModelResult<Model> {
-    used_links::Model::user(db, column.as_str(), &link::stored(token)).await
+    used_links::Model::find_recent_user(db, column.as_str(), &link::stored_token(token)).await
 }
 
-/// Saves the user if the token is still there: of two requests with the same token, one finds it
-/// used up.
-async fn use_up(
+/// Saves the user if the token is still stored, so only one of two concurrent requests with the
+/// same token succeeds.
+async fn consume_token(
     column: users::Column,
     token: Option<String>,
     user: ActiveModel,
@@ -860,12 +865,12 @@ async fn use_up(
         .map_or_else(|| column.is_null(), |token| column.eq(token));
     let user = update_if(is_there, user, db).await?;
     if let Some(token) = token {
-        used_links::Model::keep(db, column.as_str(), &token, user.id).await?;
+        used_links::Model::record(db, column.as_str(), &token, user.id).await?;
     }
     Ok(user)
 }
 
-/// Saves the user if this is still so.
+/// Saves the user if the condition still holds.
 async fn update_if(
     condition: impl IntoCondition,
     user: ActiveModel,

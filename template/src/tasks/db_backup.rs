@@ -1,7 +1,7 @@
 use loco_rs::prelude::*;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-/// Copies the database into a file, while the service goes on.
+/// Copies the database to a file while the service keeps running.
 pub struct DbBackup;
 
 #[async_trait]
@@ -9,7 +9,8 @@ impl Task for DbBackup {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "db:backup".to_string(),
-            detail: "Copy the database while the service goes on: file:<new file>".to_string(),
+            detail: "Copy the database while the service keeps running: file:<new file>"
+                .to_string(),
         }
     }
 
@@ -20,7 +21,7 @@ impl Task for DbBackup {
         let copy =
             Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [file.into()]);
         ctx.db.execute_raw(copy).await?;
-        println!("the database is copied to {file}");
+        println!("copied the database to {file}");
         Ok(())
     }
 }

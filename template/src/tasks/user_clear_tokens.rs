@@ -2,7 +2,7 @@ use loco_rs::prelude::*;
 
 use crate::models::{email_changes, rate_limits, sessions, used_links, users};
 
-/// Clears the tokens and magic links that nobody has used in time, and sessions that have expired.
+/// Clears expired tokens, magic links and sessions.
 pub struct UserClearTokens;
 
 #[async_trait]
@@ -10,7 +10,8 @@ impl Task for UserClearTokens {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "user:clear_tokens".to_string(),
-            detail: "Clear tokens, magic links and sessions that expired a day ago".to_string(),
+            detail: "Clear tokens, magic links and sessions that expired at least a day ago"
+                .to_string(),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{
     models::users::{self, RegisterParams},
 };
 
-/// Creates a user as registration does, mail included.
+/// Creates a user as registration does, including the email.
 pub struct UserCreate;
 
 #[async_trait]
@@ -25,25 +25,25 @@ impl Task for UserCreate {
         };
         let user = users::Model::create_with_password(&ctx.db, &params)
             .await
-            .map_err(refused)?;
+            .map_err(creation_error)?;
         println!(
             "created user {} <{}>, pid {}",
             user.name, user.email, user.pid
         );
 
-        // Sent before this process ends, wherever other mails are sent.
+        // Send it before this process ends, whatever `workers.mode` says.
         let mut ctx = ctx.clone();
         ctx.config.workers.mode = WorkerMode::ForegroundBlocking;
         if let Err(err) = AuthMailer::send_verification(&ctx, user).await {
-            println!("the verification mail was not sent: {err}");
+            println!("the verification email was not sent: {err}");
         }
         Ok(())
     }
 }
 
-fn refused(err: ModelError) -> Error {
+fn creation_error(err: ModelError) -> Error {
     let reason = match err {
-        ModelError::Validation(faults) => users::messages(&faults),
+        ModelError::Validation(errors) => users::messages(&errors),
         err => err.to_string(),
     };
     Error::string(&format!("Failed to create user. err: {reason}"))

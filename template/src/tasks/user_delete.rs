@@ -4,7 +4,7 @@ use loco_rs::prelude::*;
 
 use crate::models::users;
 
-/// Deletes a user, after asking.
+/// Deletes a user after asking for confirmation.
 pub struct UserDelete;
 
 #[async_trait]
@@ -12,7 +12,7 @@ impl Task for UserDelete {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "user:delete".to_string(),
-            detail: "Delete a user: pid:<pid>, and force:true not to be asked".to_string(),
+            detail: "Delete a user: pid:<pid>, and force:true to skip the confirmation".to_string(),
         }
     }
 
@@ -26,7 +26,7 @@ impl Task for UserDelete {
         let user = users::Model::find_by_pid(&ctx.db, pid).await?;
 
         println!("user {} <{}>, pid {}", user.name, user.email, user.pid);
-        if !force && !confirmed().await? {
+        if !force && !confirm().await? {
             println!("nothing was deleted");
             return Ok(());
         }
@@ -36,9 +36,9 @@ impl Task for UserDelete {
     }
 }
 
-async fn confirmed() -> Result<bool> {
+async fn confirm() -> Result<bool> {
     println!("Delete this user? Type 'yes' to confirm:");
-    // A person types slowly: not on a thread that serves other work.
+    // Waiting for input must not block a thread of the runtime.
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).map(|_| answer)

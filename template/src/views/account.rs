@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::models::{sessions, users};
 
-/// What users see of themselves.
+/// The account, as its owner sees it.
 #[derive(Debug, Deserialize, Serialize, TS)]
 pub struct AccountResponse {
     pub name: String,
@@ -24,15 +24,15 @@ impl AccountResponse {
     }
 }
 
-/// Where a user is logged in.
+/// A session of the user.
 #[derive(Debug, Deserialize, Serialize, TS)]
 pub struct SessionResponse {
     #[ts(type = "string")]
     pub pid: Uuid,
-    /// Such as `Firefox, Linux`.
+    /// The browser and operating system, such as `Firefox, Linux`.
     pub browser: String,
     pub created_at: DateTimeWithTimeZone,
-    /// Whether it is the one that asks.
+    /// Whether the request belongs to this session.
     pub is_current: bool,
 }
 
@@ -48,9 +48,9 @@ impl SessionResponse {
     }
 }
 
-/// What a person calls the browser, by what it says of itself.
+/// Derives a readable name from the user agent.
 fn browser(user_agent: &str) -> String {
-    // Many say that they are others, too: the first one counts.
+    // Many browsers also name others, so the first match wins.
     let browsers = [
         ("Edg", "Edge"),
         ("OPR/", "Opera"),

@@ -3,7 +3,7 @@ use ts_rs::TS;
 
 use crate::{mailers::language::Language, models::users};
 
-/// What a client gets for a login: a JWT and whom it stands for.
+/// The response to a login: the JWT and its user.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct LoginResponse {
     pub token: String,
@@ -24,7 +24,7 @@ impl LoginResponse {
     }
 }
 
-/// The user to whom the request's JWT belongs.
+/// The user that the request's JWT belongs to.
 #[derive(Debug, Deserialize, Serialize, TS)]
 pub struct CurrentResponse {
     pub pid: String,
@@ -43,7 +43,7 @@ impl CurrentResponse {
     }
 }
 
-/// Asks the person who has followed the link in a mail.
+/// Asks for confirmation after following a verification link.
 #[must_use]
 pub fn verify_page() -> String {
     match Language::current() {
@@ -52,16 +52,16 @@ pub fn verify_page() -> String {
     }
 }
 
-/// Asks the person who has followed the link in the mail to a new address.
+/// Asks for confirmation after following a link sent to a new address.
 #[must_use]
-pub fn confirm_page() -> String {
+pub fn confirm_email_page() -> String {
     match Language::current() {
         Language::English => form("Confirm your new email address", "Confirm"),
         Language::German => form("Neue E-Mail-Adresse bestätigen", "Bestätigen"),
     }
 }
 
-/// Tells a person that the link has worked.
+/// Reports that the link was valid.
 #[must_use]
 pub fn verified_page() -> String {
     match Language::current() {
@@ -73,13 +73,13 @@ pub fn verified_page() -> String {
     }
 }
 
-/// Tells a person that the link does not work any more.
+/// Reports that the link is no longer valid.
 #[must_use]
-pub fn void_link_page() -> String {
+pub fn invalid_link_page() -> String {
     match Language::current() {
         Language::English => text(
-            "This link does not work any more",
-            "It was used already, is too old, or a newer mail has replaced it.",
+            "This link no longer works",
+            "It has already been used, has expired, or a newer email has replaced it.",
         ),
         Language::German => text(
             "Dieser Link gilt nicht mehr",

@@ -1,4 +1,4 @@
-//! What all pages have in common: the person who asks for one, their language, and what was just done.
+//! What all pages have in common: the user, the language, and a notice of what was just done.
 
 use std::time::Duration;
 
@@ -14,37 +14,37 @@ use serde_json::Value;
 use unic_langid::LanguageIdentifier;
 
 use crate::{
-    controllers::middleware::{wanted_languages, LANGUAGE_COOKIE},
+    controllers::middleware::{preferred_languages, LANGUAGE_COOKIE},
     initializers::view_engine::TEXTS,
     models::users,
 };
 
-/// How long a browser keeps the language that a person has chosen.
-const LANGUAGE_COOKIE_LIFE: Duration = Duration::from_hours(365 * 24);
+/// How long browsers keep the chosen language.
+const LANGUAGE_COOKIE_MAX_AGE: Duration = Duration::from_hours(365 * 24);
 
-/// Renders pages for the person who sent the request.
+/// Renders pages for the sender of the request.
 pub struct Page {
     engine: TeraView,
     language: LanguageIdentifier,
     is_language_chosen: bool,
     done: Option<Done>,
-    /// The query of the page without the language, to follow one.
+    /// The query string without the language, for links that switch the language.
     query: String,
-    /// Who is logged in.
+    /// The logged-in user.
     pub user: Option<users::Model>,
 }
 
-/// A page for users. Everybody else is sent to log in, and comes back then.
+/// A page for logged-in users. Everybody else is redirected to the login, and back afterwards.
 pub struct UserPage {
     pub page: Page,
     pub user: users::Model,
     pub claims: UserClaims,
 }
 
-/// A page for those who are not logged in. Users are sent to their account.
+/// A page for guests. Logged-in users are redirected to their account.
 pub struct GuestPage(pub Page);
 
-/// What the page before has done. It is told on the next one: `done-...` in `assets/i18n`.
+/// What the previous page did. The next one reports it with `done-...` from `assets/i18n`.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Done {
@@ -57,18 +57,18 @@ pub enum Done {
     Verified,
 }
 
-/// The language chosen by a link on a page.
+/// The language chosen with a link on a page.
 #[derive(Deserialize)]
-struct Choice {
+struct LanguageQuery {
     lang: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct WhatWasDone {
+struct DoneQuery {
     done: Option<Done>,
 }
 
-/// What every view can use, beside its own data.
+/// What every view can use in addition to its own data.
 #[derive(Serialize)]
 struct Context {
     lang: String,
@@ -88,19 +88,19 @@ struct User {
 }
 
 impl Page {
-    /// For whoever has sent the request: who that is, is not looked up.
+    /// Creates a page without loading the user.
     ///
     /// # Errors
     ///
-    /// When the service has no view engine.
-    pub async fn for_anyone(parts: &mut Parts) -> Result<Self> {
+    /// Returns an error if there is no view engine.
+    pub async fn anonymous(parts: &mut Parts) -> Result<Self> {
         let ViewEngine(engine) = ViewEngine::from_request_parts(parts, &()).await?;
-        let chosen = Query::<Choice>::try_from_uri(&parts.uri)
+        let chosen = Query::<LanguageQuery>::try_from_uri(&parts.uri)
             .ok()
-            .and_then(|Query(choice)| choice.lang?.parse().ok());
-        let done = Query::<WhatWasDone>::try_from_uri(&parts.uri)
+            .and_then(|Query(query)| query.lang?.parse().ok());
+        let done = Query::<DoneQuery>::try_from_uri(&parts.uri)
             .ok()
-            .and_then(|Query(what)| what.done);
+            .and_then(|Query(query)| query.done);
         Ok(Self {
             engine,
             done,
@@ -111,21 +111,26 @@ impl Page {
         })
     }
 
-    /// Renders a view of `assets/views` with `data`, a JSON object.
+    /// Renders a view from `assets/views` with `data`, a JSON object.
     ///
     /// # Errors
     ///
-    /// When the view cannot be rendered.
-    pub fn show(&self, view: &str, data: Value) -> Result<Response> {
-        self.refuse(StatusCode::OK, view, data)
+    /// Returns an error if the view cannot be rendered.
+    pub fn render(&self, view: &str, data: Value) -> Result<Response> {
+        self.render_with_status(StatusCode::OK, view, data)
     }
 
-    /// As [`Self::show`], with a status that says why it is not what was asked for.
+    /// Like [`Self::render`], but with this status.
     ///
     /// # Errors
     ///
-    /// When the view cannot be rendered.
-    pub fn refuse(&self, status: StatusCode, view: &str, data: Value) -> Result<Response> {
+    /// Returns an error if the view cannot be rendered.
+    pub fn render_with_status(
+        &self,
+        status: StatusCode,
+        view: &str,
+        data: Value,
+    ) -> Result<Response> {
         let context = Context {
             lang: self.language.to_string(),
             languages: languages().iter().map(ToString::to_string).collect(),
@@ -148,13 +153,13 @@ impl Page {
     }
 
     fn language_cookie(&self) -> Result<cookie::Cookie<'static>> {
-        let life = LANGUAGE_COOKIE_LIFE.try_into().map_err(Error::wrap)?;
+        let max_age = LANGUAGE_COOKIE_MAX_AGE.try_into().map_err(Error::wrap)?;
         Ok(
             cookie::Cookie::build((LANGUAGE_COOKIE, self.language.to_string()))
                 .path("/")
                 .http_only(true)
                 .same_site(cookie::SameSite::Lax)
-                .max_age(life)
+                .max_age(max_age)
                 .build(),
         )
     }
@@ -164,7 +169,7 @@ impl FromRequestParts<AppContext> for Page {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self> {
-        let mut page = Self::for_anyone(parts).await?;
+        let mut page = Self::anonymous(parts).await?;
         page.user = match auth::JWTWithUser::from_request_parts(parts, ctx).await {
             Ok(auth) => Some(auth.user),
             Err(Error::Unauthorized(_)) => None,
@@ -178,7 +183,7 @@ impl FromRequestParts<AppContext> for UserPage {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Response> {
-        let page = Page::for_anyone(parts)
+        let page = Page::anonymous(parts)
             .await
             .map_err(IntoResponse::into_response)?;
         match auth::JWTWithUser::<users::Model>::from_request_parts(parts, ctx).await {
@@ -190,20 +195,20 @@ impl FromRequestParts<AppContext> for UserPage {
                 user: auth.user,
                 claims: auth.claims,
             }),
-            Err(Error::Unauthorized(_)) => Err(to_login(parts).into_response()),
+            Err(Error::Unauthorized(_)) => Err(redirect_to_login(parts).into_response()),
             Err(err) => Err(err.into_response()),
         }
     }
 }
 
-/// To log in, and then to the page that was asked for.
-fn to_login(parts: &Parts) -> Result<Response> {
+/// Redirects to the login, and from there back to the requested page.
+fn redirect_to_login(parts: &Parts) -> Result<Response> {
     if parts.method != Method::GET {
         return format::redirect("/login");
     }
-    let wanted = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let requested = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("next", wanted)
+        .append_pair("next", requested)
         .finish();
     format::redirect(&format!("/login?{query}"))
 }
@@ -233,21 +238,21 @@ fn query_without_language(uri: &Uri) -> String {
     rest.finish()
 }
 
-/// The languages in `assets/i18n`.
+/// The languages of `assets/i18n`.
 fn languages() -> Vec<LanguageIdentifier> {
     let mut languages: Vec<_> = TEXTS.locales().cloned().collect();
     languages.sort();
     languages
 }
 
-/// The first of the languages that the person wants in which there are texts.
+/// Picks the best available language: the chosen one, or else the most preferred one.
 fn language(chosen: Option<LanguageIdentifier>, headers: &HeaderMap) -> LanguageIdentifier {
-    let wanted: Vec<LanguageIdentifier> = chosen
+    let preferred: Vec<LanguageIdentifier> = chosen
         .into_iter()
-        .chain(wanted_languages(headers))
+        .chain(preferred_languages(headers))
         .collect();
     negotiate_languages(
-        &wanted,
+        &preferred,
         &languages(),
         Some(TEXTS.fallback()),
         NegotiationStrategy::Lookup,

@@ -1,7 +1,7 @@
 use loco_rs::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// An example of a background job; `cargo loco generate worker` makes more.
+/// An example of a background job. Add more with `cargo loco generate worker`.
 pub struct DownloadWorker {
     pub ctx: AppContext,
 }

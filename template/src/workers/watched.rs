@@ -1,4 +1,5 @@
-//! Jobs that leave a trace in the log when they fail, or are cut off by the end of the process.
+//! Workers whose jobs leave a log entry when they fail or are interrupted by the end of the
+//! process.
 
 use std::{
     collections::BTreeMap,
@@ -12,21 +13,21 @@ use serde::{de::DeserializeOwned, Serialize};
 use serde_json::Value;
 use tokio::time::sleep;
 
-/// How often the jobs that keep the process from ending are logged.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How often to log the jobs that a shutdown is waiting for.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How many jobs of each worker run.
+/// The number of running jobs of each worker.
 static RUNNING: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
-/// A queue whose workers are watched.
+/// A queue that watches its workers.
 pub struct WatchedQueue<'a>(pub &'a Queue);
 
 impl WatchedQueue<'_> {
-    /// Registers a worker, as [`Queue::register`] does.
+    /// Registers a worker, like [`Queue::register`].
     ///
     /// # Errors
     ///
-    /// When the queue does not take it.
+    /// Returns an error if the queue rejects the worker.
     pub async fn register<A, W>(&self, worker: W) -> Result<()>
     where
         A: DeserializeOwned + Serialize + Send + Sync + 'static,
@@ -37,19 +38,18 @@ impl WatchedQueue<'_> {
     }
 }
 
-/// Creates the queue's tables where there are none. What is wrong with the queue is told by whatever
-/// uses it.
+/// Creates the queue's tables if they are missing. Errors are left to whoever uses the queue next.
 pub async fn create_tables(ctx: &AppContext) {
     let Some(queue) = &ctx.queue_provider else {
         return;
     };
     if queue.setup().await.is_err() {
-        // Another process may have created them meanwhile.
+        // Another process may have created them at the same time.
         drop(queue.setup().await);
     }
 }
 
-/// Logs which jobs run, again and again until they have ended.
+/// Logs the running jobs periodically until they have finished.
 pub fn log_running_jobs() {
     tokio::spawn(async {
         loop {
@@ -61,7 +61,7 @@ pub fn log_running_jobs() {
                 return;
             }
             tracing::warn!(jobs = jobs.join(", "), "waiting for jobs to finish");
-            sleep(PAUSE).await;
+            sleep(LOG_INTERVAL).await;
         }
     });
 }
@@ -107,7 +107,7 @@ where
     }
 }
 
-/// A job that runs, until this is dropped.
+/// A running job; dropping it counts as its end.
 struct Job {
     worker: String,
     has_ended: bool,
@@ -125,7 +125,7 @@ impl Job {
     fn end(&mut self, result: &Result<()>) {
         self.has_ended = true;
         if let Err(err) = result {
-            tracing::error!(worker = self.worker, %err, "a job has failed");
+            tracing::error!(worker = self.worker, %err, "job failed");
         }
     }
 }
@@ -133,7 +133,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.has_ended {
-            tracing::error!(worker = self.worker, "a job was cut off");
+            tracing::error!(worker = self.worker, "job interrupted");
         }
         let mut running = running();
         if let Some(jobs) = running.get_mut(&self.worker) {

@@ -11,10 +11,10 @@ use serial_test::serial;
 use {{crate_name}}::app::App;
 use {{crate_name}}::environment::{self, VARIABLES};
 
-/// What `openssl rand -base64 48` could have made.
+/// A possible output of `openssl rand -base64 48`.
 const RANDOM: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
 
-/// A value for each variable: its example.
+/// The example value of each variable.
 fn examples() -> HashMap<&'static str, String> {
     let examples = VARIABLES.iter().map(|variable| {
         let example = match variable.example.trim_matches('"') {
@@ -26,19 +26,19 @@ fn examples() -> HashMap<&'static str, String> {
     examples.collect()
 }
 
-/// What is wrong with the examples and these values.
-pub fn faults_with(values: &[(&'static str, &str)]) -> Vec<String> {
+/// The violations when the examples are overridden with these values.
+pub fn violations_with(values: &[(&'static str, &str)]) -> Vec<String> {
     let mut all = examples();
     all.extend(
         values
             .iter()
             .map(|(name, value)| (*name, (*value).to_string())),
     );
-    environment::faults(|name| all.get(name).cloned().ok_or(VarError::NotPresent))
+    environment::violations(|name| all.get(name).cloned().ok_or(VarError::NotPresent))
 }
 
 #[test]
-fn each_variable_of_production_is_checked() {
+fn every_production_variable_is_checked() {
     let config = fs::read_to_string("config/production.yaml").expect("the configuration");
     let read: BTreeSet<&str> = config
         .split("get_env(name=\"")
@@ -52,16 +52,16 @@ fn each_variable_of_production_is_checked() {
 }
 
 #[test]
-fn all_that_is_missing_is_told_at_once() {
-    let missing = environment::faults(|_| Err(VarError::NotPresent));
+fn all_missing_variables_are_reported_at_once() {
+    let missing = environment::violations(|_| Err(VarError::NotPresent));
 
     let config = fs::read_to_string("config/production.yaml").expect("the configuration");
     for variable in VARIABLES {
         let has_default = config.contains(&format!("\"{}\", default=", variable.name));
-        let is_told = missing
+        let is_reported = missing
             .iter()
-            .any(|fault| fault.starts_with(&format!("{} is missing", variable.name)));
-        assert_eq!(is_told, !has_default, "{}", variable.name);
+            .any(|violation| violation.starts_with(&format!("{} is missing", variable.name)));
+        assert_eq!(is_reported, !has_default, "{}", variable.name);
     }
 }
 
@@ -80,12 +80,12 @@ fn all_that_is_missing_is_told_at_once() {
 #[case("SHUTDOWN_DRAIN", "-1")]
 #[case("REQUESTS_IN_FLIGHT", "0")]
 #[case("HOST", "https://example.com\nmore: true")]
-fn a_wrong_value_is_named_and_not_repeated(#[case] name: &'static str, #[case] value: &str) {
-    let faults = faults_with(&[(name, value)]);
+fn an_invalid_value_is_reported_but_not_repeated(#[case] name: &'static str, #[case] value: &str) {
+    let violations = violations_with(&[(name, value)]);
 
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(faults[0].starts_with(name), "{faults:?}");
-    assert!(!faults[0].contains("user:password"), "{faults:?}");
+    assert_eq!(violations.len(), 1, "{violations:?}");
+    assert!(violations[0].starts_with(name), "{violations:?}");
+    assert!(!violations[0].contains("user:password"), "{violations:?}");
 }
 
 #[rstest]
@@ -95,19 +95,19 @@ fn a_wrong_value_is_named_and_not_repeated(#[case] name: &'static str, #[case] v
 #[case("BINDING", "::1")]
 #[case("BINDING", "[::]")]
 #[case("BINDING", "localhost")]
-fn what_is_unusual_and_right_is_taken(#[case] name: &'static str, #[case] value: &str) {
-    assert_eq!(faults_with(&[(name, value)]), Vec::<String>::new());
+fn unusual_but_valid_values_are_accepted(#[case] name: &'static str, #[case] value: &str) {
+    assert_eq!(violations_with(&[(name, value)]), Vec::<String>::new());
 }
 
 #[tokio::test]
 #[serial]
-async fn production_is_configured_by_the_examples() {
+async fn the_examples_configure_production() {
     let config = production_with(&[]).await;
 
     assert_eq!(config.server.host, "https://example.com");
 }
 
-/// The configuration with the examples and these values.
+/// The configuration when the examples are overridden with these values.
 pub async fn production_with(values: &[(&'static str, &str)]) -> Config {
     let mut all = examples();
     all.extend(

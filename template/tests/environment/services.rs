@@ -1,7 +1,7 @@
 use rstest::rstest;
 use serial_test::serial;
 
-use super::rules::{faults_with, production_with};
+use super::rules::{production_with, violations_with};
 
 #[rstest]
 #[case("JWT_SECRET", "changeme")]
@@ -18,12 +18,12 @@ use super::rules::{faults_with, production_with};
 #[case("DB_MAX_CONNECTIONS", "0")]
 #[case("DB_IDLE_TIMEOUT", "500")]
 #[case("DB_AUTO_MIGRATE", "1")]
-fn a_wrong_value_is_named_and_not_repeated(#[case] name: &'static str, #[case] value: &str) {
-    let faults = faults_with(&[(name, value)]);
+fn an_invalid_value_is_reported_but_not_repeated(#[case] name: &'static str, #[case] value: &str) {
+    let violations = violations_with(&[(name, value)]);
 
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(faults[0].starts_with(name), "{faults:?}");
-    assert!(!faults[0].contains("hunter2"), "{faults:?}");
+    assert_eq!(violations.len(), 1, "{violations:?}");
+    assert!(violations[0].starts_with(name), "{violations:?}");
+    assert!(!violations[0].contains("hunter2"), "{violations:?}");
 }
 
 #[rstest]
@@ -33,7 +33,7 @@ fn a_wrong_value_is_named_and_not_repeated(#[case] name: &'static str, #[case] v
 #[case("- Grüße 🦀")]
 #[tokio::test]
 #[serial]
-async fn a_password_is_taken_as_it_is(#[case] password: &str) {
+async fn a_password_is_used_verbatim(#[case] password: &str) {
     let config = production_with(&[("MAILER_PASSWORD", password)]).await;
 
     let mailer = config.mailer.and_then(|mailer| mailer.smtp);

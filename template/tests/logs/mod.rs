@@ -12,7 +12,7 @@ use tracing_subscriber::{
 
 use {{crate_name}}::logs::WithoutClientErrors;
 
-/// Counts the events that are logged.
+/// Counts the logged events.
 struct Counter(Arc<AtomicUsize>);
 
 impl<S: Subscriber> Layer<S> for Counter {
@@ -21,7 +21,7 @@ impl<S: Subscriber> Layer<S> for Counter {
     }
 }
 
-/// How many lines an error has in the log when it becomes an answer.
+/// The number of lines logged when an error becomes a response.
 fn lines_of(err: Error) -> usize {
     lines_while(|| drop(err.into_response()))
 }
@@ -36,7 +36,7 @@ fn lines_while(logging: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn what_is_the_clients_fault_is_no_error_in_the_log() {
+fn client_errors_are_not_logged_as_errors() {
     assert_eq!(
         lines_of(Error::Unauthorized("wrong password".to_string())),
         0

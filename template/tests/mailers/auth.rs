@@ -5,11 +5,11 @@ use serial_test::serial;
 use {{crate_name}}::mailers::{auth, language::Language};
 use {{crate_name}}::{app::App, models::users};
 
-/// What the user has typed at registration.
+/// What the user entered at registration.
 const NAME: &str = "Your prize: call 555-0100";
 
-/// Every mail that there is.
-async fn mails(ctx: &AppContext) -> Vec<String> {
+/// Sends the emails and returns them.
+async fn emails(ctx: &AppContext) -> Vec<String> {
     seed::<App>(ctx).await.expect("the fixtures load");
     let user = users::Model::find_by_email(&ctx.db, "user1@example.com")
         .await
@@ -23,55 +23,63 @@ async fn mails(ctx: &AppContext) -> Vec<String> {
     };
     auth::AuthMailer::send_welcome(ctx, &user)
         .await
-        .expect("a mail is sent");
+        .expect("the email is sent");
     auth::AuthMailer::forgot_password(ctx, &user)
         .await
-        .expect("a mail is sent");
+        .expect("the email is sent");
     auth::AuthMailer::send_magic_link(ctx, &user)
         .await
-        .expect("a mail is sent");
+        .expect("the email is sent");
 
-    let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
-    assert_eq!(mails.len(), 3);
-    mails
+    let emails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
+    assert_eq!(emails.len(), 3);
+    emails
 }
 
 #[tokio::test]
 #[serial]
-async fn mails_come_from_the_sender_in_the_settings_and_link_to_the_public_address() {
+async fn emails_have_the_configured_sender_and_link_to_the_public_address() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let mut ctx = boot.app_context;
     ctx.config.server.host = "https://public.example".to_string();
     ctx.config.settings = Some(json!({ "mailer": { "from": "Support <support@public.example>" } }));
 
-    for mail in mails(&ctx).await {
+    for email in emails(&ctx).await {
         assert!(
-            mail.contains("From: Support <support@public.example>"),
-            "{mail}"
+            email.contains("From: Support <support@public.example>"),
+            "{email}"
         );
-        assert_eq!(mail.matches("https://public.example/").count(), 2, "{mail}");
+        assert_eq!(
+            email.matches("https://public.example/").count(),
+            2,
+            "{email}"
+        );
     }
 }
 
 #[tokio::test]
 #[serial]
-async fn mails_say_nothing_that_a_stranger_wrote() {
+async fn emails_contain_nothing_that_a_stranger_wrote() {
     let boot = boot_test::<App>().await.expect("the service boots");
 
-    for mail in mails(&boot.app_context).await {
-        assert!(!mail.contains("prize"), "{mail}");
+    for email in emails(&boot.app_context).await {
+        assert!(!email.contains("prize"), "{email}");
     }
 }
 
 #[tokio::test]
 #[serial]
-async fn a_subject_is_a_line_of_plain_text() {
+async fn a_subject_is_one_line_of_plain_text() {
     let boot = boot_test::<App>().await.expect("the service boots");
 
-    let subjects: Vec<String> = mails(&boot.app_context)
+    let subjects: Vec<String> = emails(&boot.app_context)
         .await
         .iter()
-        .filter_map(|mail| mail.lines().find_map(|line| line.strip_prefix("Subject: ")))
+        .filter_map(|email| {
+            email
+                .lines()
+                .find_map(|line| line.strip_prefix("Subject: "))
+        })
         .map(str::to_string)
         .collect();
 
@@ -87,13 +95,13 @@ async fn a_subject_is_a_line_of_plain_text() {
 
 #[tokio::test]
 #[serial]
-async fn a_mail_in_another_language_has_all_its_texts_in_it() {
+async fn an_email_in_another_language_is_translated_completely() {
     let boot = boot_test::<App>().await.expect("the service boots");
 
-    for mail in Language::German.scope(mails(&boot.app_context)).await {
-        assert!(mail.contains("<html lang=3D\"de\">"), "{mail}");
-        assert!(!mail.contains(" link "), "{mail}");
+    for email in Language::German.scope(emails(&boot.app_context)).await {
+        assert!(email.contains("<html lang=3D\"de\">"), "{email}");
+        assert!(!email.contains(" link "), "{email}");
         // An encoded line break at the end of the subject
-        assert!(!mail.contains("Cg==?="), "{mail}");
+        assert!(!email.contains("Cg==?="), "{email}");
     }
 }

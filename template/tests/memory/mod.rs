@@ -1,4 +1,4 @@
-//! The memory of the service's own binary, as it runs.
+//! Checks the memory profile of the service's binary.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serial_test::serial;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_{{crate_name}}-cli");
 
-/// What `cargo loco task memory` prints.
+/// The output of `cargo loco task memory`.
 fn report() -> String {
     let output = Command::new(BINARY)
         .args(["--environment", "test", "task", "memory"])
@@ -14,7 +14,7 @@ fn report() -> String {
         .expect("the service's binary runs");
     assert!(
         output.status.success(),
-        "the memory task fails: {}",
+        "the memory task failed: {}",
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).expect("the report is text")

@@ -13,23 +13,20 @@ use {{crate_name}}::{
 #[case(Limit { attempts: 0, seconds: 60 }, [false; 4])]
 #[tokio::test]
 #[serial]
-async fn so_many_attempts_in_a_time_are_not_too_many(
-    #[case] limit: Limit,
-    #[case] too_many: [bool; 4],
-) {
+async fn attempts_within_the_limit_are_allowed(#[case] limit: Limit, #[case] exceeded: [bool; 4]) {
     let boot = boot_test::<App>().await.expect("the service boots");
 
-    for is_too_many in too_many {
-        let counted = Model::count(&boot.app_context.db, "key", limit).await;
-        assert_eq!(counted.expect("it is counted").is_some(), is_too_many);
+    for is_exceeded in exceeded {
+        let retry_after = Model::record_attempt(&boot.app_context.db, "key", limit).await;
+        assert_eq!(retry_after.expect("it is counted").is_some(), is_exceeded);
     }
-    let other = Model::count(&boot.app_context.db, "other", limit).await;
+    let other = Model::record_attempt(&boot.app_context.db, "other", limit).await;
     assert_eq!(other.expect("it is counted"), None);
 }
 
 #[tokio::test]
 #[serial]
-async fn what_was_counted_can_be_forgotten() {
+async fn a_counter_can_be_reset() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let db = &boot.app_context.db;
     let limit = Limit {
@@ -37,12 +34,14 @@ async fn what_was_counted_can_be_forgotten() {
         seconds: 60,
     };
 
-    Model::count(db, "key", limit).await.expect("it is counted");
-    let wait = Model::count(db, "key", limit).await;
-    let wait = wait.expect("it is counted").expect("it is too many");
+    Model::record_attempt(db, "key", limit)
+        .await
+        .expect("it is counted");
+    let wait = Model::record_attempt(db, "key", limit).await;
+    let wait = wait.expect("it is counted").expect("it exceeds the limit");
     assert!((1..=60).contains(&wait), "{wait}");
-    Model::reset(db, "key").await.expect("it is forgotten");
+    Model::reset(db, "key").await.expect("it is reset");
 
-    let counted = Model::count(db, "key", limit).await;
-    assert_eq!(counted.expect("it is counted"), None);
+    let retry_after = Model::record_attempt(db, "key", limit).await;
+    assert_eq!(retry_after.expect("it is counted"), None);
 }

@@ -19,7 +19,7 @@ use {{crate_name}}::{
 
 const PID: &str = "11111111-1111-1111-1111-111111111111";
 
-/// A service with the users of `src/fixtures/users.yaml`.
+/// A database with the users of `src/fixtures/users.yaml`.
 async fn seeded() -> DatabaseConnection {
     let boot = boot_test::<App>().await.expect("the service boots");
     seed::<App>(&boot.app_context)
@@ -71,7 +71,7 @@ async fn an_invalid_user_is_not_saved() {
 #[case("evil.example", false)]
 #[tokio::test]
 #[serial]
-async fn a_name_is_a_line_of_no_more_than_100_characters_without_links(
+async fn a_name_is_one_line_of_at_most_100_characters_without_links(
     #[case] name: String,
     #[case] is_valid: bool,
 ) {
@@ -108,7 +108,7 @@ async fn a_new_user_has_a_hashed_password_and_keys() {
 #[case("<user1@example.com>")]
 #[tokio::test]
 #[serial]
-async fn an_address_is_one_account_in_whatever_letters(#[case] email: &str) {
+async fn an_address_is_one_account_ignoring_case(#[case] email: &str) {
     let db = seeded().await;
 
     let second = Model::create_with_password(&db, &registration(email)).await;
@@ -120,7 +120,7 @@ async fn an_address_is_one_account_in_whatever_letters(#[case] email: &str) {
 
 #[tokio::test]
 #[serial]
-async fn the_database_takes_an_address_once() {
+async fn the_database_enforces_unique_addresses() {
     let db = seeded().await;
 
     let second = Entity::update_many()
@@ -147,7 +147,10 @@ async fn the_database_takes_an_address_once() {
 #[case("", None)]
 #[tokio::test]
 #[serial]
-async fn an_address_is_what_the_mailer_sends_to(#[case] email: &str, #[case] stored: Option<&str>) {
+async fn only_addresses_that_the_mailer_accepts_are_valid(
+    #[case] email: &str,
+    #[case] stored: Option<&str>,
+) {
     let boot = boot_test::<App>().await.expect("the service boots");
 
     let user = Model::create_with_password(&boot.app_context.db, &registration(email)).await;
@@ -166,13 +169,13 @@ async fn an_address_is_what_the_mailer_sends_to(#[case] email: &str, #[case] sto
 #[case("p".repeat(129), false)]
 #[tokio::test]
 #[serial]
-async fn a_password_is_long_enough_and_not_a_common_one(
+async fn a_password_is_long_enough_and_not_common(
     #[case] password: String,
     #[case] is_valid: bool,
 ) {
     let db = seeded().await;
     let reset = user(&db).await.into_active_model();
-    // Without the settings of tests, which are weaker.
+    // The default settings: those of the tests are weaker.
     let mut config = boot_test::<App>()
         .await
         .expect("the service boots")
@@ -194,26 +197,26 @@ async fn a_password_is_long_enough_and_not_a_common_one(
 
 #[tokio::test]
 #[serial]
-async fn every_fault_of_a_registration_is_named_at_once() {
+async fn all_invalid_fields_are_reported_at_once() {
     let boot = boot_test::<App>().await.expect("the service boots");
-    let faulty = RegisterParams {
+    let invalid = RegisterParams {
         email: "no-address".to_string(),
         password: String::new(),
         name: "N".to_string(),
     };
 
-    let result = Model::create_with_password(&boot.app_context.db, &faulty).await;
+    let result = Model::create_with_password(&boot.app_context.db, &invalid).await;
 
-    let Err(ModelError::Validation(faults)) = result else {
-        panic!("it is stored: {result:?}")
+    let Err(ModelError::Validation(errors)) = result else {
+        panic!("it is accepted: {result:?}")
     };
-    let fields: Vec<_> = faults.errors.keys().collect();
+    let fields: Vec<_> = errors.errors.keys().collect();
     assert_eq!(fields, ["email", "name", "password"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 #[serial]
-async fn of_registrations_at_the_same_time_none_is_lost() {
+async fn concurrent_registrations_are_not_lost() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let mut config = boot.app_context.config.database.clone();
     config.max_connections = 3;
@@ -241,7 +244,7 @@ async fn of_registrations_at_the_same_time_none_is_lost() {
 
 #[tokio::test]
 #[serial]
-async fn the_time_does_not_tell_whether_an_address_is_known() {
+async fn timing_does_not_reveal_whether_an_address_is_known() {
     async fn time_of(work: impl Future + Send) -> std::time::Duration {
         let start = Instant::now();
         work.await;
@@ -253,14 +256,14 @@ async fn the_time_does_not_tell_whether_an_address_is_known() {
         password: "wrong".to_string(),
     };
 
-    // The shortest of several, as other work of the machine only makes one longer.
+    // The minimum of several runs, because other load can only make a run slower.
     let known = login("user1@example.com");
     let mut hashing = std::time::Duration::MAX;
     for _ in 0..3 {
         hashing = hashing.min(time_of(Model::log_in(&db, &known)).await);
     }
 
-    // Without a hash they would take a small part of that.
+    // Without hashing, these would take only a fraction of that.
     let unknown = login("nobody@example.com");
     let login = time_of(Model::log_in(&db, &unknown)).await;
     assert!(login > hashing / 4, "{login:?}, {hashing:?}");
@@ -271,7 +274,7 @@ async fn the_time_does_not_tell_whether_an_address_is_known() {
 
 #[tokio::test]
 #[serial]
-async fn mistakes_in_typing_an_address_are_not_counted() {
+async fn invalid_addresses_are_not_counted() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let mut config = boot.app_context.config;
     config.settings = None;
@@ -283,7 +286,7 @@ async fn mistakes_in_typing_an_address_are_not_counted() {
 
     for _ in 0..11 {
         let login = Model::log_in(&boot.app_context.db, &params).await;
-        assert!(matches!(login, Ok(Login::Refused)));
+        assert!(matches!(login, Ok(Login::InvalidCredentials)));
     }
 }
 
@@ -292,13 +295,13 @@ async fn mistakes_in_typing_an_address_are_not_counted() {
 #[case("nobody@example.com")]
 #[tokio::test]
 #[serial]
-async fn after_ten_wrong_passwords_an_account_has_to_wait(#[case] email: &str) {
+async fn after_ten_wrong_passwords_an_account_is_rate_limited(#[case] email: &str) {
     let boot = boot_test::<App>().await.expect("the service boots");
     seed::<App>(&boot.app_context)
         .await
         .expect("the fixtures load");
     let db = boot.app_context.db;
-    // With the limits, which tests do without.
+    // The default settings: those of the tests have no limits.
     let mut config = boot.app_context.config;
     config.settings = None;
     users::configure(&config).expect("the defaults");
@@ -312,10 +315,13 @@ async fn after_ten_wrong_passwords_an_account_has_to_wait(#[case] email: &str) {
     };
 
     for _ in 0..10 {
-        assert!(matches!(log_in(email, "wrong").await, Login::Refused));
+        assert!(matches!(
+            log_in(email, "wrong").await,
+            Login::InvalidCredentials
+        ));
     }
-    let Login::TooOften(seconds) = log_in(&email.to_uppercase(), "12341234").await else {
-        panic!("an eleventh password is tried")
+    let Login::RateLimited(seconds) = log_in(&email.to_uppercase(), "12341234").await else {
+        panic!("an eleventh attempt is allowed")
     };
 
     assert!((1..=900).contains(&seconds), "{seconds}");
@@ -342,7 +348,7 @@ async fn users_are_found_by_their_keys() {
 
 #[tokio::test]
 #[serial]
-async fn a_change_has_its_time() {
+async fn a_change_updates_the_timestamp() {
     let db = seeded().await;
     let user = user(&db).await;
     let before = user.updated_at;
@@ -358,7 +364,7 @@ async fn a_change_has_its_time() {
 
 #[tokio::test]
 #[serial]
-async fn a_verification_token_is_used_once() {
+async fn a_verification_token_works_once() {
     let db = seeded().await;
 
     let sent = user(&db).await.into_active_model();
@@ -385,7 +391,7 @@ async fn a_verification_token_is_used_once() {
 
 #[tokio::test]
 #[serial]
-async fn of_two_requests_with_one_token_the_second_finds_it_used_up() {
+async fn only_one_of_two_requests_with_the_same_token_succeeds() {
     let db = seeded().await;
     let found = user(&db).await.into_active_model();
     let found = found
@@ -440,7 +446,7 @@ async fn a_reset_token_sets_the_password_once() {
 
 #[tokio::test]
 #[serial]
-async fn a_new_password_ends_a_magic_link() {
+async fn a_new_password_revokes_a_magic_link() {
     let db = seeded().await;
     let user = user(&db).await.into_active_model();
     let user = user.create_magic_link(&db).await.expect("a link is stored");
@@ -513,7 +519,7 @@ async fn a_verification_token_expires() {
 
 #[tokio::test]
 #[serial]
-async fn a_text_with_a_nul_is_not_found() {
+async fn text_with_a_nul_is_not_found() {
     let db = seeded().await;
     let text = "a\0b";
 
@@ -536,7 +542,7 @@ async fn a_text_with_a_nul_is_not_found() {
 #[case(&[], "new", false)]
 #[tokio::test]
 #[serial]
-async fn magic_links_are_for_everybody_or_for_the_domains_of_the_settings(
+async fn magic_links_are_for_everybody_or_for_the_configured_domains(
     #[case] domains: &[&str],
     #[case] email: &str,
     #[case] is_allowed: bool,

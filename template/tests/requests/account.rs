@@ -6,9 +6,9 @@ use serial_test::serial;
 
 use {{crate_name}}::{app::App, models::users};
 
-use super::prepare_data::{self, mails, stored, token_in_last_mail, EMAIL, PASSWORD};
+use super::prepare_data::{self, email_count, stored_user, token_in_last_email, EMAIL, PASSWORD};
 
-/// The status and the body of the answer.
+/// Posts to the account API and returns the status and the body of the response.
 async fn post(
     request: &TestServer,
     (name, value): &(HeaderName, HeaderValue),
@@ -29,7 +29,7 @@ async fn post(
 #[case("/delete", json!({ "current_password": "wrong" }))]
 #[tokio::test]
 #[serial]
-async fn an_open_session_does_not_hand_the_account_over(#[case] path: &str, #[case] body: Value) {
+async fn a_session_alone_does_not_hand_the_account_over(#[case] path: &str, #[case] body: Value) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, session) = prepare_data::login(&request).await;
@@ -38,32 +38,32 @@ async fn an_open_session_does_not_hand_the_account_over(#[case] path: &str, #[ca
 
         assert_eq!(status, 422);
         assert!(body["errors"]["current_password"].is_array(), "{body}");
-        assert!(stored(&ctx).await.verify_password(PASSWORD));
-        assert_eq!(mails(&ctx), 1);
+        assert!(stored_user(&ctx).await.verify_password(PASSWORD));
+        assert_eq!(email_count(&ctx), 1);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn a_new_address_counts_once_it_is_confirmed() {
+async fn a_new_address_takes_effect_once_it_is_confirmed() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, session) = prepare_data::login(&request).await;
         let body = json!({ "email": "Other@Example.com", "current_password": PASSWORD });
 
-        let answer = post(&request, &session, "/email", &body).await;
+        let response = post(&request, &session, "/email", &body).await;
 
-        assert_eq!(answer, (200, Value::Null));
-        assert!(stored(&ctx).await.email_verified_at.is_none());
-        let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+        assert_eq!(response, (200, Value::Null));
+        assert!(stored_user(&ctx).await.email_verified_at.is_none());
+        let link = format!("/api/account/email/{}", token_in_last_email(&ctx));
         assert_eq!(request.get(&link).await.status_code(), 200);
-        assert_eq!(stored(&ctx).await.email, EMAIL);
+        assert_eq!(stored_user(&ctx).await.email, EMAIL);
         assert_eq!(request.post(&link).await.status_code(), 200);
         let user = users::Model::find_by_email(&ctx.db, "other@example.com").await;
         assert!(user.expect("the address").email_verified_at.is_some());
         let messages = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
-        let notice = messages.last().expect("a mail");
+        let notice = messages.last().expect("an email");
         assert!(notice.contains(&format!("To: {EMAIL}")), "{notice}");
         assert_eq!(request.post(&link).await.status_code(), 401);
     })
@@ -72,18 +72,18 @@ async fn a_new_address_counts_once_it_is_confirmed() {
 
 #[tokio::test]
 #[serial]
-async fn a_link_to_another_address_is_void_after_the_next_wish_whatever_it_is() {
+async fn a_request_for_another_address_cancels_the_previous_one() {
     request::<App, _, _>(|request, ctx| async move {
         let owner = json!({ "name": "Owner", "email": "owner@example.com", "password": PASSWORD });
         request.post("/api/auth/register").json(&owner).await;
         prepare_data::register(&request, &ctx).await;
         let (_, session) = prepare_data::login(&request).await;
         for next in ["free@example.com", "owner@example.com"] {
-            let wish = |email: &str| json!({ "email": email, "current_password": PASSWORD });
-            post(&request, &session, "/email", &wish("other@example.com")).await;
-            let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+            let change = |email: &str| json!({ "email": email, "current_password": PASSWORD });
+            post(&request, &session, "/email", &change("other@example.com")).await;
+            let link = format!("/api/account/email/{}", token_in_last_email(&ctx));
 
-            post(&request, &session, "/email", &wish(next)).await;
+            post(&request, &session, "/email", &change(next)).await;
 
             assert_eq!(request.post(&link).await.status_code(), 401, "{next}");
         }
@@ -93,15 +93,15 @@ async fn a_link_to_another_address_is_void_after_the_next_wish_whatever_it_is() 
 
 #[tokio::test]
 #[serial]
-async fn what_was_mailed_to_the_old_address_is_void_with_it() {
+async fn links_sent_to_the_old_address_are_revoked() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, session) = prepare_data::login(&request).await;
-        let wish = json!({ "email": "other@example.com", "current_password": PASSWORD });
-        post(&request, &session, "/email", &wish).await;
-        let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
-        prepare_data::ask_for_mail(&request, "forgot").await;
-        prepare_data::ask_for_mail(&request, "magic-link").await;
+        let change = json!({ "email": "other@example.com", "current_password": PASSWORD });
+        post(&request, &session, "/email", &change).await;
+        let link = format!("/api/account/email/{}", token_in_last_email(&ctx));
+        prepare_data::request_email(&request, "forgot").await;
+        prepare_data::request_email(&request, "magic-link").await;
 
         assert_eq!(request.post(&link).await.status_code(), 200);
 
@@ -114,32 +114,32 @@ async fn what_was_mailed_to_the_old_address_is_void_with_it() {
 
 #[tokio::test]
 #[serial]
-async fn an_address_that_an_intruder_asked_for_is_void_when_the_owner_registers() {
+async fn an_intruders_email_change_is_cancelled_when_the_owner_registers() {
     request::<App, _, _>(|request, ctx| async move {
         let intruder = json!({ "name": "Intruder", "email": EMAIL, "password": "intruder" });
         request.post("/api/auth/register").json(&intruder).await;
         let login: Value = request.post("/api/auth/login").json(&intruder).await.json();
         let token = login["token"].as_str().expect("a token");
-        let wish = json!({ "email": "evil@example.com", "current_password": "intruder" });
+        let change = json!({ "email": "evil@example.com", "current_password": "intruder" });
         request
             .post("/api/account/email")
             .add_header("authorization", format!("Bearer {token}"))
-            .json(&wish)
+            .json(&change)
             .await;
-        let link = format!("/api/account/email/{}", token_in_last_mail(&ctx));
+        let link = format!("/api/account/email/{}", token_in_last_email(&ctx));
 
         let owner = prepare_data::register(&request, &ctx).await;
 
         assert_ne!(owner.pid.to_string(), login["pid"]);
         assert_eq!(request.post(&link).await.status_code(), 401);
-        assert_eq!(stored(&ctx).await.email, EMAIL);
+        assert_eq!(stored_user(&ctx).await.email, EMAIL);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn the_address_of_somebody_else_is_not_told() {
+async fn somebody_elses_address_is_not_revealed() {
     request::<App, _, _>(|request, ctx| async move {
         let owner = json!({ "name": "Owner", "email": "owner@example.com", "password": PASSWORD });
         request.post("/api/auth/register").json(&owner).await;
@@ -147,11 +147,11 @@ async fn the_address_of_somebody_else_is_not_told() {
         let (_, session) = prepare_data::login(&request).await;
         let body = json!({ "email": "owner@example.com", "current_password": PASSWORD });
 
-        let answer = post(&request, &session, "/email", &body).await;
+        let response = post(&request, &session, "/email", &body).await;
 
-        assert_eq!(answer, (200, Value::Null));
+        assert_eq!(response, (200, Value::Null));
         let messages = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
-        let notice = messages.last().expect("a mail");
+        let notice = messages.last().expect("an email");
         assert!(notice.contains("You already have an account"), "{notice}");
     })
     .await;
@@ -171,8 +171,8 @@ async fn a_new_password_ends_the_other_sessions() {
         let (changed, _) = post(&request, &here, "/password", &body).await;
 
         assert_eq!((refused, changed), (422, 200));
-        assert!(stored(&ctx).await.verify_password("another one"));
-        assert_eq!(mails(&ctx), 2);
+        assert!(stored_user(&ctx).await.verify_password("another one"));
+        assert_eq!(email_count(&ctx), 2);
         for ((name, value), status) in [(other, 401), (here, 200)] {
             let account = request.get("/api/account").add_header(name, value);
             assert_eq!(account.await.status_code(), status);
@@ -210,7 +210,7 @@ async fn a_session_is_listed_and_can_be_ended() {
 
 #[tokio::test]
 #[serial]
-async fn the_session_of_somebody_else_cannot_be_ended() {
+async fn somebody_elses_session_cannot_be_ended() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, (name, here)) = prepare_data::login(&request).await;
@@ -233,7 +233,7 @@ async fn the_session_of_somebody_else_cannot_be_ended() {
 
 #[tokio::test]
 #[serial]
-async fn a_user_has_another_name_from_now_on() {
+async fn a_user_can_change_their_name() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, session) = prepare_data::login(&request).await;
@@ -243,7 +243,7 @@ async fn a_user_has_another_name_from_now_on() {
         let (changed, _) = post(&request, &session, "/name", &json!({ "name": "Ann" })).await;
 
         assert_eq!((refused, changed), (422, 200));
-        assert_eq!(stored(&ctx).await.name, "Ann");
+        assert_eq!(stored_user(&ctx).await.name, "Ann");
     })
     .await;
 }
@@ -256,11 +256,11 @@ async fn an_account_can_be_deleted() {
         let (_, session) = prepare_data::login(&request).await;
         let body = json!({ "current_password": PASSWORD });
 
-        let answer = post(&request, &session, "/delete", &body).await;
+        let response = post(&request, &session, "/delete", &body).await;
 
-        assert_eq!(answer, (200, Value::Null));
+        assert_eq!(response, (200, Value::Null));
         let found = users::Model::find_by_email(&ctx.db, EMAIL).await;
-        assert!(users::known(found).expect("the database").is_none());
+        assert!(users::optional(found).expect("the database").is_none());
         let (name, value) = session;
         let account = request.get("/api/account").add_header(name, value);
         assert_eq!(account.await.status_code(), 401);

@@ -7,7 +7,7 @@ use serial_test::serial;
 use {{crate_name}}::{app::App, models::users};
 
 use super::{
-    prepare_data::{self, mails, stored, EMAIL, PASSWORD},
+    prepare_data::{self, email_count, stored_user, EMAIL, PASSWORD},
     session_pages,
 };
 
@@ -17,20 +17,20 @@ fn new_user() -> Value {
 
 #[tokio::test]
 #[serial]
-async fn the_mail_of_a_registration_leads_to_a_verified_address() {
+async fn the_registration_email_leads_to_a_verified_address() {
     request::<App, _, _>(|request, ctx| async move {
         let registered = request.post("/register").form(&new_user()).await;
         assert_eq!(registered.status_code(), 303);
         assert_eq!(registered.header("location"), "/check-your-mail");
-        let link = prepare_data::link_in_last_mail(&ctx);
+        let link = prepare_data::link_in_last_email(&ctx);
 
-        let asked = request.get(&link).await;
-        assert_eq!(asked.status_code(), 200);
-        assert!(stored(&ctx).await.email_verified_at.is_none());
+        let shown = request.get(&link).await;
+        assert_eq!(shown.status_code(), 200);
+        assert!(stored_user(&ctx).await.email_verified_at.is_none());
         let verified = request.post(&link).await;
 
         assert_eq!(verified.header("location"), "/login?done=verified");
-        assert!(stored(&ctx).await.email_verified_at.is_some());
+        assert!(stored_user(&ctx).await.email_verified_at.is_some());
         assert_eq!(request.get(&link).await.status_code(), 404);
     })
     .await;
@@ -38,7 +38,7 @@ async fn the_mail_of_a_registration_leads_to_a_verified_address() {
 
 #[tokio::test]
 #[serial]
-async fn a_known_address_is_not_told_at_registration() {
+async fn a_known_address_is_not_revealed_at_registration() {
     request::<App, _, _>(|request, _ctx| async move {
         let first = request.post("/register").form(&new_user()).await;
         let second = request.post("/register").form(&new_user()).await;
@@ -56,7 +56,7 @@ async fn a_known_address_is_not_told_at_registration() {
 #[case("password", "123", "Geben Sie ein Passwort in der richtigen Länge ein")]
 #[tokio::test]
 #[serial]
-async fn a_faulty_field_is_named_in_the_persons_language(
+async fn an_invalid_field_is_reported_in_the_users_language(
     #[case] field: &str,
     #[case] value: &str,
     #[case] message: &str,
@@ -78,19 +78,16 @@ async fn a_faulty_field_is_named_in_the_persons_language(
             "{html}"
         );
         assert_eq!(html.matches("aria-invalid").count(), 1, "{html}");
-        assert!(
-            html.contains("value=\"new"),
-            "what was typed is lost: {html}"
-        );
+        assert!(html.contains("value=\"new"), "the input is lost: {html}");
         assert!(!html.contains(PASSWORD), "{html}");
-        assert_eq!(mails(&ctx), 0);
+        assert_eq!(email_count(&ctx), 0);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn what_a_person_types_is_not_html() {
+async fn input_is_escaped() {
     request::<App, _, _>(|request, _ctx| async move {
         let form = json!({ "name": "<b>\"", "email": "<i>", "password": "" });
 
@@ -104,15 +101,15 @@ async fn what_a_person_types_is_not_html() {
 
 #[tokio::test]
 #[serial]
-async fn the_mail_for_a_forgotten_password_leads_to_a_new_one() {
+async fn the_password_reset_email_leads_to_a_new_password() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let asked = request
+        let requested = request
             .post("/forgot")
             .form(&json!({ "email": EMAIL }))
             .await;
-        assert_eq!(asked.header("location"), "/check-your-mail");
-        let link = prepare_data::link_in_last_mail(&ctx);
+        assert_eq!(requested.header("location"), "/check-your-mail");
+        let link = prepare_data::link_in_last_email(&ctx);
         assert_eq!(request.get(&link).await.status_code(), 200);
 
         let short = request
@@ -120,12 +117,12 @@ async fn the_mail_for_a_forgotten_password_leads_to_a_new_one() {
             .form(&json!({ "password": "123" }))
             .await;
         assert_eq!(short.status_code(), 422);
-        assert!(stored(&ctx).await.verify_password(PASSWORD));
+        assert!(stored_user(&ctx).await.verify_password(PASSWORD));
 
         let form = json!({ "password": "another one" });
         let set = request.post(&link).form(&form).await;
         assert_eq!(set.header("location"), "/login?done=password");
-        assert!(stored(&ctx).await.verify_password("another one"));
+        assert!(stored_user(&ctx).await.verify_password("another one"));
         assert_eq!(request.get(&link).await.status_code(), 404);
         assert_eq!(request.post(&link).form(&form).await.status_code(), 404);
     })
@@ -137,7 +134,7 @@ async fn the_mail_for_a_forgotten_password_leads_to_a_new_one() {
 #[case("/magic-link")]
 #[tokio::test]
 #[serial]
-async fn an_unknown_address_is_not_told_on_pages(#[case] path: &str) {
+async fn an_unknown_address_is_not_revealed_on_pages(#[case] path: &str) {
     request::<App, _, _>(|request, ctx| async move {
         let response = request
             .post(path)
@@ -145,7 +142,7 @@ async fn an_unknown_address_is_not_told_on_pages(#[case] path: &str) {
             .await;
 
         assert_eq!(response.header("location"), "/check-your-mail");
-        assert_eq!(mails(&ctx), 0);
+        assert_eq!(email_count(&ctx), 0);
     })
     .await;
 }
@@ -159,7 +156,7 @@ async fn an_unknown_address_is_not_told_on_pages(#[case] path: &str) {
 #[case(Method::POST, "/magic-link/token")]
 #[tokio::test]
 #[serial]
-async fn a_link_is_not_called_void_when_the_database_fails(
+async fn a_link_is_not_called_invalid_when_the_database_fails(
     #[case] method: Method,
     #[case] path: &str,
 ) {
@@ -178,7 +175,7 @@ async fn a_link_is_not_called_void_when_the_database_fails(
 
 #[tokio::test]
 #[serial]
-async fn the_verification_mail_is_sent_again_from_the_account() {
+async fn the_verification_email_can_be_resent_from_the_account() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = session_pages::log_in(&request).await;
@@ -189,11 +186,11 @@ async fn the_verification_mail_is_sent_again_from_the_account() {
         };
 
         assert_eq!(resend().await.header("location"), "/check-your-mail");
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(email_count(&ctx), 2);
 
-        request.post(&prepare_data::link_in_last_mail(&ctx)).await;
+        request.post(&prepare_data::link_in_last_email(&ctx)).await;
         resend().await;
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(email_count(&ctx), 2);
     })
     .await;
 }
@@ -212,7 +209,7 @@ async fn the_verification_mail_is_sent_again_from_the_account() {
 #[case("/login?done=nothing")]
 #[tokio::test]
 #[serial]
-async fn every_page_is_there_in_every_language(#[case] path: &str) {
+async fn every_page_exists_in_every_language(#[case] path: &str) {
     request::<App, _, _>(|request, _ctx| async move {
         for language in ["en-US", "de-DE"] {
             let response = request
@@ -240,7 +237,7 @@ async fn every_page_is_there_in_every_language(#[case] path: &str) {
 #[case("/account/delete")]
 #[tokio::test]
 #[serial]
-async fn every_page_for_users_is_there_in_every_language(#[case] path: &str) {
+async fn every_page_for_users_exists_in_every_language(#[case] path: &str) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = session_pages::log_in(&request).await;
@@ -273,14 +270,14 @@ async fn every_page_for_users_is_there_in_every_language(#[case] path: &str) {
 #[case("/account/delete", json!({ "current_password": "no" }), "current_password")]
 #[tokio::test]
 #[serial]
-async fn what_is_wrong_is_named_at_the_field(
+async fn errors_are_shown_at_their_field(
     #[case] path: &str,
     #[case] form: Value,
     #[case] field: &str,
 ) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let before = stored(&ctx).await;
+        let before = stored_user(&ctx).await;
         let (name, value) = session_pages::log_in(&request).await;
 
         let response = request.post(path).add_header(name, value).form(&form).await;
@@ -289,14 +286,14 @@ async fn what_is_wrong_is_named_at_the_field(
         let html = response.text();
         assert!(html.contains(&format!("<a href=\"#{field}\">")), "{html}");
         assert!(!html.contains("Unknown localization key"), "{html}");
-        assert_eq!(stored(&ctx).await.password, before.password);
+        assert_eq!(stored_user(&ctx).await.password, before.password);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn a_person_changes_the_account() {
+async fn a_user_can_change_the_account() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = session_pages::log_in(&request).await;
@@ -309,16 +306,16 @@ async fn a_person_changes_the_account() {
 
         let renamed = post("/account/name", json!({ "name": "Ann" })).await;
         assert_eq!(renamed.header("location"), "/account?done=name");
-        assert_eq!(stored(&ctx).await.name, "Ann");
+        assert_eq!(stored_user(&ctx).await.name, "Ann");
 
         let form = json!({ "new_password": "another one", "current_password": PASSWORD });
         let changed = post("/account/password", form).await;
         assert_eq!(changed.header("location"), "/account?done=password");
 
         let form = json!({ "email": "ann@example.com", "current_password": "another one" });
-        let asked = post("/account/email", form).await;
-        assert_eq!(asked.header("location"), "/account?done=email-asked");
-        let link = prepare_data::link_in_last_mail(&ctx);
+        let requested = post("/account/email", form).await;
+        assert_eq!(requested.header("location"), "/account?done=email-asked");
+        let link = prepare_data::link_in_last_email(&ctx);
         assert_eq!(request.get(&link).await.status_code(), 200);
         let confirmed = post(&link, json!({})).await;
         assert_eq!(confirmed.header("location"), "/account?done=email");
@@ -331,7 +328,7 @@ async fn a_person_changes_the_account() {
         let header = deleted.header("set-cookie");
         assert!(header.to_str().expect("text").starts_with("auth_token=;"));
         let user = users::Model::find_by_email(&ctx.db, "ann@example.com").await;
-        assert!(users::known(user).expect("the database").is_none());
+        assert!(users::optional(user).expect("the database").is_none());
     })
     .await;
 }

@@ -21,7 +21,7 @@ async fn an_unknown_api_route_is_an_error_and_not_a_page() {
 
 #[tokio::test]
 #[serial]
-async fn a_script_that_an_earlier_build_had_is_missing_and_not_a_page() {
+async fn a_script_of_an_earlier_build_is_missing_and_not_a_page() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request.get("/assets/index-earlier.js").await;
 

@@ -10,40 +10,40 @@ use {{crate_name}}::mailers::auth::AuthMailer;
 use {{crate_name}}::{app::App, models::users};
 
 use super::prepare_data::{
-    self, ask_for_mail, mails, stored, token_in_last_mail, with_links_of_production, EMAIL,
-    PASSWORD,
+    self, email_count, request_email, stored_user, token_in_last_email, with_production_links,
+    EMAIL, PASSWORD,
 };
 
 #[tokio::test]
 #[serial]
-async fn registration_stores_an_unverified_user_and_mails_a_token() {
+async fn registration_stores_an_unverified_user_and_emails_a_token() {
     request::<App, _, _>(|request, ctx| async move {
         let user = prepare_data::register(&request, &ctx).await;
 
         assert!(user.email_verified_at.is_none());
         assert!(user.email_verification_token.is_some());
-        assert_eq!(mails(&ctx), 1);
+        assert_eq!(email_count(&ctx), 1);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn of_two_registrations_of_an_unverified_address_the_last_one_counts() {
+async fn the_last_registration_of_an_unverified_address_counts() {
     request::<App, _, _>(|request, ctx| async move {
         let params = json!({ "name": "Intruder", "email": EMAIL, "password": "intruder" });
         request.post("/api/auth/register").json(&params).await;
         let login = || request.post("/api/auth/login").json(&params);
         let session: Value = login().await.json();
-        let intruders = stored(&ctx).await.email_verification_token;
-        let intruders = intruders.expect("a token");
+        let intruders_token = stored_user(&ctx).await.email_verification_token;
+        let intruders_token = intruders_token.expect("a token");
         let header = format!("Bearer {}", session["token"].as_str().expect("a token"));
 
         let user = prepare_data::register(&request, &ctx).await;
 
         assert_eq!(user.name, "New User");
         assert_eq!(login().await.status_code(), 401);
-        let link = format!("/api/auth/verify/{intruders}");
+        let link = format!("/api/auth/verify/{intruders_token}");
         assert_eq!(request.get(&link).await.status_code(), 401);
         let current = request.get("/api/auth/current");
         let response = current.add_header("authorization", header).await;
@@ -61,7 +61,7 @@ async fn of_two_registrations_of_an_unverified_address_the_last_one_counts() {
 #[case("fr", "language=", "Set a new password")]
 #[tokio::test]
 #[serial]
-async fn a_mail_is_in_the_language_of_whoever_asks_for_it(
+async fn an_email_is_in_the_language_of_whoever_requests_it(
     #[case] accepted: &str,
     #[case] cookie: &str,
     #[case] subject: &str,
@@ -77,15 +77,18 @@ async fn a_mail_is_in_the_language_of_whoever_asks_for_it(
             .await;
 
         let mailer = ctx.mailer.as_ref().expect("a mailer").deliveries();
-        let mail = mailer.messages.last().expect("a mail");
-        assert!(mail.contains(&format!("Subject: {subject}\r\n")), "{mail}");
+        let email = mailer.messages.last().expect("an email");
+        assert!(
+            email.contains(&format!("Subject: {subject}\r\n")),
+            "{email}"
+        );
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn the_owner_of_a_verified_address_is_told_of_a_registration_with_it() {
+async fn the_owner_of_a_verified_address_is_notified_of_a_registration() {
     request::<App, _, _>(|request, ctx| async move {
         let user = prepare_data::register(&request, &ctx)
             .await
@@ -97,7 +100,7 @@ async fn the_owner_of_a_verified_address_is_told_of_a_registration_with_it() {
 
         assert_eq!(response.status_code(), 200);
         assert_eq!(response.text(), "null");
-        let now = stored(&ctx).await;
+        let now = stored_user(&ctx).await;
         assert_eq!((now.name, now.password), (user.name, user.password));
         let mailer = ctx.mailer.as_ref().expect("a mailer").deliveries();
         assert_eq!(mailer.count, 2);
@@ -113,13 +116,13 @@ async fn the_owner_of_a_verified_address_is_told_of_a_registration_with_it() {
 #[case("magic-link", 1)]
 #[tokio::test]
 #[serial]
-async fn a_second_click_sends_no_second_mail_and_voids_no_link(
+async fn a_second_click_sends_no_second_email_and_revokes_no_link(
     #[case] path: &str,
-    #[case] mails_expected: usize,
+    #[case] expected: usize,
 ) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        // With the cool-down, which tests do without.
+        // With the cooldown, which the test settings turn off.
         let mut config = ctx.config.clone();
         config.settings = Some(json!({
             "accounts": { "mail_after_answer": false, "allow_common_passwords": true },
@@ -132,11 +135,11 @@ async fn a_second_click_sends_no_second_mail_and_voids_no_link(
         };
 
         assert_eq!(click().await.status_code(), 200);
-        let first = stored(&ctx).await;
+        let first = stored_user(&ctx).await;
         assert_eq!(click().await.status_code(), 200);
-        let second = stored(&ctx).await;
+        let second = stored_user(&ctx).await;
 
-        assert_eq!(mails(&ctx), 1 + mails_expected);
+        assert_eq!(email_count(&ctx), 1 + expected);
         assert_eq!(
             first.email_verification_token,
             second.email_verification_token
@@ -149,7 +152,7 @@ async fn a_second_click_sends_no_second_mail_and_voids_no_link(
 
 #[tokio::test]
 #[serial]
-async fn a_faulty_registration_names_its_fields() {
+async fn an_invalid_registration_reports_its_fields() {
     request::<App, _, _>(|request, ctx| async move {
         let response = request
             .post("/api/auth/register")
@@ -157,14 +160,11 @@ async fn a_faulty_registration_names_its_fields() {
             .await;
 
         assert_eq!(response.status_code(), 422);
-        let answer: Value = response.json();
+        let body: Value = response.json();
         for field in ["name", "email", "password"] {
-            assert!(
-                answer["errors"][field][0]["message"].is_string(),
-                "{answer}"
-            );
+            assert!(body["errors"][field][0]["message"].is_string(), "{body}");
         }
-        assert_eq!(mails(&ctx), 0);
+        assert_eq!(email_count(&ctx), 0);
     })
     .await;
 }
@@ -217,7 +217,7 @@ async fn an_unknown_address_and_a_wrong_password_look_the_same() {
 
 #[tokio::test]
 #[serial]
-async fn a_token_that_is_no_text_is_an_error_in_json() {
+async fn a_token_that_is_not_text_is_a_json_error() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request.post("/api/auth/magic-link/%FF").await;
 
@@ -245,7 +245,7 @@ async fn a_verification_link_works_once() {
 
 #[tokio::test]
 #[serial]
-async fn a_forgotten_password_is_set_anew() {
+async fn a_forgotten_password_can_be_reset() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let response = request
@@ -253,9 +253,9 @@ async fn a_forgotten_password_is_set_anew() {
             .json(&json!({ "email": EMAIL }))
             .await;
         assert_eq!(response.status_code(), 200);
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(email_count(&ctx), 2);
 
-        let token = stored(&ctx).await.reset_token.expect("a token");
+        let token = stored_user(&ctx).await.reset_token.expect("a token");
         let reset = |password: &'static str| {
             request
                 .post("/api/auth/reset")
@@ -265,7 +265,7 @@ async fn a_forgotten_password_is_set_anew() {
         assert_eq!(reset("another one").await.status_code(), 200);
         assert_eq!(reset("a third one").await.status_code(), 401);
 
-        let user = stored(&ctx).await;
+        let user = stored_user(&ctx).await;
         assert!(user.verify_password("another one"));
         assert!(user.reset_token.is_none());
     })
@@ -277,7 +277,7 @@ async fn a_forgotten_password_is_set_anew() {
 #[case("/api/auth/resend-verification-mail")]
 #[tokio::test]
 #[serial]
-async fn an_unknown_address_is_not_told(#[case] path: &str) {
+async fn an_unknown_address_is_not_revealed(#[case] path: &str) {
     request::<App, _, _>(|request, ctx| async move {
         let response = request
             .post(path)
@@ -286,14 +286,14 @@ async fn an_unknown_address_is_not_told(#[case] path: &str) {
 
         assert_eq!(response.status_code(), 200);
         assert_eq!(response.text(), "null");
-        assert_eq!(mails(&ctx), 0);
+        assert_eq!(email_count(&ctx), 0);
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn current_is_the_user_of_the_token() {
+async fn current_returns_the_tokens_user() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, (name, value)) = prepare_data::login(&request).await;
@@ -315,7 +315,7 @@ async fn current_is_the_user_of_the_token() {
 
 #[tokio::test]
 #[serial]
-async fn logging_out_ends_the_session_and_no_other() {
+async fn logging_out_ends_only_this_session() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, (name, ended)) = prepare_data::login(&request).await;
@@ -355,7 +355,7 @@ async fn a_new_password_ends_every_session() {
 
 #[tokio::test]
 #[serial]
-async fn a_deleted_user_is_nobody() {
+async fn a_deleted_users_tokens_are_invalid() {
     request::<App, _, _>(|request, ctx| async move {
         let user = prepare_data::register(&request, &ctx).await;
         let jwt = ctx.config.get_jwt_config().expect("a secret");
@@ -401,9 +401,9 @@ async fn a_magic_link_logs_in_once() {
             .await;
         assert_eq!(response.status_code(), 200);
         assert_eq!(response.text(), "{}");
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(email_count(&ctx), 2);
 
-        let token = stored(&ctx).await.magic_link_token.expect("a token");
+        let token = stored_user(&ctx).await.magic_link_token.expect("a token");
         let link = format!("/api/auth/magic-link/{token}");
         assert_eq!(request.get(&link).await.status_code(), 200);
         assert_eq!(request.get(&link).await.status_code(), 401);
@@ -413,7 +413,7 @@ async fn a_magic_link_logs_in_once() {
 
 #[tokio::test]
 #[serial]
-async fn a_magic_link_is_for_known_mail_domains() {
+async fn magic_links_are_limited_to_configured_domains() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .post("/api/auth/magic-link")
@@ -427,7 +427,7 @@ async fn a_magic_link_is_for_known_mail_domains() {
 
 #[tokio::test]
 #[serial]
-async fn the_verification_mail_is_sent_again_until_verified() {
+async fn the_verification_email_is_resent_until_verified() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let resend = || {
@@ -437,15 +437,15 @@ async fn the_verification_mail_is_sent_again_until_verified() {
         };
 
         resend().await;
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(email_count(&ctx), 2);
 
-        let token = stored(&ctx)
+        let token = stored_user(&ctx)
             .await
             .email_verification_token
             .expect("a token");
         request.get(&format!("/api/auth/verify/{token}")).await;
         resend().await;
-        assert_eq!(mails(&ctx), 2);
+        assert_eq!(email_count(&ctx), 2);
     })
     .await;
 }
@@ -463,10 +463,7 @@ async fn the_verification_mail_is_sent_again_until_verified() {
 #[case(Method::POST, "resend-verification-mail")]
 #[tokio::test]
 #[serial]
-async fn a_failure_of_the_database_is_not_taken_for_an_answer(
-    #[case] method: Method,
-    #[case] path: &str,
-) {
+async fn a_database_failure_is_a_500(#[case] method: Method, #[case] path: &str) {
     request::<App, _, _>(|request, ctx| async move {
         ctx.db.close_by_ref().await.expect("it is closed");
 
@@ -484,7 +481,7 @@ async fn a_failure_of_the_database_is_not_taken_for_an_answer(
 
 #[tokio::test]
 #[serial]
-async fn a_secret_that_can_sign_no_login_stops_the_start() {
+async fn an_unusable_secret_prevents_the_start() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let mut ctx = boot.app_context;
     let jwt = ctx.config.auth.as_mut().and_then(|auth| auth.jwt.as_mut());
@@ -497,15 +494,15 @@ async fn a_secret_that_can_sign_no_login_stops_the_start() {
 
 #[tokio::test]
 #[serial]
-async fn the_database_does_not_hold_what_a_mail_does() {
+async fn the_database_does_not_contain_emailed_tokens() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        with_links_of_production(&ctx);
+        with_production_links(&ctx);
 
         for path in ["resend-verification-mail", "forgot", "magic-link"] {
-            ask_for_mail(&request, path).await;
-            let token = token_in_last_mail(&ctx);
-            let user = format!("{:?}", stored(&ctx).await);
+            request_email(&request, path).await;
+            let token = token_in_last_email(&ctx);
+            let user = format!("{:?}", stored_user(&ctx).await);
             assert!(token.len() >= 32, "{token}");
             assert!(!user.contains(&token), "{path}: {user}");
         }
@@ -518,23 +515,23 @@ async fn the_database_does_not_hold_what_a_mail_does() {
 async fn following_a_link_neither_verifies_nor_logs_in() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        with_links_of_production(&ctx);
-        ask_for_mail(&request, "resend-verification-mail").await;
-        let link = format!("/api/auth/verify/{}", token_in_last_mail(&ctx));
+        with_production_links(&ctx);
+        request_email(&request, "resend-verification-mail").await;
+        let link = format!("/api/auth/verify/{}", token_in_last_email(&ctx));
         let page = request.get(&link).await;
         assert_eq!(page.status_code(), 200);
         assert!(page.text().contains("<form method=\"post\">"));
-        assert!(stored(&ctx).await.email_verified_at.is_none());
+        assert!(stored_user(&ctx).await.email_verified_at.is_none());
         let page = request.post(&link).add_header("accept", "text/html").await;
         assert!(page.text().contains("Email address verified"));
-        assert!(stored(&ctx).await.email_verified_at.is_some());
+        assert!(stored_user(&ctx).await.email_verified_at.is_some());
         let page = request
             .post("/api/auth/verify/nobodys")
             .add_header("accept", "text/html");
         assert_eq!(page.await.status_code(), 401);
 
-        ask_for_mail(&request, "magic-link").await;
-        let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));
+        request_email(&request, "magic-link").await;
+        let link = format!("/api/auth/magic-link/{}", token_in_last_email(&ctx));
         let response = request.get(&link).await;
         assert_eq!(response.status_code(), 405);
         assert_eq!(response.header("allow"), "POST");
@@ -546,17 +543,17 @@ async fn following_a_link_neither_verifies_nor_logs_in() {
 
 #[tokio::test]
 #[serial]
-async fn a_link_that_was_just_used_leads_the_same_person_on() {
+async fn a_link_that_was_just_used_still_works_for_the_same_person() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        with_links_of_production(&ctx);
-        ask_for_mail(&request, "resend-verification-mail").await;
-        let verify = format!("/api/auth/verify/{}", token_in_last_mail(&ctx));
+        with_production_links(&ctx);
+        request_email(&request, "resend-verification-mail").await;
+        let verify = format!("/api/auth/verify/{}", token_in_last_email(&ctx));
         assert_eq!(request.post(&verify).await.status_code(), 200);
         assert_eq!(request.post(&verify).await.status_code(), 200);
 
-        ask_for_mail(&request, "forgot").await;
-        let token = token_in_last_mail(&ctx);
+        request_email(&request, "forgot").await;
+        let token = token_in_last_email(&ctx);
         let reset = |password: &'static str| {
             request
                 .post("/api/auth/reset")
@@ -566,8 +563,8 @@ async fn a_link_that_was_just_used_leads_the_same_person_on() {
         assert_eq!(reset("correct horse").await.status_code(), 200);
         assert_eq!(reset("another horse").await.status_code(), 401);
 
-        ask_for_mail(&request, "magic-link").await;
-        let token = token_in_last_mail(&ctx);
+        request_email(&request, "magic-link").await;
+        let token = token_in_last_email(&ctx);
         let log_in = |browser: &'static str| {
             request
                 .post(&format!("/api/auth/magic-link/{token}"))
@@ -588,7 +585,7 @@ async fn a_link_that_was_just_used_leads_the_same_person_on() {
 
 #[tokio::test]
 #[serial]
-async fn a_mail_that_could_not_be_sent_is_sent_at_the_next_try() {
+async fn an_email_that_could_not_be_sent_can_be_requested_again() {
     request::<App, _, _>(|request, ctx| async move {
         let mut offline = ctx.clone();
         offline.mailer = None;
@@ -597,25 +594,25 @@ async fn a_mail_that_could_not_be_sent_is_sent_at_the_next_try() {
         let sent = AuthMailer::send_verification(&offline, user).await;
 
         assert!(sent.is_err());
-        assert!(stored(&ctx).await.email_verification_sent_at.is_none());
+        assert!(stored_user(&ctx).await.email_verification_sent_at.is_none());
     })
     .await;
 }
 
 #[tokio::test]
 #[serial]
-async fn a_mailed_login_of_an_unverified_address_voids_what_somebody_else_has_begun() {
+async fn a_login_by_link_revokes_what_an_intruder_did_with_the_address() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (_, (name, intruder)) = prepare_data::login(&request).await;
-        with_links_of_production(&ctx);
-        ask_for_mail(&request, "magic-link").await;
-        let link = format!("/api/auth/magic-link/{}", token_in_last_mail(&ctx));
+        with_production_links(&ctx);
+        request_email(&request, "magic-link").await;
+        let link = format!("/api/auth/magic-link/{}", token_in_last_email(&ctx));
 
         let owner: Value = request.post(&link).await.json();
 
         assert_eq!(owner["is_verified"], true);
-        assert!(!stored(&ctx).await.verify_password(PASSWORD));
+        assert!(!stored_user(&ctx).await.verify_password(PASSWORD));
         let current = request.get("/api/auth/current").add_header(name, intruder);
         assert_eq!(current.await.status_code(), 401);
     })

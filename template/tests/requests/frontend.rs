@@ -5,7 +5,7 @@ use {{crate_name}}::app::App;
 
 #[tokio::test]
 #[serial]
-async fn a_path_of_the_front_end_answers_with_its_page_when_it_is_loaded_anew() {
+async fn front_end_paths_serve_its_page_on_reload() {
     request::<App, _, _>(|request, _ctx| async move {
         let page = request.get("/").await;
 

@@ -6,7 +6,7 @@ use {{crate_name}}::app::App;
 
 #[tokio::test]
 #[serial]
-async fn what_no_handler_takes_is_an_error_in_json() {
+async fn unmatched_requests_are_json_errors() {
     request::<App, _, _>(|request, _ctx| async move {
         let unknown = request.get("/api/unknown").await;
         assert_eq!(unknown.status_code(), 404);

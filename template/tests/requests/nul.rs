@@ -10,7 +10,7 @@ use {{crate_name}}::app::App;
 #[case(r"a\\u0000b", 401)]
 #[tokio::test]
 #[serial]
-async fn text_with_a_nul_is_refused(#[case] email: &str, #[case] status: u16) {
+async fn text_with_a_nul_is_rejected(#[case] email: &str, #[case] status: u16) {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .post("/api/auth/login")
@@ -25,7 +25,7 @@ async fn text_with_a_nul_is_refused(#[case] email: &str, #[case] status: u16) {
 
 #[tokio::test]
 #[serial]
-async fn an_address_with_a_nul_is_refused() {
+async fn a_url_with_a_nul_is_rejected() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request.get("/api/auth/verify/a%00b").await;
 

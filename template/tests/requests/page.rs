@@ -6,7 +6,7 @@ use serial_test::serial;
 use {{crate_name}}::app::App;
 
 use super::{
-    prepare_data::{self, with_links_of_production},
+    prepare_data::{self, with_production_links},
     session_pages::log_in,
 };
 
@@ -30,7 +30,7 @@ async fn home_greets() {
 #[case("?", "en-US")]
 #[tokio::test]
 #[serial]
-async fn a_page_speaks_a_language_of_the_browser(#[case] accepted: &str, #[case] language: &str) {
+async fn a_page_is_in_a_language_of_the_browser(#[case] accepted: &str, #[case] language: &str) {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .get("/")
@@ -68,7 +68,7 @@ async fn a_chosen_language_is_kept() {
 
 #[tokio::test]
 #[serial]
-async fn an_error_is_a_page_for_a_person_and_json_for_a_program() {
+async fn an_error_is_a_page_for_a_browser_and_json_for_a_program() {
     request::<App, _, _>(|request, _ctx| async move {
         let missing = request
             .get("/nowhere")
@@ -93,9 +93,9 @@ async fn an_error_is_a_page_for_a_person_and_json_for_a_program() {
 
 #[tokio::test]
 #[serial]
-async fn who_tries_too_often_is_told_to_wait() {
+async fn too_many_attempts_are_rate_limited() {
     request::<App, _, _>(|request, ctx| async move {
-        with_links_of_production(&ctx);
+        with_production_links(&ctx);
         let log_in = || {
             request
                 .post("/login")
@@ -117,7 +117,7 @@ async fn who_tries_too_often_is_told_to_wait() {
 
 #[tokio::test]
 #[serial]
-async fn an_error_page_keeps_what_the_answer_says_to_the_browser() {
+async fn an_error_page_keeps_the_headers_of_the_response() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .get("/logout")
@@ -136,7 +136,7 @@ async fn an_error_page_keeps_what_the_answer_says_to_the_browser() {
 
 #[tokio::test]
 #[serial]
-async fn a_member_gets_an_error_page_even_when_the_database_is_gone() {
+async fn a_user_gets_an_error_page_even_without_the_database() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = log_in(&request).await;
@@ -168,7 +168,7 @@ async fn the_style_sheet_is_served() {
 
 #[tokio::test]
 #[serial]
-async fn a_missing_static_file_is_missing() {
+async fn a_missing_static_file_is_a_404() {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .get("/static/missing.png")
@@ -190,7 +190,7 @@ async fn a_missing_static_file_is_missing() {
 #[case("origin", "https://elsewhere.example", 403)]
 #[tokio::test]
 #[serial]
-async fn a_form_is_taken_from_the_services_own_pages_only(
+async fn forms_are_accepted_only_from_the_services_own_pages(
     #[case] header: &str,
     #[case] value: &str,
     #[case] status: u16,

@@ -14,23 +14,23 @@ pub async fn register(request: &TestServer, ctx: &AppContext) -> users::Model {
         .json(&json!({ "name": "New User", "email": EMAIL, "password": PASSWORD }))
         .await;
     assert_eq!(response.status_code(), 200);
-    stored(ctx).await
+    stored_user(ctx).await
 }
 
-/// The user who has been registered.
-pub async fn stored(ctx: &AppContext) -> users::Model {
+/// The registered user, as stored.
+pub async fn stored_user(ctx: &AppContext) -> users::Model {
     users::Model::find_by_email(&ctx.db, EMAIL)
         .await
         .expect("the user is stored")
 }
 
-/// How many mails have been sent.
-pub fn mails(ctx: &AppContext) -> usize {
+/// The number of emails sent so far.
+pub fn email_count(ctx: &AppContext) -> usize {
     ctx.mailer.as_ref().expect("a mailer").deliveries().count
 }
 
-/// Asks for a mail, as `forgot` or `magic-link` does.
-pub async fn ask_for_mail(request: &TestServer, path: &str) {
+/// Requests an email, for example through `forgot` or `magic-link`.
+pub async fn request_email(request: &TestServer, path: &str) {
     let response = request
         .post(&format!("/api/auth/{path}"))
         .json(&json!({ "email": EMAIL }))
@@ -38,7 +38,7 @@ pub async fn ask_for_mail(request: &TestServer, path: &str) {
     assert_eq!(response.status_code(), 200);
 }
 
-/// Logs in, with the header for further requests.
+/// Logs in and returns the response and the header for further requests.
 pub async fn login(request: &TestServer) -> (LoginResponse, (HeaderName, HeaderValue)) {
     let response = request
         .post("/api/auth/login")
@@ -49,8 +49,8 @@ pub async fn login(request: &TestServer) -> (LoginResponse, (HeaderName, HeaderV
     (login, (HeaderName::from_static("authorization"), value))
 }
 
-/// Has links in mails work as they do in production.
-pub fn with_links_of_production(ctx: &AppContext) {
+/// Makes emailed links work as they do in production.
+pub fn with_production_links(ctx: &AppContext) {
     let mut config = ctx.config.clone();
     config.settings = Some(json!({
         "accounts": {
@@ -62,12 +62,12 @@ pub fn with_links_of_production(ctx: &AppContext) {
     users::configure(&config).expect("the settings");
 }
 
-/// The path to which the last mail leads.
-pub fn link_in_last_mail(ctx: &AppContext) -> String {
-    let mails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
-    // As quoted-printable has it, a line goes on after a `=`.
-    let mail = mails.last().expect("a mail").replace("=\r\n", "");
-    let (_, link) = mail
+/// The path of the link in the last email.
+pub fn link_in_last_email(ctx: &AppContext) -> String {
+    let emails = ctx.mailer.as_ref().expect("a mailer").deliveries().messages;
+    // In quoted-printable, a `=` at the end of a line continues it.
+    let email = emails.last().expect("an email").replace("=\r\n", "");
+    let (_, link) = email
         .split_once(&ctx.config.server.host)
         .expect("a link to this service");
     link.split(|end: char| end.is_whitespace() || end == '"')
@@ -76,9 +76,9 @@ pub fn link_in_last_mail(ctx: &AppContext) -> String {
         .to_string()
 }
 
-/// The token in that link.
-pub fn token_in_last_mail(ctx: &AppContext) -> String {
-    let link = link_in_last_mail(ctx);
+/// The token of that link.
+pub fn token_in_last_email(ctx: &AppContext) -> String {
+    let link = link_in_last_email(ctx);
     let (_, token) = link.rsplit_once(['/', '#']).expect("a token");
     token.to_string()
 }

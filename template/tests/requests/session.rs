@@ -6,9 +6,9 @@ use serial_test::serial;
 
 use {{crate_name}}::app::App;
 
-use super::prepare_data::{self, token_in_last_mail, with_links_of_production, EMAIL, PASSWORD};
+use super::prepare_data::{self, token_in_last_email, with_production_links, EMAIL, PASSWORD};
 
-/// Logs in as a browser does, and returns the cookie that it sends from then on.
+/// Logs in like a browser and returns the cookie that it would send from then on.
 async fn log_in(request: &TestServer) -> String {
     let response = request
         .post("/api/session")
@@ -55,7 +55,7 @@ async fn a_browser_logs_in_and_out() {
 
 #[tokio::test]
 #[serial]
-async fn a_wrong_password_is_no_session() {
+async fn a_wrong_password_begins_no_session() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
 
@@ -72,12 +72,12 @@ async fn a_wrong_password_is_no_session() {
 
 #[tokio::test]
 #[serial]
-async fn a_mailed_link_logs_the_browser_in() {
+async fn an_emailed_link_logs_the_browser_in() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        with_links_of_production(&ctx);
-        prepare_data::ask_for_mail(&request, "magic-link").await;
-        let link = format!("/api/session/{}", token_in_last_mail(&ctx));
+        with_production_links(&ctx);
+        prepare_data::request_email(&request, "magic-link").await;
+        let link = format!("/api/session/{}", token_in_last_email(&ctx));
 
         let response = request.post(&link).await;
 
@@ -93,7 +93,7 @@ async fn a_mailed_link_logs_the_browser_in() {
 #[case("cross-site", 403)]
 #[tokio::test]
 #[serial]
-async fn other_sites_do_not_act_with_the_cookie(#[case] site: &str, #[case] status: u16) {
+async fn other_sites_cannot_use_the_cookie(#[case] site: &str, #[case] status: u16) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let cookie = log_in(&request).await;

@@ -9,7 +9,7 @@ use {{crate_name}}::app::App;
 
 use super::prepare_data::{self, EMAIL, PASSWORD};
 
-/// Logs in on the page, with the header that a browser sends from then on.
+/// Logs in on the page and returns the header that a browser would send from then on.
 pub async fn log_in(request: &TestServer) -> (HeaderName, HeaderValue) {
     let response = request
         .post("/login")
@@ -24,7 +24,7 @@ pub async fn log_in(request: &TestServer) -> (HeaderName, HeaderValue) {
 
 #[tokio::test]
 #[serial]
-async fn the_account_is_shown_after_login_only() {
+async fn the_account_requires_a_login() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let response = request.get("/account").await;
@@ -43,7 +43,7 @@ async fn the_account_is_shown_after_login_only() {
 
 #[tokio::test]
 #[serial]
-async fn scripts_and_other_sites_do_not_reach_the_cookie() {
+async fn scripts_and_other_sites_cannot_reach_the_cookie() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
 
@@ -63,7 +63,7 @@ async fn scripts_and_other_sites_do_not_reach_the_cookie() {
 
 #[tokio::test]
 #[serial]
-async fn the_api_takes_the_cookie_too_and_prefers_the_header() {
+async fn the_api_accepts_the_cookie_but_prefers_the_header() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (cookie, value) = log_in(&request).await;
@@ -82,7 +82,7 @@ async fn the_api_takes_the_cookie_too_and_prefers_the_header() {
 
 #[tokio::test]
 #[serial]
-async fn logging_out_takes_the_cookie_away() {
+async fn logging_out_deletes_the_cookie() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = log_in(&request).await;
@@ -130,15 +130,15 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same() {
 
 #[tokio::test]
 #[serial]
-async fn a_login_link_is_used_up_by_the_person_and_not_by_a_look_at_it() {
+async fn viewing_a_login_link_does_not_use_it_up() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
-        let asked = request
+        let requested = request
             .post("/magic-link")
             .form(&json!({ "email": EMAIL }))
             .await;
-        assert_eq!(asked.header("location"), "/check-your-mail");
-        let link = prepare_data::link_in_last_mail(&ctx);
+        assert_eq!(requested.header("location"), "/check-your-mail");
+        let link = prepare_data::link_in_last_email(&ctx);
 
         assert_eq!(request.get(&link).await.status_code(), 200);
         assert_eq!(request.get(&link).await.status_code(), 200);
@@ -153,15 +153,12 @@ async fn a_login_link_is_used_up_by_the_person_and_not_by_a_look_at_it() {
 }
 
 #[rstest]
-#[case("user@elsewhere.org", "No login link is sent to this address.")]
+#[case("user@elsewhere.org", "Login links cannot be sent to this address.")]
 #[case("@example.com", "Enter an email address")]
 #[case("", "Enter an email address")]
 #[tokio::test]
 #[serial]
-async fn a_login_link_is_for_addresses_of_known_mail_domains(
-    #[case] email: &str,
-    #[case] problem: &str,
-) {
+async fn login_links_are_limited_to_configured_domains(#[case] email: &str, #[case] problem: &str) {
     request::<App, _, _>(|request, _ctx| async move {
         let response = request
             .post("/magic-link")
@@ -197,7 +194,7 @@ async fn a_deleted_user_is_logged_out() {
 #[case("/login?next=%0A", "/account")]
 #[tokio::test]
 #[serial]
-async fn a_login_leads_to_the_page_that_was_wanted(#[case] login: &str, #[case] page: &str) {
+async fn a_login_leads_to_the_requested_page(#[case] login: &str, #[case] page: &str) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
 
@@ -218,7 +215,7 @@ async fn a_login_leads_to_the_page_that_was_wanted(#[case] login: &str, #[case] 
 #[case("/magic-link")]
 #[tokio::test]
 #[serial]
-async fn who_is_logged_in_is_sent_on_from_the_pages_for_guests(#[case] path: &str) {
+async fn users_are_redirected_from_guest_pages(#[case] path: &str) {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;
         let (name, value) = log_in(&request).await;

@@ -6,7 +6,7 @@ use {{crate_name}}::{app::App, models::users};
 
 #[tokio::test]
 #[serial]
-async fn a_backup_has_the_data_after_it_is_lost() {
+async fn a_backup_contains_the_data() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let ctx = &boot.app_context;
     seed::<App>(ctx).await.expect("the fixtures load");
@@ -28,5 +28,5 @@ async fn a_backup_has_the_data_after_it_is_lost() {
     std::fs::remove_file(&file).expect("the backup is a file");
 
     assert!(user.is_ok());
-    assert!(again.is_err(), "an earlier backup is overwritten");
+    assert!(again.is_err(), "an existing backup is overwritten");
 }

@@ -5,7 +5,7 @@ use {{crate_name}}::app::App;
 
 #[tokio::test]
 #[serial]
-async fn says_that_tests_have_no_queue() {
+async fn reports_that_tests_have_no_queue() {
     let boot = boot_test::<App>().await.expect("the service boots");
 
     let err = run_task::<App>(

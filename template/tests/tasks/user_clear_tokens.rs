@@ -9,7 +9,7 @@ use {{crate_name}}::{
     models::{sessions, users},
 };
 
-/// A user with tokens and a magic link that expired, or will expire, in `hours`.
+/// Gives a user tokens, a magic link and a session dated this many hours from now.
 async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
     let user = users::Model::find_by_email(&ctx.db, email)
         .await
@@ -40,7 +40,7 @@ async fn with_tokens(ctx: &AppContext, email: &str, hours: i64) {
 
 #[tokio::test]
 #[serial]
-async fn clears_what_has_expired_and_nothing_else() {
+async fn clears_only_what_has_expired() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let ctx = &boot.app_context;
     seed::<App>(ctx).await.expect("the fixtures load");

@@ -14,7 +14,7 @@ fn vars(email: &str) -> task::Vars {
 
 #[tokio::test]
 #[serial]
-async fn creates_a_user_and_mails_the_verification() {
+async fn creates_a_user_and_sends_the_verification_email() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let ctx = &boot.app_context;
 
@@ -35,7 +35,7 @@ async fn creates_a_user_and_mails_the_verification() {
 
 #[tokio::test]
 #[serial]
-async fn has_sent_the_mail_when_it_ends() {
+async fn sends_the_email_before_it_ends() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let mut ctx = boot.app_context;
     ctx.config.workers.mode = WorkerMode::BackgroundAsync;
@@ -53,7 +53,7 @@ async fn has_sent_the_mail_when_it_ends() {
 
 #[tokio::test]
 #[serial]
-async fn refuses_a_known_address() {
+async fn rejects_a_known_address() {
     let boot = boot_test::<App>().await.expect("the service boots");
     let ctx = &boot.app_context;
     seed::<App>(ctx).await.expect("the fixtures load");
@@ -75,7 +75,7 @@ async fn refuses_a_known_address() {
 
 #[tokio::test]
 #[serial]
-async fn names_what_is_not_valid() {
+async fn reports_invalid_fields() {
     let boot = boot_test::<App>().await.expect("the service boots");
 
     let err = run_task::<App>(
@@ -95,7 +95,7 @@ async fn names_what_is_not_valid() {
 #[case("password")]
 #[tokio::test]
 #[serial]
-async fn names_a_missing_argument(#[case] missing: &str) {
+async fn reports_a_missing_argument(#[case] missing: &str) {
     let boot = boot_test::<App>().await.expect("the service boots");
     let mut vars = vars("new@example.com");
     vars.cli.remove(missing);

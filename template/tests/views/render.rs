@@ -19,10 +19,10 @@ fn files(directory: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The keys of the texts in a file of Fluent.
+/// The keys of a Fluent file.
 fn keys(file: &str) -> BTreeSet<String> {
     fs::read_to_string(file)
-        .expect("a file of texts")
+        .expect("a Fluent file")
         .lines()
         .filter(|line| line.starts_with(|first: char| first.is_ascii_alphabetic()))
         .filter_map(|line| Some(line.split_once(" =")?.0.to_string()))
@@ -62,7 +62,7 @@ fn each_text_of_a_view_exists() {
         let html = fs::read_to_string(&view).expect("a view");
         for part in html.split("t(key=\"").skip(1) {
             let (key, rest) = part.split_once('"').expect("a closing quote");
-            // A key may go on with a variable.
+            // A key may continue with a variable.
             if !rest.starts_with(" ~") {
                 assert!(texts.contains(key), "{key} in {}", view.display());
                 count += 1;

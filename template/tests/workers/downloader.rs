@@ -17,5 +17,5 @@ async fn a_download_can_be_queued() {
 
     DownloadWorker::perform_later(&boot.app_context, args)
         .await
-        .expect("the job is taken");
+        .expect("the job is queued");
 }

@@ -1,4 +1,4 @@
-# In the list of languages.
+# In the list of languages
 language = English
 
 # Around every page
@@ -10,7 +10,7 @@ error-in-title = Error
 # Home
 home = Home
 hello-world = Hello World!
-home-text = This page is assets/views/home/hello.html, and what it says is in assets/i18n.
+home-text = This page is assets/views/home/hello.html, and its texts are in assets/i18n.
 
 # Fields
 name = Name
@@ -20,7 +20,7 @@ current_password = Current password
 new_password = New password
 password-hint = { $shortest } to { $longest } characters.
 
-# What is wrong with them
+# Errors in fields
 problems = There is a problem
 error-name = Enter a name of 2 to 100 characters, without links.
 error-email = Enter an email address, such as name@example.com.
@@ -28,7 +28,7 @@ error-password = Enter a password of the right length that is not a common one.
 error-current_password = The current password is wrong.
 error-new_password = Enter a password of the right length that is not a common one.
 error-login = The email address or the password is wrong.
-error-magic-link = No login link is sent to this address. Log in with your password.
+error-magic-link = Login links cannot be sent to this address. Log in with your password instead.
 
 # Registration
 register = Register
@@ -40,15 +40,15 @@ log-in = Log in
 log-out = Log out
 no-account = No account yet? Register.
 done-verified = Your email address is verified.
-done-password = Your new password is set.
+done-password = Your new password has been set.
 
 # Login link
 magic-link-title = Log in without a password
-magic-link-text = We send you a link that logs you in once, within 5 minutes.
+magic-link-text = We will send you a link that logs you in once and expires after 5 minutes.
 magic-link-confirm-text = The link in our email is valid.
 send-link = Send the link
 
-# Mail on its way
+# Email on its way
 check-title = Check your email
 check-text = If the address is correct, an email is on its way. Follow the link in it.
 check-nothing = No email after a few minutes? Check your spam folder. If you registered with this address before, log in, or set a new password.
@@ -60,14 +60,14 @@ verify-text = The link in our email is valid. One more click, and your address i
 
 # New password
 forgot-title = Forgot your password?
-forgot-text = We send you a link to set a new password. It is valid for 30 minutes.
+forgot-text = We will send you a link to set a new password. It is valid for 30 minutes.
 reset-title = Set a new password
 set-password = Set the password
 
-# Links that are used up
-void-title = This link does not work any more
-void-text = It was used already, or it is too old.
-void-again = Get another one
+# Links that are no longer valid
+void-title = This link no longer works
+void-text = It has already been used or has expired.
+void-again = Request a new one
 
 # Account
 account = Your account
@@ -76,9 +76,9 @@ is-not-verified = Your email address is not verified yet. Follow the link in our
 send-again = Send the email again
 change-name = Change your name
 change-email = Change your email address
-change-email-text = We send a link to the new address. Once you have followed it, you log in with the new address.
+change-email-text = We will send a link to the new address. Once you have followed it, log in with the new address.
 change-password = Change your password
-change-password-text = You stay logged in here, and are logged out everywhere else.
+change-password-text = You will stay logged in here and be logged out everywhere else.
 confirm-email-title = Confirm your new email address
 confirm-email-text = The link in our email is valid. One more click, and the address is yours.
 confirm = Confirm
@@ -90,13 +90,13 @@ this-session = This browser
 end-session = Log out there
 unknown-browser = Unknown browser
 delete-title = Delete your account
-delete-text = Everything that belongs to it is deleted with it. This cannot be undone.
+delete-text = This deletes your account and everything that belongs to it. It cannot be undone.
 delete = Delete the account
-done-name = Your name is changed.
-done-email = Your email address is changed.
-done-email-asked = Check the email at your new address, and follow the link in it.
-done-session = You are logged out there.
-done-deleted = Your account is deleted.
+done-name = Your name has been changed.
+done-email = Your email address has been changed.
+done-email-asked = Check the inbox of your new address, and follow the link in our email.
+done-session = You have been logged out there.
+done-deleted = Your account has been deleted.
 
 # Errors
 not-found-title = Page not found

@@ -28,7 +28,7 @@ export const en = {
     current_password: 'The current password is wrong.',
   } as Record<string, string>,
   wrongLogin: 'The email address or the password is wrong.',
-  noMagicLink: 'No login link is sent to this address. Log in with your password.',
+  noMagicLink: 'Login links cannot be sent to this address. Log in with your password instead.',
 
   // Registration
   register: 'Register',
@@ -42,7 +42,7 @@ export const en = {
 
   // Login link
   magicLinkTitle: 'Log in without a password',
-  magicLinkText: 'We send you a link that logs you in once, within 5 minutes.',
+  magicLinkText: 'We will send you a link that logs you in once and expires after 5 minutes.',
   magicLinkConfirmTitle: 'Welcome back',
   magicLinkConfirmText: 'One more click, and you are logged in.',
   sendLink: 'Send the link',
@@ -63,16 +63,16 @@ export const en = {
 
   // New password
   forgotTitle: 'Forgot your password?',
-  forgotText: 'We send you a link to set a new password. It is valid for 30 minutes.',
+  forgotText: 'We will send you a link to set a new password. It is valid for 30 minutes.',
   resetTitle: 'Set a new password',
   setPassword: 'Set the password',
-  passwordSet: 'Your new password is set.',
+  passwordSet: 'Your new password has been set.',
 
   // Links that are used up
-  voidTitle: 'This link does not work any more',
-  voidText: 'It was used already, is too old, or a newer email has replaced it.',
+  voidTitle: 'This link no longer works',
+  voidText: 'It has already been used, has expired, or a newer email has replaced it.',
   incomplete: 'This link is not complete. Copy all of it from the email.',
-  getAnother: 'Get another one',
+  getAnother: 'Request a new one',
 
   // Account
   account: 'Your account',
@@ -81,9 +81,9 @@ export const en = {
   changeName: 'Change your name',
   changeEmail: 'Change your email address',
   changeEmailText:
-    'We send a link to the new address. Once you have followed it, you log in with the new address.',
+    'We will send a link to the new address. Once you have followed it, log in with the new address.',
   changePassword: 'Change your password',
-  changePasswordText: 'You stay logged in here, and are logged out everywhere else.',
+  changePasswordText: 'You will stay logged in here and be logged out everywhere else.',
   confirmEmailTitle: 'Confirm your new email address',
   confirmEmailText: 'One more click, and your account has the new address.',
   confirm: 'Confirm',
@@ -95,11 +95,11 @@ export const en = {
   endSession: 'Log out there',
   unknownBrowser: 'Unknown browser',
   deleteTitle: 'Delete your account',
-  deleteText: 'Everything that belongs to it is deleted with it. This cannot be undone.',
+  deleteText: 'This deletes your account and everything that belongs to it. It cannot be undone.',
   deleteAccount: 'Delete the account',
-  nameChanged: 'Your name is changed.',
-  emailChanged: 'Your email address is changed.',
-  emailAsked: 'Check the email at your new address, and follow the link in it.',
+  nameChanged: 'Your name has been changed.',
+  emailChanged: 'Your email address has been changed.',
+  emailAsked: 'Check the inbox of your new address, and follow the link in our email.',
 
   // Lists
   listPages: 'Pages of the list',

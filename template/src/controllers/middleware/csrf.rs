@@ -3,9 +3,9 @@ use loco_rs::{app::AppContext, config::Config, controller::middleware::Middlewar
 use serde::Serialize;
 use tower_http::csrf::CsrfLayer;
 
-/// Refuses what a browser sends from another site's page: it would act with the person's cookie.
+/// Rejects requests that a browser sends from another site's page with the user's cookie.
 ///
-/// The pages that CORS names may use this service, and are trusted.
+/// Origins that CORS allows are trusted.
 #[derive(Serialize)]
 pub struct Csrf {
     trusted_origins: Vec<String>,
@@ -26,7 +26,7 @@ impl Csrf {
     fn layer(&self) -> CsrfLayer {
         let origins = self.trusted_origins.iter();
         origins.fold(CsrfLayer::new(), |layer, origin| {
-            // What is no origin, such as `*`, is trusted by nobody.
+            // Anything that is not an origin, such as `*`, is not trusted.
             layer.clone().add_trusted_origin(origin).unwrap_or(layer)
         })
     }
@@ -57,8 +57,8 @@ mod tests {
 
     use super::*;
 
-    /// The answer to what a page of `origin` sends, where CORS names `trusted`.
-    async fn answer(trusted: &str, origin: &str) -> StatusCode {
+    /// The status of a request from a page of `origin` when CORS allows `trusted`.
+    async fn status(trusted: &str, origin: &str) -> StatusCode {
         let csrf = Csrf {
             trusted_origins: vec![trusted.to_string()],
         };
@@ -71,16 +71,16 @@ mod tests {
             .header("sec-fetch-site", "cross-site")
             .body(Body::empty())
             .expect("a request");
-        app.oneshot(request).await.expect("an answer").status()
+        app.oneshot(request).await.expect("a response").status()
     }
 
     #[tokio::test]
-    async fn pages_that_cors_names_may_send_forms_and_no_others() {
+    async fn only_origins_that_cors_allows_may_send_forms() {
         let page = "https://app.example";
 
-        assert_eq!(answer(page, page).await, StatusCode::OK);
+        assert_eq!(status(page, page).await, StatusCode::OK);
         for trusted in ["https://other.example", "*", "https://app.example/path"] {
-            assert_eq!(answer(trusted, page).await, StatusCode::FORBIDDEN);
+            assert_eq!(status(trusted, page).await, StatusCode::FORBIDDEN);
         }
     }
 }

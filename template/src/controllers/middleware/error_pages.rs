@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::views::page::Page;
 
-/// Gives a person a page where a program gets an error as JSON.
+/// Answers browsers with an error page where other clients get a JSON error.
 pub struct ErrorPages;
 
 impl MiddlewareLayer for ErrorPages {
@@ -28,38 +28,38 @@ impl MiddlewareLayer for ErrorPages {
 }
 
 async fn error_page(request: Request, next: Next) -> Response {
-    if !names_html(request.headers(), header::ACCEPT) {
+    if !mentions_html(request.headers(), header::ACCEPT) {
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
     let response = next.run(Request::from_parts(parts.clone(), body)).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
-    if !is_error || names_html(response.headers(), header::CONTENT_TYPE) {
+    if !is_error || mentions_html(response.headers(), header::CONTENT_TYPE) {
         return response;
     }
 
-    // Not for the person who is logged in: who that is, a failing database does not tell.
-    let page = Page::for_anyone(&mut parts)
-        .await
-        .and_then(|page| page.refuse(status, "error.html", json!({ "status": status.as_u16() })));
+    // Rendered without the user, whom a failing database could not load.
+    let page = Page::anonymous(&mut parts).await.and_then(|page| {
+        page.render_with_status(status, "error.html", json!({ "status": status.as_u16() }))
+    });
     let Ok(page) = page else {
         return response;
     };
-    in_place_of(response, page)
+    with_page(response, page)
 }
 
-/// The page, with what the answer's other headers say, such as `Retry-After`.
-fn in_place_of(answer: Response, page: Response) -> Response {
-    let (mut answer, _) = answer.into_parts();
-    answer.headers.remove(header::CONTENT_ENCODING);
-    answer.headers.remove(header::CONTENT_LENGTH);
+/// Replaces the body with the page, keeping other headers such as `Retry-After`.
+fn with_page(response: Response, page: Response) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_ENCODING);
+    parts.headers.remove(header::CONTENT_LENGTH);
     let (page, body) = page.into_parts();
-    answer.headers.extend(page.headers);
-    Response::from_parts(answer, body)
+    parts.headers.extend(page.headers);
+    Response::from_parts(parts, body)
 }
 
-fn names_html(headers: &HeaderMap, name: HeaderName) -> bool {
+fn mentions_html(headers: &HeaderMap, name: HeaderName) -> bool {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -11,10 +11,10 @@ use unic_langid::LanguageIdentifier;
 
 use crate::mailers::language::Language;
 
-/// Keeps the language that a person has chosen.
+/// Stores the language that the user has chosen.
 pub const LANGUAGE_COOKIE: &str = "language";
 
-/// Has the mails to which a request leads written in the language of whoever has sent it.
+/// Makes the emails that a request triggers use the requester's language.
 pub struct MailLanguage;
 
 impl MiddlewareLayer for MailLanguage {
@@ -32,14 +32,14 @@ impl MiddlewareLayer for MailLanguage {
 }
 
 async fn with_language(request: Request, next: Next) -> Response {
-    let language = Language::negotiate(&wanted_languages(request.headers()));
+    let language = Language::negotiate(&preferred_languages(request.headers()));
     language.scope(next.run(request)).await
 }
 
-/// The languages that a person wants, the best one first: the chosen one, then those of the browser's
-/// settings.
+/// The requester's preferred languages, best first: the chosen one, then those of
+/// `Accept-Language`.
 #[must_use]
-pub fn wanted_languages(headers: &HeaderMap) -> Vec<LanguageIdentifier> {
+pub fn preferred_languages(headers: &HeaderMap) -> Vec<LanguageIdentifier> {
     let chosen = cookie::CookieJar::from_headers(headers)
         .get(LANGUAGE_COOKIE)
         .and_then(|cookie| cookie.value().parse().ok());

@@ -8,10 +8,10 @@ use axum::{
 use loco_rs::{app::AppContext, controller::middleware::MiddlewareLayer, Result};
 use serde_json::json;
 
-/// Characters of the shortest token.
-const LONG: usize = 32;
+/// Length of the shortest token, in characters.
+const MIN_TOKEN_LENGTH: usize = 32;
 
-/// Keeps the tokens of mailed links out of the log: it gets the path of the route instead.
+/// Keeps the tokens of emailed links out of the log, which gets the route's path instead.
 pub struct LinkTokens;
 
 impl MiddlewareLayer for LinkTokens {
@@ -36,11 +36,11 @@ async fn hide_token(mut request: Request, next: Next) -> Response {
 }
 
 fn without_token(request: &Request) -> Option<Uri> {
-    let asked = request.uri().path();
+    let path = request.uri().path();
     let mut uri = match request.extensions().get::<MatchedPath>() {
-        Some(path) if path.as_str().ends_with("/{token}") => path.as_str().to_string(),
-        // A link with a slash too many
-        None if asked.ends_with('/') => masked(asked),
+        Some(route) if route.as_str().ends_with("/{token}") => route.as_str().to_string(),
+        // A link with an extra slash, which matches no route
+        None if path.ends_with('/') => mask(path),
         _ => return None,
     };
     if let Some(query) = request.uri().query() {
@@ -50,11 +50,11 @@ fn without_token(request: &Request) -> Option<Uri> {
     uri.parse().ok()
 }
 
-/// The path, with no part that is long enough to be a token.
-fn masked(path: &str) -> String {
-    let parts = path.split('/').map(|part| match part.len() {
-        0..LONG => part,
+/// Masks every segment that is long enough to be a token.
+fn mask(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment.len() {
+        0..MIN_TOKEN_LENGTH => segment,
         _ => "{token}",
     });
-    parts.collect::<Vec<_>>().join("/")
+    segments.collect::<Vec<_>>().join("/")
 }

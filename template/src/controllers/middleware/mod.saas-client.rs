@@ -12,4 +12,4 @@ pub use link_tokens::LinkTokens;
 {%- if database == "postgres" %}
 pub use nul::Nul;
 {%- endif %}
-pub use sessions::{token_cookie, Sessions};
+pub use sessions::{jwt_cookie_name, Sessions};

@@ -9,9 +9,9 @@ mod sessions;
 
 pub use csrf::Csrf;
 pub use error_pages::ErrorPages;
-pub use language::{wanted_languages, MailLanguage, LANGUAGE_COOKIE};
+pub use language::{preferred_languages, MailLanguage, LANGUAGE_COOKIE};
 pub use link_tokens::LinkTokens;
 {%- if database == "postgres" %}
 pub use nul::Nul;
 {%- endif %}
-pub use sessions::{token_cookie, Sessions};
+pub use sessions::{jwt_cookie_name, Sessions};

@@ -13,7 +13,7 @@ use loco_rs::{
 };
 use serde_json::json;
 
-/// Rejects text with a NUL character: `PostgreSQL` cannot store it, and it would end in a 500.
+/// Rejects text with a NUL character, which `PostgreSQL` cannot store: the response would be a 500.
 pub struct Nul;
 
 impl MiddlewareLayer for Nul {
@@ -31,29 +31,29 @@ impl MiddlewareLayer for Nul {
 }
 
 async fn reject_nul(request: Request, next: Next) -> Response {
-    // `LinkTokens` may have changed the other one.
+    // `LinkTokens` may have changed the request's own URI.
     let uri = request.extensions().get::<OriginalUri>();
     if uri.is_some_and(|OriginalUri(uri)| uri.to_string().contains("%00")) {
         return rejection();
     }
-    let Some(nul) = nul_of(request.headers()) else {
+    let Some(nul) = encoded_nul(request.headers()) else {
         return next.run(request).await;
     };
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts.clone(), body);
-    // No more than the limit of `limit_payload`.
+    // Reads no more than `limit_payload` allows.
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
-    if str::from_utf8(&body).is_ok_and(|text| has(text, nul)) {
+    if str::from_utf8(&body).is_ok_and(|text| contains_nul(text, nul)) {
         return rejection();
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
-/// How a NUL is written in the body, if that is text.
-fn nul_of(headers: &HeaderMap) -> Option<&'static str> {
+/// How this content type encodes a NUL character, if the body is text.
+fn encoded_nul(headers: &HeaderMap) -> Option<&'static str> {
     let content_type = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let content_type = content_type.to_ascii_lowercase();
     if content_type.contains("json") {
@@ -64,9 +64,9 @@ fn nul_of(headers: &HeaderMap) -> Option<&'static str> {
         .then_some("%00")
 }
 
-fn has(text: &str, nul: &str) -> bool {
+fn contains_nul(text: &str, nul: &str) -> bool {
     text.match_indices(nul).any(|(at, _)| {
-        // In JSON, `\\u0000` is a backslash and what follows it.
+        // In JSON, `\\u0000` is an escaped backslash followed by text.
         let backslashes = text[..at].bytes().rev().take_while(|byte| *byte == b'\\');
         backslashes.count() % 2 == 0
     })

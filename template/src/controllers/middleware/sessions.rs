@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::models::sessions;
 
-/// Takes the JWT of a session that has ended out of the request: for every route, nobody is logged
-/// in. What the API answers to somebody is kept nowhere.
+/// Removes the JWT of an ended session from the request, so that every route treats the client as
+/// logged out. Keeps responses of the API out of caches.
 pub struct Sessions {
     ctx: Arc<AppContext>,
 }
@@ -45,24 +45,24 @@ impl MiddlewareLayer for Sessions {
     fn apply(&self, app: Router<AppContext>) -> Result<Router<AppContext>> {
         Ok(app.layer(middleware::from_fn_with_state(
             Arc::clone(&self.ctx),
-            ended_sessions,
+            drop_ended_session,
         )))
     }
 }
 
-async fn ended_sessions(
+async fn drop_ended_session(
     State(ctx): State<Arc<AppContext>>,
     request: Request,
     next: Next,
 ) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
     let jwt = ctx.config.get_jwt_config()?;
-    // What is no JWT may be an API key.
+    // Anything that is not a JWT may be an API key.
     let claims = extract_token(jwt, &parts)
         .ok()
         .and_then(|token| JWT::new(&jwt.secret).validate(&token).ok());
     if let Some(data) = claims {
-        if !sessions::Model::is_open(&ctx.db, &data.claims).await? {
+        if !sessions::Model::is_active(&ctx.db, &data.claims).await? {
             remove_tokens(&mut parts.headers, jwt);
             if extract_token(jwt, &parts).is_ok() {
                 return unauthorized("the session of the token in the URL has ended");
@@ -80,7 +80,7 @@ async fn ended_sessions(
 
 fn remove_tokens(headers: &mut HeaderMap, jwt: &config::JWT) {
     headers.remove(header::AUTHORIZATION);
-    let Some(name) = token_cookie(jwt) else {
+    let Some(name) = jwt_cookie_name(jwt) else {
         return;
     };
     let cookies: Vec<String> = headers
@@ -97,9 +97,9 @@ fn remove_tokens(headers: &mut HeaderMap, jwt: &config::JWT) {
     }
 }
 
-/// The cookie in which Loco looks for the JWT.
+/// The name of the cookie in which Loco looks for the JWT.
 #[must_use]
-pub fn token_cookie(jwt: &config::JWT) -> Option<&str> {
+pub fn jwt_cookie_name(jwt: &config::JWT) -> Option<&str> {
     let locations = match &jwt.location {
         Some(JWTLocationConfig::Single(location)) => std::slice::from_ref(location),
         Some(JWTLocationConfig::Multiple(locations)) => locations,

@@ -1,9 +1,9 @@
 use lettre::message::Mailbox;
 use validator::ValidationError;
 
-/// The form in which an address is stored and looked up: in lower case, its domain as in DNS.
-/// There is none of what the mailer would not send to.
-pub(super) fn normal_form(address: &str) -> Option<String> {
+/// Normalizes an address for storage and lookup: lower case, with the domain as in DNS. Returns
+/// `None` for anything that the mailer could not send to.
+pub(super) fn normalize(address: &str) -> Option<String> {
     let mailbox: Mailbox = address.trim().parse().ok()?;
     let domain = idna::domain_to_ascii(mailbox.email.domain()).ok()?;
     let address = format!("{}@{domain}", mailbox.email.user().to_lowercase());
@@ -11,7 +11,7 @@ pub(super) fn normal_form(address: &str) -> Option<String> {
 }
 
 pub(super) fn validate(address: &str) -> Result<(), ValidationError> {
-    normal_form(address)
+    normalize(address)
         .map(|_| ())
         .ok_or_else(|| ValidationError::new("email"))
 }

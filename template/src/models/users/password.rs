@@ -5,14 +5,14 @@ use validator::ValidationError;
 
 use super::settings::settings;
 
-/// Characters of the longest password.
+/// Maximum length of a password, in characters.
 const MAX_LENGTH: usize = 128;
 
-/// The most common ones of at least 8 characters, from the frequency list of zxcvbn.
+/// The most common passwords of at least 8 characters, from zxcvbn's frequency list.
 static COMMON: LazyLock<HashSet<&str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
-/// How many characters a password has.
+/// The permitted length of a password, in characters.
 #[must_use]
 pub fn length() -> RangeInclusive<usize> {
     settings().password_min_length..=MAX_LENGTH
@@ -20,7 +20,7 @@ pub fn length() -> RangeInclusive<usize> {
 
 /// # Errors
 ///
-/// One that says what is wrong with it.
+/// Returns a validation error that says what is wrong with the password.
 pub(super) fn validate(password: &str) -> Result<(), ValidationError> {
     let length = length();
     if !length.contains(&password.chars().count()) {
@@ -39,7 +39,7 @@ pub(super) fn validate(password: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
-/// Its hash. That takes tens of milliseconds and 19 MiB.
+/// Hashes the password, which takes tens of milliseconds and 19 MiB.
 pub(super) async fn hashed(password: &str) -> ModelResult<String> {
     let password = password.to_string();
     let hash = memory::compute(move || hash::hash_password(&password)).await;

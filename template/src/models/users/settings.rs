@@ -9,30 +9,31 @@ static SETTINGS: RwLock<Settings> = RwLock::new(Settings::DEFAULT);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Characters of the shortest password.
+    /// Minimum length of a password, in characters.
     pub password_min_length: usize,
-    /// Whether a password may be one of the most common ones.
+    /// Whether to accept the most common passwords.
     pub allow_common_passwords: bool,
-    /// Wrong passwords for an account within 15 minutes, before the next one has to wait. 0: any number.
+    /// Wrong passwords allowed per account within 15 minutes. 0: unlimited.
     pub login_attempts: i64,
-    /// Registrations, logins and requests for mails of a client's address in a minute. 0: any number.
+    /// Registrations, logins and requests for emails allowed per client IP and minute. 0:
+    /// unlimited.
     pub attempts_per_minute: i64,
-    /// Whether a client has its answer before the mail is made: waiting for it would tell that the
-    /// address is known.
+    /// Whether to respond before the email is created: otherwise the response time would reveal
+    /// whether the address is known.
     pub mail_after_answer: bool,
-    /// Seconds for which a user is not mailed the same again.
+    /// Seconds before the same email is sent to a user again.
     pub mail_cooldown: i64,
-    /// Whether only hashes of the tokens in mailed links are stored, a GET of the API neither verifies nor
-    /// logs in (programs that scan mails send one), and a login by link voids what was done with the
-    /// address before it was verified.
+    /// Whether to store only hashes of the tokens in emailed links, to require a POST to verify or
+    /// log in through the API (mail scanners follow links with a GET), and to revoke on login by
+    /// link whatever was done with the address before it was verified.
     pub strict_links: bool,
-    /// Seconds in which a used link still works for the same person.
+    /// Seconds for which a used link still works for the same person.
     pub link_repeat: i64,
-    /// The domains whose addresses may log in by a mailed link. Empty: all of them.
+    /// Domains whose addresses may log in by emailed link. Empty: all domains.
     pub magic_link_domains: Vec<String>,
 }
 
-/// The part of Loco's `settings` that is read here.
+/// The part of Loco's `settings` that this module reads.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AllSettings {
@@ -59,11 +60,11 @@ impl Default for Settings {
     }
 }
 
-/// Takes the rules for users from the configuration, for the whole process.
+/// Loads the account settings from the configuration, for the whole process.
 ///
 /// # Errors
 ///
-/// When one of them is unknown or malformed.
+/// Returns an error if a setting is unknown or malformed.
 pub fn configure(config: &Config) -> Result<()> {
     let all: AllSettings = config
         .settings()
@@ -72,7 +73,7 @@ pub fn configure(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// The rules in effect.
+/// The settings in effect.
 #[must_use]
 pub fn settings() -> Settings {
     SETTINGS

@@ -2,4 +2,4 @@ Somebody registered with your email address. You already have an account,
 and nothing has changed: log in as usual, or set a new password if you have
 forgotten yours.
 
-If it was not you, ignore this email.
+If this was not you, you can ignore this email.

@@ -7,10 +7,10 @@
 <body style="margin: 0; padding: 24px; font: 16px/1.5 system-ui, sans-serif">
 <div style="max-width: 560px; margin: 0 auto">
 <h1 style="font-size: 20px">Confirm your new email address</h1>
-<p>This address is to become the email address of your account. Confirm it with this link:</p>
+<p>You asked to use this email address for your account. Confirm it with this link:</p>
 <p><a href="{{host}}{{path}}{{token}}" style="display: inline-block; padding: 12px 20px; border-radius: 8px; background: #2f55d4; color: #ffffff; text-decoration: none">Confirm email address</a></p>
 <p>The link is valid for 24 hours.</p>
-<p>If you did not ask for it, ignore this email.</p>
+<p>If you did not request this, you can ignore this email.</p>
 </div>
 </body>
 </html>

@@ -8,7 +8,7 @@
 <div style="max-width: 560px; margin: 0 auto">
 <h1 style="font-size: 20px">Your email address was changed</h1>
 <p>Your account has a new email address. You can no longer log in with this one.</p>
-<p>If it was not you, somebody knows your password: contact us at once.</p>
+<p>If this was not you, somebody knows your password: contact us immediately.</p>
 </div>
 </body>
 </html>

@@ -1,7 +1,8 @@
-You asked for a new password. Set it with this link:
+You asked to reset your password. Set it with this link:
 
 {{host}}{{path}}{{resetToken}}
 
 The link is valid for 30 minutes.
 
-If you did not ask for it, ignore this email: your password stays as it is.
+If you did not request this, you can ignore this email: your password stays
+the same.

@@ -9,8 +9,8 @@
 <h1 style="font-size: 20px">Your login link</h1>
 <p>Log in with this link:</p>
 <p><a href="{{host}}{{path}}{{token}}" style="display: inline-block; padding: 12px 20px; border-radius: 8px; background: #2f55d4; color: #ffffff; text-decoration: none">Log in</a></p>
-<p>The link works once, within 5 minutes.</p>
-<p>If you did not ask for it, ignore this email.</p>
+<p>The link works once and expires after 5 minutes.</p>
+<p>If you did not request this, you can ignore this email.</p>
 </div>
 </body>
 </html>

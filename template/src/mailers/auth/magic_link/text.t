@@ -2,6 +2,6 @@ Log in with this link:
 
 {{host}}{{path}}{{token}}
 
-The link works once, within 5 minutes.
+The link works once and expires after 5 minutes.
 
-If you did not ask for it, ignore this email.
+If you did not request this, you can ignore this email.

@@ -8,7 +8,7 @@
 <div style="max-width: 560px; margin: 0 auto">
 <h1 style="font-size: 20px">Your password was changed</h1>
 <p>The password of your account was changed, and you were logged out everywhere else.</p>
-<p>If it was not you, set a new one at once: follow “Forgot your password?” on the login page.</p>
+<p>If this was not you, set a new one immediately: follow “Forgot your password?” on the login page.</p>
 </div>
 </body>
 </html>

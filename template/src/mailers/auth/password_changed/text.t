@@ -1,5 +1,5 @@
 The password of your account was changed, and you were logged out everywhere
 else.
 
-If it was not you, set a new one at once: follow “Forgot your password?” on
-the login page.
+If this was not you, set a new one immediately: follow “Forgot your password?”
+on the login page.

@@ -10,7 +10,7 @@
 <p>Welcome! Verify your email address to finish your registration.</p>
 <p><a href="{{host}}{{path}}{{verifyToken}}" style="display: inline-block; padding: 12px 20px; border-radius: 8px; background: #2f55d4; color: #ffffff; text-decoration: none">Verify email address</a></p>
 <p>The link is valid for 24 hours.</p>
-<p>If you did not register, ignore this email.</p>
+<p>If you did not register, you can ignore this email.</p>
 </div>
 </body>
 </html>

@@ -4,4 +4,4 @@ Welcome! Verify your email address to finish your registration.
 
 The link is valid for 24 hours.
 
-If you did not register, ignore this email.
+If you did not register, you can ignore this email.

@@ -19,14 +19,14 @@ use crate::models::{
     users,
 };
 
-/// Clients of whom so many are remembered that have to wait.
-const REMEMBERED: usize = 10_000;
+/// How many blocked clients to remember.
+const MAX_BLOCKED: usize = 10_000;
 
-/// An attempt at something of which a client can have so many in a minute. With this argument, a
-/// handler counts, and is called only if it was not one too many.
-pub struct Attempt;
+/// Limits how often a client may call a handler that takes this argument: each call counts as an
+/// attempt, and one too many is rejected before the handler runs.
+pub struct RateLimited;
 
-impl FromRequestParts<AppContext> for Attempt {
+impl FromRequestParts<AppContext> for RateLimited {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, ctx: &AppContext) -> Result<Self, Response> {
@@ -34,40 +34,40 @@ impl FromRequestParts<AppContext> for Attempt {
             attempts: users::settings().attempts_per_minute,
             seconds: 60,
         };
-        let Some(client) = client(parts, ctx).await else {
+        let Some(client) = client_ip(parts, ctx).await else {
             return Ok(Self);
         };
-        let waiting = Waiting::of(ctx);
-        if let Some(seconds) = waiting.seconds(client) {
-            return Err(too_often(seconds));
+        let blocked = BlockedClients::of(ctx);
+        if let Some(seconds) = blocked.seconds_left(client) {
+            return Err(too_many_requests(seconds));
         }
         let key = format!("attempts {client}");
-        let counted = rate_limits::Model::count(&ctx.db, &key, limit)
+        let retry_after = rate_limits::Model::record_attempt(&ctx.db, &key, limit)
             .await
             .map_err(|err| Error::from(err).into_response())?;
-        let Some(seconds) = counted else {
+        let Some(seconds) = retry_after else {
             return Ok(Self);
         };
-        waiting.remember(client, seconds);
-        Err(too_often(seconds))
+        blocked.block(client, seconds);
+        Err(too_many_requests(seconds))
     }
 }
 
-/// The clients that have had one attempt too many, with the end of their time in seconds since 1970. For
-/// whoever goes on trying, the database is not asked again.
+/// Clients over the limit, with the Unix time at which each may try again. Further attempts are
+/// rejected without a database query.
 #[derive(Clone, Default)]
-struct Waiting(Arc<Mutex<HashMap<IpAddr, i64>>>);
+struct BlockedClients(Arc<Mutex<HashMap<IpAddr, i64>>>);
 
-impl Waiting {
+impl BlockedClients {
     fn of(ctx: &AppContext) -> Self {
         ctx.shared_store.get().unwrap_or_else(|| {
-            let waiting = Self::default();
-            ctx.shared_store.insert(waiting.clone());
-            waiting
+            let blocked = Self::default();
+            ctx.shared_store.insert(blocked.clone());
+            blocked
         })
     }
 
-    fn seconds(&self, client: IpAddr) -> Option<i64> {
+    fn seconds_left(&self, client: IpAddr) -> Option<i64> {
         let ends_at = *self
             .0
             .lock()
@@ -77,21 +77,21 @@ impl Waiting {
         (seconds > 0).then_some(seconds)
     }
 
-    fn remember(&self, client: IpAddr, seconds: i64) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn block(&self, client: IpAddr, seconds: i64) {
+        let mut blocked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Utc::now().timestamp();
-        if waiting.len() >= REMEMBERED {
-            waiting.retain(|_, ends_at| *ends_at > now);
+        if blocked.len() >= MAX_BLOCKED {
+            blocked.retain(|_, ends_at| *ends_at > now);
         }
-        if waiting.len() < REMEMBERED {
-            waiting.insert(client, now + seconds);
+        if blocked.len() < MAX_BLOCKED {
+            blocked.insert(client, now + seconds);
         }
     }
 }
 
-/// The answer to one attempt too many.
+/// The response to an attempt over the limit.
 #[must_use]
-pub fn too_often(seconds: i64) -> Response {
+pub fn too_many_requests(seconds: i64) -> Response {
     let error = ErrorDetail::new(
         "too_many_requests",
         format!("Too many attempts: try again in {seconds} seconds"),
@@ -100,8 +100,8 @@ pub fn too_often(seconds: i64) -> Response {
     (StatusCode::TOO_MANY_REQUESTS, retry_after, Json(error)).into_response()
 }
 
-/// The address of the client, or of the proxy where `remote_ip` is off.
-async fn client(parts: &mut Parts, ctx: &AppContext) -> Option<IpAddr> {
+/// The client's IP address, or the proxy's if `remote_ip` is off.
+async fn client_ip(parts: &mut Parts, ctx: &AppContext) -> Option<IpAddr> {
     let remote = RemoteIP::from_request_parts(parts, ctx).await;
     let address = match remote {
         Ok(RemoteIP::Forwarded(address) | RemoteIP::Socket(address)) => address,
@@ -109,7 +109,7 @@ async fn client(parts: &mut Parts, ctx: &AppContext) -> Option<IpAddr> {
     };
     Some(match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
-        // A customer of a provider has all addresses of these 64 bits.
+        // A single subscriber usually gets a whole /64.
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     })
 }
