@@ -290,10 +290,10 @@ mod tests {
         for name in ["bind", "token", "budget_percent", "guard_percent"] {
             assert!(
                 problems.contains(&format!("settings.memory.{name}")),
-                "{faults}"
+                "{problems}"
             );
         }
-        assert!(!problems.contains("secret"), "{faults}");
+        assert!(!problems.contains("secret"), "{problems}");
     }
 
     #[test]

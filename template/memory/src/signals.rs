@@ -35,7 +35,7 @@ pub fn exit_after(time: Duration) {
         match watch() {
             Ok(mut signals) => drop(thread::spawn(move || {
                 if signals.forever().next().is_some() {
-                    thread::sleep(time + GRACE);
+                    thread::sleep(time.saturating_add(GRACE));
                     tracing::error!("the process has not ended in time: exiting");
                     exit(1);
                 }

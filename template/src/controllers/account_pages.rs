@@ -12,14 +12,14 @@ use super::{
         DeleteParams, EmailParams, NameParams, PasswordParams,
     },
     auth::{
-        register_user, reset_password, send_reset_token, verify_address, ForgotParams, ResetParams,
+        register_user, reset_password, send_reset_token, send_verification, verify_address,
+        ForgotParams, ResetParams,
     },
     detached::after_response,
     rate_limit::{too_many_requests, RateLimited},
     session_pages::{invalid_link, logged_out},
 };
 use crate::{
-    mailers::auth::AuthMailer,
     models::{
         sessions,
         users::{self, Login, RegisterParams},
@@ -189,7 +189,7 @@ async fn resend_verification(
     State(ctx): State<AppContext>,
 ) -> Result<Response> {
     if user.user.email_verified_at.is_none() {
-        AuthMailer::send_verification(&ctx, user.user).await?;
+        after_response(send_verification(ctx, user.user)).await?;
     }
     format::redirect("/check-your-mail")
 }

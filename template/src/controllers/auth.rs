@@ -197,7 +197,7 @@ pub(super) async fn register_user(ctx: AppContext, params: RegisterParams) -> Re
     .await
 }
 
-async fn send_verification(ctx: AppContext, user: users::Model) -> Result<()> {
+pub(super) async fn send_verification(ctx: AppContext, user: users::Model) -> Result<()> {
     AuthMailer::send_verification(&ctx, user).await
 }
 

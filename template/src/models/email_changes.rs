@@ -86,6 +86,7 @@ impl Model {
             return Err(ModelError::EntityNotFound);
         }
         let previous = user.email.clone();
+        let user_id = user.id;
         let mut user = user.into_active_model();
         user.email = Set(change.email.clone());
         user.email_verified_at = Set(Some(Local::now().into()));
@@ -99,6 +100,8 @@ impl Model {
             let user = used_links::Model::find_recent_user(db, LINK, &token).await?;
             return Ok((user, None));
         }
+        // Two requests at the same time may have left another one.
+        Self::cancel(&transaction, user_id).await?;
         let user = user
             .update(&transaction)
             .await
@@ -106,7 +109,7 @@ impl Model {
                 Some(SqlErr::UniqueConstraintViolation(_)) => ModelError::EntityNotFound,
                 _ => err.into(),
             })?;
-        used_links::Model::record(&transaction, LINK, &token, user.id).await?;
+        used_links::Model::record(&transaction, LINK, &token, user_id).await?;
         transaction.commit().await?;
         Ok((user, Some(previous)))
     }

@@ -1,10 +1,14 @@
 use axum::http::{HeaderName, HeaderValue};
 use loco_rs::{testing::prelude::*, TestServer};
 use rstest::rstest;
+use sea_orm::{ActiveModelTrait, EntityTrait, PaginatorTrait, Set};
 use serde_json::{json, Value};
 use serial_test::serial;
 
-use {{crate_name}}::{app::App, models::users};
+use {{crate_name}}::{
+    app::App,
+    models::{email_changes, users},
+};
 
 use super::prepare_data::{self, email_count, stored_user, token_in_last_email, EMAIL, PASSWORD};
 
@@ -87,6 +91,31 @@ async fn a_request_for_another_address_cancels_the_previous_one() {
 
             assert_eq!(request.post(&link).await.status_code(), 401, "{next}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
+async fn confirming_one_of_two_simultaneous_requests_cancels_the_other() {
+    request::<App, _, _>(|request, ctx| async move {
+        let user = prepare_data::register(&request, &ctx).await;
+        let (_, session) = prepare_data::login(&request).await;
+        let change = json!({ "email": "other@example.com", "current_password": PASSWORD });
+        post(&request, &session, "/email", &change).await;
+        let link = format!("/api/account/email/{}", token_in_last_email(&ctx));
+        let simultaneous = email_changes::ActiveModel {
+            email: Set("third@example.com".to_string()),
+            token: Set("third".to_string()),
+            user_id: Set(user.id),
+            ..Default::default()
+        };
+        simultaneous.insert(&ctx.db).await.expect("a second change");
+
+        assert_eq!(request.post(&link).await.status_code(), 200);
+
+        let pending = email_changes::Entity::find().count(&ctx.db).await;
+        assert_eq!(pending.expect("a number"), 0);
     })
     .await;
 }

@@ -63,10 +63,12 @@ impl<T, U> FairQueue<T, U> {
     /// Keeps clients that come and go from filling the queue.
     fn sweep(&mut self) {
         self.len = 0;
-        for queue in self.queues.values_mut() {
+        self.queues.retain(|_, queue| {
             queue.retain(|waiter| !waiter.sender.is_closed());
             self.len += queue.len();
-        }
+            !queue.is_empty()
+        });
+        self.order.retain(|peer| self.queues.contains_key(peer));
         self.sweep_at = MIN_SWEEP_LEN.max(2 * self.len);
     }
 
@@ -161,5 +163,16 @@ mod tests {
             drop(queue.push(ONE, ()));
         }
         assert!(queue.len <= MIN_SWEEP_LEN, "{}", queue.len);
+
+        for number in 0..10 * MIN_SWEEP_LEN {
+            let peer = Ipv4Addr::from_bits(u32::try_from(number).expect("a small number"));
+            drop(queue.push(peer.into(), ()));
+        }
+        assert!(
+            queue.queues.len() <= MIN_SWEEP_LEN,
+            "{}",
+            queue.queues.len()
+        );
+        assert_eq!(queue.order.len(), queue.queues.len());
     }
 }

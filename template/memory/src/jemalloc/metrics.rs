@@ -69,7 +69,7 @@ pub fn read() -> Result<()> {
     counter!("jemalloc_background_thread_runs_total").absolute(stats.background_thread_runs);
     gauge!(
         "jemalloc_info",
-        "version" => report.release().to_string(),
+        "version" => report.short_version().to_string(),
         "profile" => profile::NAME.unwrap_or_default(),
         "options" => report.options(),
     )
