@@ -4,7 +4,8 @@
 //! for a timer, a database or another service does not. A new request begins if what its route is
 //! known to hold fits the budget and, unless that is little, if only a few active requests need the
 //! CPU. So requests that hold much are finished before more of them begin, and waiting for I/O is
-//! free. No peer takes all of the budget or all cores, so others need not wait for its requests to
+//! free. A busy runtime fires its timers late, and only then do the requests that waited for them
+//! need the CPU again: until it has, only a few that hold much begin. No peer takes all of the budget or all cores, so others need not wait for its requests to
 //! end.
 
 use std::{
@@ -12,12 +13,13 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroUsize,
     sync::{
-        atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering::SeqCst},
         Arc, Mutex, MutexGuard, PoisonError, Weak,
     },
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot, time::sleep};
 
 use super::{
     budget::{Budget, CountGuard, Full, Hold, Kind, Peer, Shortage},
@@ -37,6 +39,11 @@ const BUSY_PER_CORE_IF_SMALL: isize = 128;
 const SMALL: u64 = 64 << 10;
 /// Requests of one peer, per core, that hold up those of others. Any more hold up only its own.
 const PEER_BUSY_PER_CORE: isize = 1;
+/// Bytes per core that requests may be expected to hold, small ones aside, which begin between two
+/// ticks.
+const BYTES_PER_TICK_PER_CORE: u64 = 4 << 20;
+/// The time between two ticks, or longer if the runtime fires its timers late.
+const TICK: Duration = Duration::from_millis(1);
 /// A peer leaves 1/8 of `settings.requests.in_flight` to the others.
 const IN_FLIGHT_RESERVE_DIVISOR: usize = 8;
 /// A request is expected to hold at most half of the budget. If more were expected, it would never
@@ -53,6 +60,7 @@ pub struct Gate {
     max_busy: isize,
     max_busy_if_small: isize,
     max_busy_per_peer: isize,
+    max_per_tick: u64,
     /// `settings.requests.in_flight`
     max_active: Option<usize>,
     /// Active requests that need the CPU.
@@ -63,6 +71,9 @@ pub struct Gate {
     /// Active requests that have not been polled yet, so that nothing is known about what they
     /// hold.
     unmeasured: AtomicIsize,
+    /// Bytes that the requests are expected to hold that have begun since the last tick, small ones
+    /// aside.
+    since_tick: AtomicU64,
     queue: Mutex<Queue>,
     peers: Mutex<Peers>,
 }
@@ -105,11 +116,13 @@ impl Gate {
             max_busy: BUSY_PER_CORE * cores,
             max_busy_if_small: BUSY_PER_CORE_IF_SMALL * cores,
             max_busy_per_peer: PEER_BUSY_PER_CORE * cores,
+            max_per_tick: BYTES_PER_TICK_PER_CORE * cores.unsigned_abs() as u64,
             max_active: in_flight.map(NonZeroUsize::get),
             busy: AtomicIsize::new(0),
             capped_busy: AtomicIsize::new(0),
             active: AtomicUsize::new(0),
             unmeasured: AtomicIsize::new(0),
+            since_tick: AtomicU64::new(0),
             queue: Mutex::default(),
             peers: Mutex::default(),
         });
@@ -214,7 +227,8 @@ impl Gate {
             .min(self.budget.limit() / MAX_EXPECTED_DIVISOR);
         let is_small = expected <= SMALL;
         let may_admit_unmeasured = self.unmeasured.load(SeqCst) < self.max_busy;
-        if !self.is_open(is_small) || !may_admit_unmeasured {
+        let must_tick = !is_small && self.since_tick.load(SeqCst) >= self.max_per_tick;
+        if !self.is_open(is_small) || !may_admit_unmeasured || must_tick {
             return Err(Wait::ForCores(Full::All));
         }
         if peer.busy.load(SeqCst) >= self.max_busy(is_small) || self.is_at_in_flight_cap(peer) {
@@ -238,6 +252,9 @@ impl Gate {
                 return Err(Wait::ForMemory(full));
             }
         };
+        if !is_small && self.since_tick.fetch_add(expected, SeqCst) == 0 {
+            self.schedule_tick();
+        }
         self.unmeasured.fetch_add(1, SeqCst);
         peer.active.fetch_add(1, SeqCst);
         self.resume(peer);
@@ -250,6 +267,20 @@ impl Gate {
             is_measured: false,
             is_complete: false,
         })
+    }
+
+    fn schedule_tick(self: &Arc<Self>) {
+        let Ok(runtime) = Handle::try_current() else {
+            // There are no timers.
+            self.since_tick.store(0, SeqCst);
+            return;
+        };
+        let gate = Arc::clone(self);
+        drop(runtime.spawn(async move {
+            sleep(TICK).await;
+            gate.since_tick.store(0, SeqCst);
+            gate.admit_waiting();
+        }));
     }
 
     /// Admits as many waiting requests as possible.
@@ -431,8 +462,6 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::timeout;
 
     use super::*;
@@ -589,8 +618,8 @@ mod tests {
         next.await.expect("no panic");
     }
 
-    #[tokio::test]
-    async fn a_peer_that_keeps_the_cores_busy_keeps_no_other_waiting() {
+    #[test]
+    fn a_peer_that_keeps_the_cores_busy_keeps_no_other_waiting() {
         let gate = gate(1000);
         let route = route();
         let permits: Vec<Permit> = paused(&gate, &route, ONE).take(100).collect();
@@ -619,6 +648,20 @@ mod tests {
         }
         drop(permits);
         assert!(gate.try_acquire(&route, ONE).is_some());
+    }
+
+    #[tokio::test]
+    async fn few_large_ones_begin_before_timers_have_fired() {
+        let gate = gate(1000);
+        let route = route();
+        route.raise(1 << 20);
+
+        let permits: Vec<Permit> = paused(&gate, &route, ONE).collect();
+
+        assert_eq!(permits.len(), 4 * cores());
+        timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
+            .await
+            .expect("they have fired");
     }
 
     #[tokio::test]
