@@ -257,6 +257,8 @@ impl Newcomer {
             .args(["-euo", "pipefail", "-c", lines])
             .stdin(Stdio::null())
             .env("CURL_HOME", self.image.path())
+            // What `cargo doc --open` starts.
+            .env("BROWSER", "true")
             .env("PATH", format!("{}:{path}", built.display()));
         if lines.starts_with("npm ") && !lines.contains("--prefix") {
             shell.current_dir(self.service.root().join("frontend"));
