@@ -84,18 +84,20 @@ impl Existing {
                     };
                     format!("{imports}{pasted}\n")
                 }),
-                Some("src/app.rs") => self.edit("src/app.rs", |text| {
-                    let hooks = "impl Hooks for App {\n";
-                    text.replacen(hooks, &format!("{hooks}{pasted}\n\n"), 1)
-                }),
-                Some("there") => self.edit("src/app.rs", |text| {
+                Some("src/app.rs") if heading.contains("initializers") => self.edit("src/app.rs", |text| {
                     let (before, rest) = text.split_once("fn initializers").expect("initializers");
                     let rest = rest.replacen("vec![", &format!("vec![\n{pasted}\n"), 1);
                     format!("{before}fn initializers{rest}")
                 }),
-                Some("and") => self.edit("src/app.rs", |text| {
-                    let tasks = "fn register_tasks(tasks: &mut Tasks) {\n";
-                    text.replacen(tasks, &format!("{tasks}{pasted}\n"), 1)
+                Some("src/app.rs") if heading.contains("register_tasks") => {
+                    self.edit("src/app.rs", |text| {
+                        let tasks = "fn register_tasks(tasks: &mut Tasks) {\n";
+                        text.replacen(tasks, &format!("{tasks}{pasted}\n"), 1)
+                    });
+                }
+                Some("src/app.rs") => self.edit("src/app.rs", |text| {
+                    let hooks = "impl Hooks for App {\n";
+                    text.replacen(hooks, &format!("{hooks}{pasted}\n\n"), 1)
                 }),
                 Some("config/development.yaml") => {
                     self.edit("config/development.yaml", |text| {

@@ -76,12 +76,12 @@ fn answers_without_a_question_are_refused() {
 fn a_malloc_conf_that_jemalloc_would_not_take_is_refused() {
     for (malloc_conf, part) in [
         ("", "is empty"),
-        ("dirty_decay_ms", "no name:value"),
+        ("dirty_decay_ms", "not a name:value pair"),
         ("dirty_decay_ms:", "no value"),
-        (":1", "no option"),
-        ("dirty_decay_ms:1,", "no name:value"),
-        ("dirty_decay:1", "no option"),
-        ("prof:true", "needs heap_profiling = true"),
+        (":1", "not an option"),
+        ("dirty_decay_ms:1,", "not a name:value pair"),
+        ("dirty_decay:1", "not an option"),
+        ("prof:true", "requires heap_profiling = true"),
         ("dirty_decay_ms:1 ", "character"),
         ("dirty_decay_ms:\"1\"", "character"),
         ("dirty_decay_ms:'1'", "character"),
@@ -177,7 +177,7 @@ fn names_that_cannot_be_built_are_refused_with_a_reason() {
 
 #[test]
 fn every_crate_that_a_service_names_is_taken() {
-    let taken = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
+    let reserved = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
         .expect("the hook");
     let service = Answers::new("svc").render().expect("no answers at all");
     let manifest: toml::Table = toml::from_str(&service.read("Cargo.toml")).expect("TOML");
@@ -186,7 +186,7 @@ fn every_crate_that_a_service_names_is_taken() {
     for table in tables {
         for name in table.as_table().expect("dependencies").keys() {
             let name = format!("\"{}\"", name.replace('-', "_"));
-            assert!(taken.contains(&name), "{name} is not among TAKEN");
+            assert!(reserved.contains(&name), "{name} is not among RESERVED");
         }
     }
 }
@@ -194,7 +194,7 @@ fn every_crate_that_a_service_names_is_taken() {
 /// `use users::models::users;` names a module where it means the crate.
 #[test]
 fn every_module_that_a_service_imports_by_name_is_taken() {
-    let taken = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
+    let reserved = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
         .expect("the hook");
     let mut imported = 0;
     for starter in ["rest-api", "saas-server", "saas-client", "lightweight"] {
@@ -214,7 +214,7 @@ fn every_module_that_a_service_imports_by_name_is_taken() {
                     // A module: all but the path to what follows in braces, and `self`.
                     if name.starts_with(|first: char| first.is_lowercase()) && name != "self" {
                         let name = format!("\"{name}\"");
-                        assert!(taken.contains(&name), "{name} is not among TAKEN");
+                        assert!(reserved.contains(&name), "{name} is not among RESERVED");
                         imported += 1;
                     }
                 }
