@@ -18,12 +18,12 @@ use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 use url::Url;
 
-use crate::{needs::is_there, repository};
+use crate::{needs::check_available, repository};
 
-/// How long a page may take to show what is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait until a page shows what is expected.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A screen; its sizes are in CSS pixels.
+/// A screen, with its size in CSS pixels.
 #[derive(Debug, Clone, Copy)]
 struct Screen {
     name: &'static str,
@@ -44,7 +44,7 @@ const SCREENS: [Screen; 2] = [
     },
 ];
 
-/// Gives the browser this screen: a window cannot be made as narrow as a phone.
+/// Emulates the screen: a window cannot be made as narrow as a phone.
 impl WebDriverCompatibleCommand for Screen {
     fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
         let session = session.unwrap_or_default();
@@ -65,7 +65,7 @@ impl WebDriverCompatibleCommand for Screen {
     }
 }
 
-/// Lets each answer come later by so many milliseconds.
+/// Delays each response by this many milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Latency(u64);
 
@@ -83,10 +83,10 @@ impl WebDriverCompatibleCommand for Latency {
     }
 }
 
-/// Chromium without a window, closed when it is dropped.
+/// Headless Chromium, closed on drop.
 ///
-/// Fields, buttons and links are found by the words that a person reads: a field that has no label
-/// cannot be filled in.
+/// Fields, buttons and links are found by their visible text, so a field without a label cannot be
+/// filled in.
 pub struct Browser {
     client: Client,
     runtime: Runtime,
@@ -94,17 +94,17 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser with an empty profile, whose language is English.
+    /// Starts a browser in English with an empty profile.
     ///
-    /// Says so loudly and returns `None` where there is no `chromedriver`.
+    /// Prints a notice and returns `None` if there is no `chromedriver`.
     ///
     /// # Panics
     ///
-    /// When the browser does not start, or there is none in CI (where `CI` is set).
+    /// If the browser does not start, or if there is no `chromedriver` in CI (where `CI` is set).
     #[must_use]
     pub fn start() -> Option<Self> {
         let program = chromedriver();
-        is_there(program.is_some(), "chromedriver");
+        check_available(program.is_some(), "chromedriver");
         Some(Self::start_with(&program?).expect("a browser"))
     }
 
@@ -117,7 +117,7 @@ impl Browser {
             "goog:chromeOptions": {
                 "args": [
                     "--headless",
-                    "--no-sandbox", // which does not work for root
+                    "--no-sandbox", // the sandbox does not work as root
                     "--disable-gpu",
                     "--disable-dev-shm-usage",
                     "--disable-quic",
@@ -142,22 +142,22 @@ impl Browser {
         })
     }
 
-    /// Goes to an address.
+    /// Opens a URL.
     ///
     /// # Panics
     ///
-    /// When the browser fails; so do all others.
+    /// If the browser fails, like all other methods.
     pub fn open(&self, url: &str) {
         self.block_on(self.client.goto(url));
     }
 
-    /// The path of the page that is shown.
+    /// The path of the current page.
     #[must_use]
     pub fn path(&self) -> String {
         self.block_on(self.client.current_url()).path().to_string()
     }
 
-    /// Types into the field with this label, in place of what it holds.
+    /// Types into the field with this label, replacing its content.
     pub fn fill(&self, label: &str, text: &str) {
         let field = self.find(&format!(
             "//*[@id = //label[normalize-space() = '{label}']/@for]"
@@ -171,7 +171,8 @@ impl Browser {
         self.block_on(self.button(label).click());
     }
 
-    /// Presses a button twice, before the first answer can be there. From then on, answers are slow.
+    /// Presses a button twice, before the first response can arrive. Responses stay slow from then
+    /// on.
     pub fn press_twice(&self, label: &str) {
         self.block_on(self.client.issue_cmd(Latency(300)));
         let button = serde_json::to_value(self.button(label)).expect("an element");
@@ -191,12 +192,12 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// When it does not, with what the page shows instead.
+    /// If it does not; the message has the text that it shows instead.
     pub fn see(&self, text: &str) {
         let started = Instant::now();
         while !self.text().contains(text) {
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < TIMEOUT,
                 "{} does not show {text:?}:\n{}",
                 self.path(),
                 self.text()
@@ -205,10 +206,10 @@ impl Browser {
         }
     }
 
-    /// What a person reads on the page.
+    /// The text that a person sees on the page.
     #[must_use]
     pub fn text(&self) -> String {
-        // Between two pages there is none.
+        // There is no body between two pages.
         self.runtime
             .block_on(
                 self.client
@@ -221,19 +222,19 @@ impl Browser {
 
     /// The cookies that a script on the page can read, as `name=value; …`.
     #[must_use]
-    pub fn cookies_of_scripts(&self) -> String {
+    pub fn cookies_visible_to_scripts(&self) -> String {
         self.run("return document.cookie")
             .as_str()
             .expect("text")
             .to_string()
     }
 
-    /// Takes a picture of the whole page as it looks on each screen, into `tests/target/screenshots`.
+    /// Takes a screenshot of the whole page on each screen, in `tests/target/screenshots`.
     ///
     /// # Panics
     ///
-    /// When the page is wider than a screen.
-    pub fn photograph(&self, name: &str) {
+    /// If the page is wider than a screen.
+    pub fn screenshot(&self, name: &str) {
         let directory = repository().join("tests/target/screenshots");
         fs::create_dir_all(&directory).expect("a directory");
         for screen in SCREENS {
@@ -245,12 +246,9 @@ impl Browser {
             );
             let height = self.size("scrollHeight").max(screen.height);
             self.block_on(self.client.issue_cmd(Screen { height, ..screen }));
-            let picture = self.block_on(self.client.screenshot());
-            fs::write(
-                directory.join(format!("{name}-{}.png", screen.name)),
-                picture,
-            )
-            .expect("a picture");
+            let image = self.block_on(self.client.screenshot());
+            fs::write(directory.join(format!("{name}-{}.png", screen.name)), image)
+                .expect("a screenshot");
         }
     }
 
@@ -259,7 +257,7 @@ impl Browser {
     }
 
     fn find(&self, xpath: &str) -> Element {
-        let wait = self.client.wait().at_most(PATIENCE);
+        let wait = self.client.wait().at_most(TIMEOUT);
         match self
             .runtime
             .block_on(wait.for_element(Locator::XPath(xpath)))
@@ -269,7 +267,7 @@ impl Browser {
         }
     }
 
-    /// The page's size in CSS pixels, which may exceed the screen's.
+    /// The size of the page in CSS pixels, which may exceed that of the screen.
     fn size(&self, property: &str) -> u32 {
         let size = self.run(&format!("return document.documentElement.{property}"));
         size.as_u64()
@@ -285,7 +283,9 @@ impl Browser {
         &self,
         step: impl std::future::Future<Output = Result<T, fantoccini::error::CmdError>>,
     ) -> T {
-        self.runtime.block_on(step).expect("the browser does it")
+        self.runtime
+            .block_on(step)
+            .expect("the browser command succeeds")
     }
 }
 
@@ -295,7 +295,7 @@ impl Drop for Browser {
     }
 }
 
-/// `chromedriver`, on a port of its own choice.
+/// `chromedriver`, on a port that it chooses.
 struct Driver {
     process: Child,
     url: String,
@@ -318,8 +318,8 @@ impl Driver {
                 let (_, port) = line.split_once("started successfully on port ")?;
                 port.trim_end_matches('.').parse::<u16>().ok()
             })
-            .context("chromedriver names no port")?;
-        thread::spawn(move || lines.for_each(drop)); // a full pipe would stop it
+            .context("chromedriver prints no port")?;
+        thread::spawn(move || lines.for_each(drop)); // a full pipe would block it
         Ok(Self {
             process,
             url: format!("http://localhost:{port}"),
@@ -335,7 +335,7 @@ impl Drop for Driver {
     }
 }
 
-/// `chromedriver`, in PATH or where GitHub's runners have it.
+/// `chromedriver`, from PATH or from where GitHub's runners have it.
 fn chromedriver() -> Option<PathBuf> {
     let name = format!("chromedriver{}", env::consts::EXE_SUFFIX);
     let mut directories: Vec<PathBuf> =

@@ -1,32 +1,32 @@
-//! Reads a Dockerfile and its `.dockerignore`, as far as the generated ones go.
+//! Parses a Dockerfile and its `.dockerignore`, as far as the generated ones need it.
 
 use std::path::{Component, Path};
 
-/// What stands between one `FROM` and the next.
+/// A build stage: from one `FROM` to the next.
 #[derive(Debug)]
 pub struct Stage {
-    /// The image or the stage that this one starts from.
+    /// The image or stage that this one starts from.
     pub base: String,
-    /// Its own name, given with `AS`.
+    /// Its name, as given with `AS`.
     pub name: Option<String>,
-    /// Keyword in capitals and arguments, in their order.
+    /// Keywords in upper case with their arguments, in order.
     pub instructions: Vec<(String, String)>,
 }
 
 /// A `COPY` or `ADD`.
 #[derive(Debug)]
 pub struct Copy {
-    /// The stage to copy from; without one, it is the build context.
+    /// The stage to copy from, or `None` for the build context.
     pub from: Option<String>,
     pub sources: Vec<String>,
     pub destination: String,
 }
 
-/// The stages of a Dockerfile, without comments, each instruction on one line.
+/// The stages of a Dockerfile, without comments and with continued lines joined.
 ///
 /// # Panics
 ///
-/// When an instruction other than `ARG` stands before the first `FROM`.
+/// If an instruction other than `ARG` comes before the first `FROM`.
 #[must_use]
 pub fn stages(text: &str) -> Vec<Stage> {
     let lines: Vec<&str> = text
@@ -49,7 +49,7 @@ pub fn stages(text: &str) -> Vec<Stage> {
         } else if let Some(stage) = stages.last_mut() {
             stage.instructions.push((keyword, arguments));
         } else {
-            assert_eq!(keyword, "ARG", "a FROM comes first");
+            assert_eq!(keyword, "ARG", "only ARG may come before FROM");
         }
     }
     stages
@@ -70,11 +70,11 @@ impl Stage {
 }
 
 impl Copy {
-    /// Reads the arguments of a `COPY`.
+    /// Parses the arguments of a `COPY`.
     ///
     /// # Panics
     ///
-    /// When there are none.
+    /// If there are none.
     #[must_use]
     pub fn parse(arguments: &str) -> Self {
         let (flags, mut paths): (Vec<&str>, Vec<&str>) = arguments
@@ -92,8 +92,8 @@ impl Copy {
     }
 }
 
-/// Whether a `.dockerignore` leaves this path of the context out, directly or with a directory
-/// above it. Knows `*` within a name, which is all that the generated file uses.
+/// Whether a `.dockerignore` excludes this path, directly or through a parent directory. Supports
+/// only `*` within a name, which is all that the generated file uses.
 #[must_use]
 pub fn is_ignored(dockerignore: &str, path: &Path) -> bool {
     let names: Vec<String> = path
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dockerignore_leaves_out_what_it_names_and_nothing_else() {
+    fn a_dockerignore_excludes_what_it_names_and_nothing_else() {
         let dockerignore = "# a comment\ntarget\n*.sqlite-*\nconfig/*.local.yaml\n";
         for (path, ignored) in [
             ("target/debug/svc", true),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_read_with_continued_lines_and_without_comments() {
+    fn stages_are_parsed_with_continued_lines_and_without_comments() {
         let stages = stages(
             "# first\nFROM rust:1 AS build\nCOPY --from=x a b/ c/\nFROM debian\nCMD \\\n  [\"a\"]\n",
         );

@@ -1,10 +1,10 @@
-//! The tests' own vocabulary: a set of answers ([`Answers`]) is rendered into a service
-//! ([`Rendered`]), which is built and run ([`Running`]), and used as a person does ([`Browser`]).
+//! What the tests share: a set of answers ([`Answers`]) is rendered into a service ([`Rendered`]),
+//! which is built, run ([`Running`]), and used in a browser as a person does ([`Browser`]).
 
 pub mod benchmark;
 mod browser;
 pub mod dockerfile;
-pub mod loaded;
+pub mod load_target;
 pub mod machine;
 mod mailbox;
 pub mod needs;
@@ -24,12 +24,12 @@ pub use mailbox::{link_in, Mailbox};
 pub use rendered::{copy_template, target_dir, Answers, Rendered};
 #[cfg(unix)]
 pub use running::send_signal;
-pub use running::{ended_within, Running};
+pub use running::{wait_timeout, Running};
 pub use sources::Sources;
 
 use std::path::{Path, PathBuf};
 
-/// How strictly a service is linted: as Loco's own workflow does, and more.
+/// The lints for a service: those of Loco's own workflow, and stricter ones.
 pub const CLIPPY: [&str; 10] = [
     "clippy",
     "--all-targets",
@@ -43,30 +43,33 @@ pub const CLIPPY: [&str; 10] = [
     "-Wrust-2018-idioms",
 ];
 
-/// A `JWT_SECRET` with which production starts.
+/// A `JWT_SECRET` that production accepts.
 pub const JWT_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
 
-/// The template's repository.
+/// The root of the template's repository.
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("tests/ stands in the repository")
+        .expect("tests/ is in the repository")
         .to_path_buf()
 }
 
-/// Every set of answers that the prompts allow; `custom` has one option string for all.
+/// Every set of answers that the prompts allow, with a single option string for `custom`.
 #[must_use]
-pub fn every_combination() -> Vec<Answers> {
-    every_service().iter().flat_map(with_every_memory).collect()
+pub fn all_combinations() -> Vec<Answers> {
+    service_combinations()
+        .iter()
+        .flat_map(with_memory_combinations)
+        .collect()
 }
 
-/// Sets of answers between which every file is as in any other set. What is answered about memory
-/// meets the other answers in a few files alone, and there by three of its kinds: a profile that is
-/// more than options, one that is not, and none.
+/// Sets of answers that between them render every distinct file. The answers about memory interact
+/// with the others in only a few files, where only three kinds of profile differ: one that is more
+/// than its options, one that is not, and `system`.
 #[must_use]
 pub fn distinct_combinations() -> Vec<Answers> {
-    let services = every_service();
+    let services = service_combinations();
     let kinds = services.iter().flat_map(|service| {
         let [lean, other, system] = [service; 3].map(Clone::clone);
         [
@@ -80,24 +83,25 @@ pub fn distinct_combinations() -> Vec<Answers> {
     });
     let (lightweight, rest_api) = (&services[0], &services[1]);
     kinds
-        .chain(with_every_memory(lightweight))
-        .chain(with_every_memory(rest_api))
+        .chain(with_memory_combinations(lightweight))
+        .chain(with_memory_combinations(rest_api))
         .collect()
 }
 
-/// Every set of answers but for those about memory: first a lightweight service, then a REST API.
-fn every_service() -> Vec<Answers> {
+/// Every set of answers except those about memory, starting with a lightweight service and a REST
+/// API.
+fn service_combinations() -> Vec<Answers> {
     let mut services = vec![Answers::new("svc").with("starter", "lightweight")];
     for starter in ["rest-api", "saas-server", "saas-client"] {
         let service = Answers::new("svc").with("starter", starter);
-        let services_of_starter = if starter == "rest-api" {
+        let with_starter = if starter == "rest-api" {
             vec![service]
         } else {
-            each(&[service], "embedded_assets", &["false", "true"])
+            with_each(&[service], "embedded_assets", &["false", "true"])
         };
-        let on_database = each(&services_of_starter, "database", &["sqlite", "postgres"]);
-        services.extend(each(
-            &on_database,
+        let with_database = with_each(&with_starter, "database", &["sqlite", "postgres"]);
+        services.extend(with_each(
+            &with_database,
             "background",
             &["async", "blocking", "redis", "postgres", "sqlite"],
         ));
@@ -105,26 +109,26 @@ fn every_service() -> Vec<Answers> {
     services
 }
 
-/// The service with each set of answers about memory.
-fn with_every_memory(service: &Answers) -> Vec<Answers> {
+/// The service with every set of answers about memory.
+fn with_memory_combinations(service: &Answers) -> Vec<Answers> {
     let service = std::slice::from_ref(service);
     profiles::all()
         .iter()
         .flat_map(|profile| {
-            let services = each(service, "memory_profile", &[&profile.name]);
+            let services = with_each(service, "memory_profile", &[&profile.name]);
             let services = match profile.name.as_str() {
                 "system" => return services,
-                "custom" => each(&services, "malloc_conf", &["dirty_decay_ms:700"]),
+                "custom" => with_each(&services, "malloc_conf", &["dirty_decay_ms:700"]),
                 _ => services,
             };
-            let services = each(&services, "memory_metrics", &["true", "false"]);
-            each(&services, "heap_profiling", &["false", "true"])
+            let services = with_each(&services, "memory_metrics", &["true", "false"]);
+            with_each(&services, "heap_profiling", &["false", "true"])
         })
         .collect()
 }
 
-/// Each set of answers with each value of one more question.
-fn each(answers: &[Answers], question: &str, values: &[&str]) -> Vec<Answers> {
+/// Every set of answers with every value of one more question.
+fn with_each(answers: &[Answers], question: &str, values: &[&str]) -> Vec<Answers> {
     answers
         .iter()
         .flat_map(|answers| {

@@ -1,22 +1,22 @@
-//! What the benchmark needs of the machine, and what it says of it.
+//! Checks and describes the machine that the benchmark runs on.
 
 use std::{fs, process::Command};
 
 use anyhow::{bail, Context, Result};
 
-/// Stops with what is missing and how to get it.
+/// Checks that the benchmark can run.
 ///
 /// # Errors
 ///
-/// When something is missing.
+/// If something is missing; the error says what, and how to get it.
 pub fn check(connections: u32) -> Result<()> {
     if !cfg!(target_os = "linux") {
-        bail!("the benchmark reads /proc: it runs on Linux only");
+        bail!("the benchmark reads /proc, so it runs only on Linux");
     }
     let mut missing = Vec::new();
     if Command::new("wrk").arg("--version").output().is_err() {
         missing.push(
-            "wrk, which makes the load (apt-get install wrk, brew install wrk, or \
+            "wrk, which generates the load (apt-get install wrk, brew install wrk, or \
              github.com/wg/wrk)"
                 .to_string(),
         );
@@ -25,7 +25,7 @@ pub fn check(connections: u32) -> Result<()> {
     let files = open_files()?;
     if files < needed {
         missing.push(format!(
-            "open files: {needed} are needed, {files} are allowed (ulimit -n {needed})"
+            "open files: {needed} needed, {files} allowed (ulimit -n {needed})"
         ));
     }
     if missing.is_empty() {
@@ -50,7 +50,7 @@ fn open_files() -> Result<u32> {
 ///
 /// # Errors
 ///
-/// When /proc cannot be read.
+/// If /proc cannot be read.
 pub fn describe() -> Result<String> {
     let cpu_info = fs::read_to_string("/proc/cpuinfo")?;
     let processor = cpu_info
@@ -77,16 +77,16 @@ pub fn describe() -> Result<String> {
     ))
 }
 
-/// The cores that a process may use.
+/// The number of cores that a process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// The date as `2026-01-31`.
+/// Today's date, as in `2026-01-31`.
 ///
 /// # Errors
 ///
-/// When the system does not tell it.
+/// If `date` fails.
 pub fn today() -> Result<String> {
     let date = Command::new("date").arg("+%F").output()?;
     Ok(String::from_utf8(date.stdout)?.trim().to_string())

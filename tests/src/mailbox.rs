@@ -6,18 +6,18 @@ use std::{
     time::Duration,
 };
 
-/// A mail server that delivers to the test.
+/// A mail server that hands its mails to the test.
 pub struct Mailbox {
     port: String,
     mails: Receiver<String>,
 }
 
 impl Mailbox {
-    /// Opens it on a free port.
+    /// Starts it on a free port.
     ///
     /// # Panics
     ///
-    /// When there is none.
+    /// If there is none.
     #[must_use]
     pub fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -41,18 +41,18 @@ impl Mailbox {
         &self.port
     }
 
-    /// The next mail, if it comes in this time.
+    /// The next mail, if it arrives within this time.
     #[must_use]
-    pub fn next(&self, time: Duration) -> Option<String> {
-        let mail = self.mails.recv_timeout(time).ok()?;
+    pub fn next(&self, timeout: Duration) -> Option<String> {
+        let mail = self.mails.recv_timeout(timeout).ok()?;
         Some(mail.replace("=\r\n", "")) // quoted-printable
     }
 
-    /// The link in the next mail, without its host: that is the service's own.
+    /// The link in the next mail, without the service's own host.
     ///
     /// # Panics
     ///
-    /// When no mail comes, or one without a link.
+    /// If no mail arrives, or it has no link.
     #[must_use]
     pub fn link(&self, host: &str) -> String {
         let mail = self.next(Duration::from_secs(10)).expect("a mail");
@@ -64,7 +64,7 @@ impl Mailbox {
 ///
 /// # Panics
 ///
-/// When there is none.
+/// If there is none.
 #[must_use]
 pub fn link_in<'a>(mail: &'a str, host: &str) -> &'a str {
     let (_, from) = mail
@@ -74,12 +74,12 @@ pub fn link_in<'a>(mail: &'a str, host: &str) -> &'a str {
     &from[..end]
 }
 
-/// As much of SMTP as it takes to be sent a mail.
+/// Just enough SMTP to receive a mail.
 fn receive(mut client: &TcpStream, mails: &Sender<String>) {
     let mut lines = BufReader::new(client);
-    let mut say = |answer: &str| drop(write!(client, "{answer}\r\n"));
+    let mut reply = |line: &str| drop(write!(client, "{line}\r\n"));
     let mut mail = None;
-    say("220 mailbox");
+    reply("220 mailbox");
     loop {
         let mut line = String::new();
         if lines.read_line(&mut line).unwrap_or(0) == 0 {
@@ -88,16 +88,16 @@ fn receive(mut client: &TcpStream, mails: &Sender<String>) {
         match &mut mail {
             Some(_) if line == ".\r\n" => {
                 drop(mails.send(mail.take().unwrap_or_default()));
-                say("250 kept");
+                reply("250 kept");
             }
             Some(text) => text.push_str(&line),
             None if line.starts_with("DATA") => {
                 mail = Some(String::new());
-                say("354 go on");
+                reply("354 go on");
             }
-            None if line.starts_with("EHLO") => say("250-mailbox\r\n250 AUTH PLAIN"),
-            None if line.starts_with("AUTH") => say("235 welcome"),
-            None => say("250 fine"),
+            None if line.starts_with("EHLO") => reply("250-mailbox\r\n250 AUTH PLAIN"),
+            None if line.starts_with("AUTH") => reply("235 welcome"),
+            None => reply("250 fine"),
         }
     }
 }

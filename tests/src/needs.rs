@@ -1,5 +1,5 @@
-//! What some tests need besides Rust and a C compiler. What is not there is said loudly, and fails
-//! in CI (where `CI` is set).
+//! What some tests need besides Rust and a C compiler. Tests without it are skipped with a notice,
+//! and fail in CI (where `CI` is set).
 
 use std::{env, net::TcpStream, path::Path, process::Command};
 
@@ -11,37 +11,37 @@ pub const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 ///
 /// # Panics
 ///
-/// When it is not, in CI.
+/// In CI, if it is not.
 #[must_use]
 pub fn program(name: &str) -> bool {
-    is_there(Command::new(name).arg("--version").output().is_ok(), name)
+    check_available(Command::new(name).arg("--version").output().is_ok(), name)
 }
 
 /// Whether there is such a file.
 ///
 /// # Panics
 ///
-/// When there is none, in CI.
+/// In CI, if there is none.
 #[must_use]
 pub fn file(path: &str) -> bool {
-    is_there(Path::new(path).exists(), path)
+    check_available(Path::new(path).exists(), path)
 }
 
 /// Whether the tests run as root.
 ///
 /// # Panics
 ///
-/// When they do not, in CI.
+/// In CI, if they do not.
 #[must_use]
 pub fn root() -> bool {
-    is_there(is_root(), "root")
+    check_available(is_root(), "root")
 }
 
-/// A command that is run as root: by `sudo`, where the tests are not.
+/// A command that runs as root, through `sudo` unless the tests are root themselves.
 ///
 /// # Panics
 ///
-/// When that is not possible, in CI.
+/// In CI, if that is not possible.
 #[must_use]
 pub fn command_as_root(program: &str) -> Option<Command> {
     if is_root() {
@@ -52,8 +52,8 @@ pub fn command_as_root(program: &str) -> Option<Command> {
         sudo.arg("--non-interactive");
         sudo
     };
-    let may = sudo().arg("true").status().is_ok_and(|ok| ok.success());
-    is_there(may, "root").then(|| {
+    let allowed = sudo().arg("true").status().is_ok_and(|ok| ok.success());
+    check_available(allowed, "root").then(|| {
         let mut command = sudo();
         command.arg(program);
         command
@@ -65,23 +65,24 @@ fn is_root() -> bool {
     id.is_ok_and(|id| id.stdout == b"0\n")
 }
 
-/// The address of a database of PostgreSQL.
+/// The URL of a PostgreSQL database.
 ///
 /// # Panics
 ///
-/// When nobody listens there, in CI.
+/// In CI, if nothing listens there.
 #[must_use]
 pub fn postgres() -> Option<String> {
     let default = "postgres://postgres@127.0.0.1:5432/test".to_string();
-    let address = env::var("TEST_DATABASE_URL").unwrap_or(default);
-    let url = Url::parse(&address).expect("a URL");
+    let database = env::var("TEST_DATABASE_URL").unwrap_or(default);
+    let url = Url::parse(&database).expect("a URL");
     let host = url.host_str().expect("a host");
     let port = url.port().unwrap_or(5432);
     let what = format!("server on {host}:{port} (TEST_DATABASE_URL)");
-    is_there(TcpStream::connect((host, port)).is_ok(), &what).then_some(address)
+    check_available(TcpStream::connect((host, port)).is_ok(), &what).then_some(database)
 }
 
-pub(crate) fn is_there(found: bool, what: &str) -> bool {
+/// Prints a notice if `what` is missing, and panics in CI.
+pub(crate) fn check_available(found: bool, what: &str) -> bool {
     if !found {
         assert!(env::var_os("CI").is_none(), "CI has no {what}");
         eprintln!("\n\nSKIPPED: there is no {what}\n\n");

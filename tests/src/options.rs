@@ -1,4 +1,4 @@
-//! jemalloc's options: those that the hook takes, and those that a built service takes.
+//! jemalloc's options, as accepted by the hook and by a built service.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -11,22 +11,22 @@ use crate::{repository, Rendered};
 ///
 /// # Errors
 ///
-/// When there is no such table.
-pub fn accepted(table: &str) -> Result<BTreeSet<String>> {
+/// If there is no such table.
+pub fn accepted_by_hook(table: &str) -> Result<BTreeSet<String>> {
     let hook = fs::read_to_string(repository().join("hooks/malloc_conf.rhai"))?;
     let (_, from) = hook
         .split_once(&format!("const {table} = ["))
         .with_context(|| format!("no {table} in the hook"))?;
-    let (names, _) = from.split_once(']').context("the table has no end")?;
+    let (names, _) = from.split_once(']').context("the table is not closed")?;
     Ok(quoted(names))
 }
 
-/// Of the names in jemalloc's parser, those that the service's binary takes.
+/// The names in jemalloc's parser that the service's binary accepts.
 ///
 /// # Errors
 ///
-/// When the sources of jemalloc are not found, or the binary does not run.
-pub fn taken(service: &Rendered, binary: &Path) -> Result<BTreeSet<String>> {
+/// If the sources of jemalloc are not found, or the binary does not run.
+pub fn accepted_by_jemalloc(service: &Rendered, binary: &Path) -> Result<BTreeSet<String>> {
     let output = service
         .cargo(&["metadata", "--format-version", "1"])
         .output()?;
@@ -39,20 +39,20 @@ pub fn taken(service: &Rendered, binary: &Path) -> Result<BTreeSet<String>> {
         .and_then(|package| package["manifest_path"].as_str())
         .context("no jemalloc")?;
     let parser = fs::read_to_string(Path::new(manifest).with_file_name("jemalloc/src/conf.c"))?;
-    let mut taken = BTreeSet::new();
+    let mut accepted = BTreeSet::new();
     for name in parser.lines().flat_map(quoted) {
         let output = Command::new(binary)
             .env("MALLOC_CONF", format!("{name}:@"))
             .arg("--version")
             .output()?;
         if !String::from_utf8_lossy(&output.stderr).contains("Invalid conf pair") {
-            taken.insert(name);
+            accepted.insert(name);
         }
     }
-    Ok(taken)
+    Ok(accepted)
 }
 
-/// The texts in quotes that could be the name of an option.
+/// The quoted strings that could be the name of an option.
 fn quoted(text: &str) -> BTreeSet<String> {
     text.split('"')
         .skip(1)

@@ -1,4 +1,4 @@
-//! A database of PostgreSQL of a test's own.
+//! A PostgreSQL database for a single test.
 
 use std::{
     process::Command,
@@ -7,25 +7,25 @@ use std::{
 
 use url::Url;
 
-/// An empty database, for as long as this lives.
+/// A database that is created empty, and dropped with this.
 pub struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
-    /// Creates it on the server of this URL, by `psql`.
+    /// Creates it with `psql`, on the server with this URL.
     ///
     /// # Panics
     ///
-    /// When the server refuses it.
+    /// If the server refuses.
     #[must_use]
     pub fn create(server: String) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("svc_test_{}_{number}", std::process::id());
         let database = Self { server, name };
-        database.sql(&format!("CREATE DATABASE {}", database.name));
+        database.execute_on_server(&format!("CREATE DATABASE {}", database.name));
         database
     }
 
@@ -33,7 +33,7 @@ impl Database {
     ///
     /// # Panics
     ///
-    /// When that of the server is none.
+    /// If the server's URL is invalid.
     #[must_use]
     pub fn url(&self) -> String {
         let mut url = Url::parse(&self.server).expect("a URL");
@@ -41,17 +41,17 @@ impl Database {
         url.to_string()
     }
 
-    /// What a statement in it gives: the values without their names, a row on each line.
+    /// The result of a statement: values without column names, one row per line.
     ///
     /// # Panics
     ///
-    /// When the server refuses it.
+    /// If the server refuses.
     #[must_use]
     pub fn query(&self, statement: &str) -> String {
         psql(&self.url(), statement)
     }
 
-    fn sql(&self, statement: &str) {
+    fn execute_on_server(&self, statement: &str) {
         psql(&self.server, statement);
     }
 }
@@ -74,6 +74,6 @@ fn psql(database: &str, statement: &str) -> String {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        self.sql(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        self.execute_on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }

@@ -1,4 +1,4 @@
-//! The profile table of `hooks/profiles.rhai`, read from the file itself.
+//! The profile table, read from `hooks/profiles.rhai` itself.
 
 use rhai::{Array, Engine, Map};
 
@@ -7,7 +7,7 @@ use crate::repository;
 #[derive(Debug, Clone)]
 pub struct Profile {
     pub name: String,
-    /// jemalloc's option string; `None` where the profile has none of its own.
+    /// jemalloc's option string; `None` if the table has none for the profile.
     pub options: Option<String>,
     pub meaning: String,
 }

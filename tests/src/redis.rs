@@ -1,4 +1,4 @@
-//! A server of Redis of a test's own.
+//! A Redis server for a single test.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -9,18 +9,18 @@ use std::{
 
 use anyhow::{bail, Result};
 
-/// A server of Redis, for as long as this lives.
+/// A Redis server, killed on drop.
 pub struct Redis {
     server: Child,
     url: String,
 }
 
 impl Redis {
-    /// Starts `redis-server` on a free port, with nothing in it.
+    /// Starts an empty `redis-server` on a free port.
     ///
     /// # Errors
     ///
-    /// When it does not start within 10 seconds.
+    /// If it does not start within 10 seconds.
     pub fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
@@ -43,7 +43,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// Its address.
+    /// Its URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

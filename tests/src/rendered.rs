@@ -14,11 +14,11 @@ use walkdir::WalkDir;
 
 use crate::{repository, Running};
 
-/// One build at a time: two would wait for each other and compile the same crates twice. Here is the
+/// One build at a time: two would wait for each other and compile the same crates twice. Holds the
 /// root of the service that was built last.
 static BUILDS: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// What a user answers to the prompts. What is not answered keeps its default.
+/// A user's answers to the prompts. Prompts without an answer keep their defaults.
 #[derive(Debug, Clone)]
 pub struct Answers {
     name: String,
@@ -34,7 +34,7 @@ impl Answers {
         }
     }
 
-    /// The same answers for a service of another name.
+    /// The same answers under another project name.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.to_string();
@@ -54,7 +54,7 @@ impl Answers {
             .find_map(|(name, value)| (name == prompt).then_some(value.as_str()))
     }
 
-    /// Every answer: the prompt's name and the value.
+    /// All answers, each with the name of its prompt.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values
             .iter()
@@ -65,27 +65,27 @@ impl Answers {
     ///
     /// # Errors
     ///
-    /// When cargo-generate refuses the answers.
+    /// If cargo-generate refuses the answers.
     pub fn render(&self) -> Result<Rendered> {
         let directory = tempfile::tempdir()?;
         let root = self.render_into(directory.path())?;
         Ok(Rendered::within(directory, root))
     }
 
-    /// Renders into a new folder of `destination`, and returns that folder.
+    /// Renders into a new folder in `destination`, and returns its path.
     ///
     /// # Errors
     ///
-    /// When cargo-generate refuses the answers.
+    /// If cargo-generate refuses the answers.
     pub fn render_into(&self, destination: &Path) -> Result<PathBuf> {
         self.render_from(template(), destination)
     }
 
-    /// As `render_into`, from a template that stands elsewhere.
+    /// As `render_into`, from another copy of the template.
     ///
     /// # Errors
     ///
-    /// When cargo-generate refuses the answers.
+    /// If cargo-generate refuses the answers.
     pub fn render_from(&self, template: &Path, destination: &Path) -> Result<PathBuf> {
         cargo_generate::generate(GenerateArgs {
             template_path: TemplatePath {
@@ -111,17 +111,17 @@ fn template() -> &'static Path {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
         let copy = scratch().join(format!("{}", std::process::id()));
-        // Of a process that had the same number.
+        // Left by an earlier process with the same PID.
         drop(fs::remove_dir_all(&copy));
         copy_template(&copy)
     })
 }
 
-/// Copies what cargo-generate needs of the repository.
+/// Copies the parts of the repository that cargo-generate needs.
 ///
 /// # Panics
 ///
-/// When a file cannot be copied.
+/// If a file cannot be copied.
 #[must_use]
 pub fn copy_template(to: &Path) -> PathBuf {
     let root = repository();
@@ -148,7 +148,7 @@ pub fn copy_template(to: &Path) -> PathBuf {
     to.to_path_buf()
 }
 
-/// Where services are built: kept between runs, so that a dependency is compiled once.
+/// Where services are built. Kept between runs, so that each dependency is compiled only once.
 fn scratch() -> PathBuf {
     repository().join("tests/target/services")
 }
@@ -169,7 +169,7 @@ impl Rendered {
         }
     }
 
-    /// A service that is deleted together with the directory in which it stands.
+    /// A service that is deleted together with the temporary directory around it.
     #[must_use]
     pub fn within(directory: TempDir, root: PathBuf) -> Self {
         Self {
@@ -206,7 +206,7 @@ impl Rendered {
     ///
     /// # Panics
     ///
-    /// When the file is missing.
+    /// If the file is missing.
     #[must_use]
     pub fn read(&self, path: impl AsRef<Path>) -> String {
         let path = self.root.join(path);
@@ -228,7 +228,7 @@ impl Rendered {
         command
     }
 
-    /// A program in the service's directory: what it builds is in the directory that all services
+    /// A program in the service's directory, which builds into the directory that all services
     /// share.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
@@ -236,14 +236,14 @@ impl Rendered {
         command
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", target_dir())
-            // Each service stands elsewhere: nothing of it is ever compiled again.
+            // Each service has its own path, so nothing in it is ever compiled again.
             .env("CARGO_INCREMENTAL", "0")
-            // Quicker, and half the disk.
+            // Faster, and half the disk space.
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            // Theirs is that of these tests.
+            // Set for these tests, not for those of the service.
             .env_remove("TEST_DATABASE_URL")
             .env_remove("TEST_REDIS_URL");
-        // What cargo sets for these tests is not the service's.
+        // Set by cargo for these tests, and wrong for the service.
         for (name, _) in std::env::vars() {
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 command.env_remove(name);
@@ -256,16 +256,16 @@ impl Rendered {
     ///
     /// # Errors
     ///
-    /// When the command fails; the error holds what it printed.
+    /// If the command fails; the error has its output.
     pub fn run(&self, args: &[&str]) -> Result<String> {
         self.run_with(args, &[])
     }
 
-    /// As `run`, with variables in the environment.
+    /// As `run`, with additional environment variables.
     ///
     /// # Errors
     ///
-    /// When the command fails; the error holds what it printed.
+    /// If the command fails; the error has its output.
     pub fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Result<String> {
         let output = self.output(args, env)?;
         let text = format!(
@@ -280,14 +280,14 @@ impl Rendered {
         }
     }
 
-    /// Builds the service's binary and puts it into the service's directory, where no other
-    /// service's build replaces it.
+    /// Builds the service's binary and copies it into the service's directory, where no other build
+    /// replaces it.
     ///
     /// # Errors
     ///
-    /// When it does not build, with what cargo printed.
+    /// If the build fails; the error has the output of cargo.
     pub fn build(&self) -> Result<PathBuf> {
-        let _turn = self.next()?;
+        let _turn = self.wait_for_turn()?;
         let output = self.cargo(&["build"]).output()?;
         if !output.status.success() {
             return Err(anyhow!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -302,14 +302,15 @@ impl Rendered {
     ///
     /// # Errors
     ///
-    /// When it does not answer, with its log.
+    /// If it does not respond; the error has its log.
     pub fn start(&self, binary: &Path, env: &[(&str, &str)]) -> Result<Running> {
         Running::start(binary, &self.root, env)
     }
 
-    /// Waits for this service's turn. To cargo, services of one name in one build directory are the
-    /// same: that this one is not what was built last shows in the age of its files alone.
-    fn next(&self) -> Result<MutexGuard<'static, Option<PathBuf>>> {
+    /// Waits for this service's turn to build. To cargo, services with the same name in one build
+    /// directory are the same package, and only newer modification times show that this is not the
+    /// one built last.
+    fn wait_for_turn(&self) -> Result<MutexGuard<'static, Option<PathBuf>>> {
         let mut last = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref() != Some(&self.root) {
             let files = self.files().into_iter();
@@ -325,7 +326,7 @@ impl Rendered {
     }
 
     fn output(&self, args: &[&str], env: &[(&str, &str)]) -> Result<Output> {
-        let _turn = self.next()?;
+        let _turn = self.wait_for_turn()?;
         let mut command = self.cargo(args);
         command.envs(env.iter().copied());
         Ok(command.output()?)

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{bail, Context, Result};
 
-/// A service that was started, and is stopped when it is dropped.
+/// A running service, killed on drop.
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -19,31 +19,31 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the service's binary in `directory` and waits until it answers.
+    /// Starts the service's binary in `directory` and waits until it responds.
     ///
     /// # Errors
     ///
-    /// When it ends, or does not answer within half a minute; the error holds its log.
+    /// If it exits, or does not respond within half a minute; the error has its log.
     pub fn start(binary: &Path, directory: &Path, env: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(binary);
         command.args(["start", "--no-banner"]);
         Self::start_with(command, binary, directory, env)
     }
 
-    /// The same in a cgroup, whose file of processes this is.
+    /// As [`Self::start`], in the cgroup with this `cgroup.procs` file.
     ///
     /// # Errors
     ///
     /// As [`Self::start`].
-    pub fn start_in(
-        cgroup: &Path,
+    pub fn start_in_cgroup(
+        procs_file: &Path,
         binary: &Path,
         directory: &Path,
         env: &[(&str, &str)],
     ) -> Result<Self> {
         let mut command = Command::new("sh");
-        let enter = "echo $$ > \"$0\" && exec \"$1\" start --no-banner";
-        command.args(["-c", enter]).arg(cgroup).arg(binary);
+        let script = "echo $$ > \"$0\" && exec \"$1\" start --no-banner";
+        command.args(["-c", script]).arg(procs_file).arg(binary);
         Self::start_with(command, binary, directory, env)
     }
 
@@ -59,7 +59,7 @@ impl Running {
             .env("PORT", port.to_string())
             .env("NO_COLOR", "1")
             .env("LOCO_ENV", "development")
-            // A port of its own for the listener of the people on call, too
+            // A free port for the memory listener, too
             .env("MEMORY_ADMIN_BIND", "127.0.0.1:0")
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
@@ -93,17 +93,17 @@ impl Running {
         let started = Instant::now();
         while running.get("/_ping").is_err() {
             if let Some(status) = running.child.try_wait()? {
-                bail!("the service ended with {status}:\n{}", running.log());
+                bail!("the service exited with {status}:\n{}", running.log());
             }
             if started.elapsed() > Duration::from_secs(30) {
-                bail!("the service does not answer:\n{}", running.log());
+                bail!("the service does not respond:\n{}", running.log());
             }
             thread::sleep(Duration::from_millis(50));
         }
         Ok(running)
     }
 
-    /// The process.
+    /// The process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -115,11 +115,11 @@ impl Running {
         format!("http://localhost:{}{path}", self.port)
     }
 
-    /// The answer to a GET.
+    /// The body of the response to a GET.
     ///
     /// # Errors
     ///
-    /// When the service does not answer with 2xx.
+    /// If the response is not 2xx.
     pub fn get(&self, path: &str) -> Result<String> {
         Ok(ureq::get(self.url(path))
             .call()?
@@ -132,8 +132,8 @@ impl Running {
         self.port
     }
 
-    /// Whether the service has ended, by itself or not.
-    pub fn has_ended(&mut self) -> bool {
+    /// Whether the service has exited.
+    pub fn has_exited(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_some())
     }
 
@@ -141,30 +141,30 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// When it cannot be sent.
+    /// If it cannot be sent.
     #[cfg(unix)]
     pub fn signal(&self, name: &str) -> Result<()> {
         send_signal(&self.child, name)
     }
 
-    /// Waits for the end of the service.
+    /// Waits for the service to exit.
     ///
     /// # Errors
     ///
-    /// When it has not ended within `limit`; the error holds its log.
-    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
-        match ended_within(&mut self.child, limit)? {
+    /// If it has not exited within `timeout`; the error has its log.
+    pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        match wait_timeout(&mut self.child, timeout)? {
             Some(status) => Ok(status),
-            None => bail!("the service does not end:\n{}", self.log()),
+            None => bail!("the service does not exit:\n{}", self.log()),
         }
     }
 
-    /// The URL of the listener for the people on call.
+    /// The URL of the memory listener.
     ///
     /// # Errors
     ///
-    /// When the service has none; the error holds its log.
-    pub fn listener(&mut self) -> Result<String> {
+    /// If the service has none; the error has its log.
+    pub fn memory_listener(&mut self) -> Result<String> {
         let log = self.log();
         let address = log
             .split_once("memory listener address=")
@@ -193,7 +193,7 @@ impl Drop for Running {
 ///
 /// # Errors
 ///
-/// When it cannot be sent.
+/// If it cannot be sent.
 #[cfg(unix)]
 pub fn send_signal(child: &Child, name: &str) -> Result<()> {
     let status = Command::new("kill")
@@ -205,23 +205,23 @@ pub fn send_signal(child: &Child, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// How a process has ended, or `None` where it has not within `limit`.
+/// Waits for a process to exit. Returns `None` if it has not within `timeout`.
 ///
 /// # Errors
 ///
-/// When the system does not tell.
-pub fn ended_within(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+/// If the status cannot be read.
+pub fn wait_timeout(child: &mut Child, timeout: Duration) -> Result<Option<ExitStatus>> {
     let started = Instant::now();
     loop {
         let status = child.try_wait()?;
-        if status.is_some() || started.elapsed() > limit {
+        if status.is_some() || started.elapsed() > timeout {
             return Ok(status);
         }
         thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// A port on which nothing listens.
+/// A port that nothing listens on.
 fn free_port() -> u16 {
     TcpListener::bind("localhost:0")
         .and_then(|listener| listener.local_addr())

@@ -8,7 +8,7 @@ use std::{
 
 use crate::Answers;
 
-/// What a set of answers renders to, as text and in memory alone. Binary files are left out.
+/// The rendered text files of a set of answers, in memory only.
 #[derive(Debug)]
 pub struct Sources {
     pub answers: Answers,
@@ -18,9 +18,9 @@ pub struct Sources {
 impl Sources {
     /// # Panics
     ///
-    /// When the answers do not render.
+    /// If the answers do not render.
     #[must_use]
-    pub fn of(answers: Answers) -> Self {
+    pub fn render(answers: Answers) -> Self {
         keep_temporary_files_in_memory();
         let rendered = answers
             .render()
@@ -30,24 +30,26 @@ impl Sources {
             .into_iter()
             .filter_map(|path| {
                 let bytes = fs::read(rendered.root().join(&path)).expect("a file");
-                Some((path, shared(String::from_utf8(bytes).ok()?)))
+                Some((path, intern(String::from_utf8(bytes).ok()?)))
             })
             .collect();
         Self { answers, files }
     }
 
-    /// Of each set of answers, in their order, on all cores.
+    /// Renders each set of answers, in order, on all cores.
     ///
     /// # Panics
     ///
-    /// When one does not render.
+    /// If one does not render.
     #[must_use]
-    pub fn of_each(answers: &[Answers]) -> Vec<Self> {
+    pub fn render_all(answers: &[Answers]) -> Vec<Self> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             let parts: Vec<_> = answers
                 .chunks(answers.len().div_ceil(threads))
-                .map(|part| scope.spawn(|| part.iter().cloned().map(Self::of).collect::<Vec<_>>()))
+                .map(|part| {
+                    scope.spawn(|| part.iter().cloned().map(Self::render).collect::<Vec<_>>())
+                })
                 .collect();
             parts
                 .into_iter()
@@ -65,7 +67,7 @@ impl Sources {
     ///
     /// # Panics
     ///
-    /// When the file is missing.
+    /// If the file is missing.
     #[must_use]
     pub fn read(&self, path: impl AsRef<Path>) -> &str {
         let path = path.as_ref();
@@ -74,7 +76,7 @@ impl Sources {
             .unwrap_or_else(|| panic!("{:?}: no {}", self.answers, path.display()))
     }
 
-    /// Whether there is such a file, or a folder with files.
+    /// Whether there is such a file, or such a folder with files.
     #[must_use]
     pub fn has(&self, path: impl AsRef<Path>) -> bool {
         let path = path.as_ref();
@@ -83,10 +85,10 @@ impl Sources {
     }
 }
 
-/// The same text only once in memory: most files are alike in most services.
-fn shared(text: String) -> Arc<str> {
+/// Keeps equal texts in memory only once: most files are the same in most services.
+fn intern(text: String) -> Arc<str> {
     static TEXTS: Mutex<Option<HashSet<Arc<str>>>> = Mutex::new(None);
-    let mut texts = TEXTS.lock().expect("nothing panics below");
+    let mut texts = TEXTS.lock().expect("no panic while locked");
     let texts = texts.get_or_insert_default();
     if let Some(known) = texts.get(text.as_str()) {
         return Arc::clone(known);
@@ -96,14 +98,14 @@ fn shared(text: String) -> Arc<str> {
     text
 }
 
-/// Hundreds of renderings create and delete a hundred thousand files: ext4 takes minutes for what a
-/// file system in memory does in seconds.
+/// Hundreds of renderings create and delete a hundred thousand files, which takes minutes on ext4
+/// but seconds on an in-memory file system.
 fn keep_temporary_files_in_memory() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let memory = Path::new("/dev/shm");
         if memory.is_dir() {
-            // Refused where another directory is set already, which is then as good.
+            // Fails if another directory has been set already, which is just as good.
             let _ = tempfile::env::override_temp_dir(memory);
         }
     });

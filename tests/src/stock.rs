@@ -1,4 +1,4 @@
-//! The service that `loco new` makes, to compare with.
+//! The service that `loco new` generates, for comparison.
 
 use std::{
     fs,
@@ -15,12 +15,12 @@ use loco::{
     OS,
 };
 
-/// Generates Loco's own service for a starter, on SQLite where it has a database, into a new
-/// folder of `destination`, and returns that folder.
+/// Generates Loco's own service for a starter, on SQLite if it has a database, into a new folder in
+/// `destination`, and returns its path.
 ///
 /// # Errors
 ///
-/// When Loco's generator fails.
+/// If Loco's generator fails.
 pub fn generate(starter: &str, name: &str, destination: &Path) -> Result<PathBuf> {
     let selections = Selections {
         db: match starter {
@@ -46,6 +46,6 @@ pub fn generate(starter: &str, name: &str, destination: &Path) -> Result<PathBuf
         .arg("fmt")
         .current_dir(&root)
         .status()?;
-    ensure!(formatted.success(), "the stock service is not formatted");
+    ensure!(formatted.success(), "cargo fmt fails on the stock service");
     Ok(root)
 }

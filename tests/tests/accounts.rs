@@ -10,17 +10,17 @@ use std::{
 };
 
 use serde_json::{json, Value};
-use template_tests::{link_in, loaded, Answers, Mailbox};
+use template_tests::{link_in, load_target, Answers, Mailbox};
 
 const PEOPLE: usize = 1000;
-/// How many of them are there at the same time.
+/// How many of them act at the same time.
 const AT_ONCE: usize = 64;
 
 fn address(person: usize) -> String {
     format!("person{person}@example.com")
 }
 
-/// The status of the answer to a POST, or none for whoever hangs up after so long.
+/// The status of the response to a POST, or `None` for someone who hangs up after this time.
 fn post(port: u16, path: &str, body: &Value, hangs_up: Option<Duration>) -> Option<u16> {
     let body = body.to_string();
     let mut client = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
@@ -29,28 +29,30 @@ fn post(port: u16, path: &str, body: &Value, hangs_up: Option<Duration>) -> Opti
          connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    client.write_all(request.as_bytes()).expect("it is sent");
+    client
+        .write_all(request.as_bytes())
+        .expect("sending a request");
     if let Some(time) = hangs_up {
         thread::sleep(time);
         return None;
     }
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).expect("an answer");
-    let status = answer.split(' ').nth(1).expect("a status");
+    let mut response = String::new();
+    client.read_to_string(&mut response).expect("a response");
+    let status = response.split(' ').nth(1).expect("a status");
     Some(status.parse().expect("a number"))
 }
 
-/// When this person hangs up, if at all: every third does, somewhere between the request and an
-/// answer to it.
-fn patience(person: usize, round: usize) -> Option<Duration> {
+/// When this person hangs up, if at all: every third does, at some point between the request and
+/// its response.
+fn hangs_up_after(person: usize, round: usize) -> Option<Duration> {
     let random = (person * 7919 + round * 104_729) % 1009;
     random
         .is_multiple_of(3)
         .then(|| Duration::from_millis(random as u64 / 2))
 }
 
-/// Has everybody do something, and returns what came of it.
-fn everybody<T: Send>(what: impl Fn(usize) -> T + Sync) -> HashMap<usize, T> {
+/// Has everybody do this, and returns the results.
+fn everybody<T: Send>(action: impl Fn(usize) -> T + Sync) -> HashMap<usize, T> {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE)
@@ -62,19 +64,19 @@ fn everybody<T: Send>(what: impl Fn(usize) -> T + Sync) -> HashMap<usize, T> {
                         if person >= PEOPLE {
                             return done;
                         }
-                        done.push((person, what(person)));
+                        done.push((person, action(person)));
                     }
                 })
             })
             .collect();
         threads
             .into_iter()
-            .flat_map(|thread| thread.join().expect("it does not panic"))
+            .flat_map(|thread| thread.join().expect("no panic"))
             .collect()
     })
 }
 
-/// The mails until there are no more, with the address of each.
+/// All mails until no more arrive, each with its recipient.
 fn mails(mailbox: &Mailbox) -> Vec<(String, String)> {
     let mut mails = Vec::new();
     while let Some(mail) = mailbox.next(Duration::from_secs(10)) {
@@ -92,7 +94,7 @@ fn assert_no_failure(statuses: &HashMap<usize, Option<u16>>, expected: &[u16]) {
     }
 }
 
-/// Who has an account: a login with the password works.
+/// Everybody who has an account, as a login with this password works.
 fn log_in(port: u16, password: &str) -> HashSet<usize> {
     let logins = everybody(|person| {
         let login = json!({ "email": address(person), "password": password });
@@ -108,11 +110,11 @@ fn log_in(port: u16, password: &str) -> HashSet<usize> {
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
+fn a_thousand_people_at_once_all_get_their_mails_and_working_links() {
     let service = Answers::new("svc").render().expect("the answers render");
     let binary = service.build().expect("it builds");
-    // All of them come from one address.
-    loaded::configure(service.root(), "crowd", |config| {
+    // All of them use one address.
+    load_target::write_config(service.root(), "crowd", |config| {
         config.replace("attempts_per_minute: 60", "attempts_per_minute: 0")
     })
     .expect("a configuration");
@@ -133,7 +135,7 @@ fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
 
     let registrations = everybody(|person| {
         let user = json!({ "name": "Ann", "email": address(person), "password": first });
-        post(port, "/api/auth/register", &user, patience(person, 1))
+        post(port, "/api/auth/register", &user, hangs_up_after(person, 1))
     });
     assert_no_failure(&registrations, &[200]);
     let mailed: HashSet<_> = mails(&mailbox).into_iter().map(|(to, _)| to).collect();
@@ -145,7 +147,7 @@ fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
 
     let requests = everybody(|person| {
         let user = json!({ "email": address(person) });
-        post(port, "/api/auth/forgot", &user, patience(person, 2))
+        post(port, "/api/auth/forgot", &user, hangs_up_after(person, 2))
     });
     assert_no_failure(&requests, &[200]);
     let tokens: HashMap<_, _> = mails(&mailbox)
@@ -158,27 +160,27 @@ fn of_a_thousand_people_at_once_nobody_is_left_without_mail_or_link() {
         .collect();
     assert!(tokens.len() > PEOPLE / 2, "{}", tokens.len());
 
-    // Whoever has hung up tries again.
+    // Those who hung up try again.
     let second = "another horse";
     let resets = everybody(|person| {
         let token = tokens.get(&address(person))?;
         let reset = json!({ "token": token, "password": second });
-        let patience = patience(person, 3);
-        let status = post(port, "/api/auth/reset", &reset, patience);
+        let hangs_up = hangs_up_after(person, 3);
+        let status = post(port, "/api/auth/reset", &reset, hangs_up);
         status.or_else(|| post(port, "/api/auth/reset", &reset, None))
     });
     assert_no_failure(&resets, &[200]);
-    let able = log_in(port, second);
+    let logged_in = log_in(port, second);
     for person in 0..PEOPLE {
         assert_eq!(
-            able.contains(&person),
+            logged_in.contains(&person),
             tokens.contains_key(&address(person)),
             "{person}"
         );
     }
     let log = running.log();
     assert!(!log.contains("panicked"), "{log}");
-    // A refused login is an error to Loco.
+    // Loco logs a refused login as an error.
     let failures: Vec<_> = log
         .lines()
         .filter(|line| line.contains("ERROR") && !line.contains("Unauthorized("))

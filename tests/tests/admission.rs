@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 use template_tests::{Answers, Rendered, Running};
 
-/// A service with the routes of the benchmark, of which one waits as long as it is told.
+/// A service with the routes of the benchmark, one of which waits as long as it is told to.
 fn service() -> Rendered {
     let service = Answers::new("svc").render().expect("the answers render");
     let write = |path: &str, text: String| {
@@ -35,26 +35,26 @@ fn service() -> Rendered {
     service
 }
 
-/// The answer to a GET, whatever its status.
+/// The response to a GET, whatever its status.
 fn get(service: &Running, path: &str) -> ureq::http::Response<ureq::Body> {
     ureq::get(service.url(path))
         .config()
         .http_status_as_error(false)
         .build()
         .call()
-        .expect("an answer")
+        .expect("a response")
 }
 
-/// A request that has begun, and takes a while.
-fn hold(service: &Running) -> JoinHandle<StatusCode> {
+/// Starts a request that takes a while.
+fn start_slow_request(service: &Running) -> JoinHandle<StatusCode> {
     let url = service.url("/load/posts?posts=1&wait_ms=3000");
-    let held = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
+    let slow = thread::spawn(move || ureq::get(url).call().expect("2xx").status());
     thread::sleep(Duration::from_millis(500));
-    held
+    slow
 }
 
 #[test]
-fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
+fn a_busy_service_says_when_to_retry_and_stays_healthy() {
     let service = service();
     let binary = service.build().expect("it builds");
     let config = service.root().join("config/development.yaml");
@@ -64,7 +64,7 @@ fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     let running = service
         .start(&binary, &[("REQUESTS_IN_FLIGHT", "1")])
         .expect("it starts");
-    let held = hold(&running);
+    let slow = start_slow_request(&running);
 
     let mut refused = get(&running, "/load/small");
     assert_eq!(refused.status(), 503);
@@ -76,11 +76,11 @@ fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     for health in ["/_ping", "/_health", "/_readiness"] {
         assert_eq!(get(&running, health).status(), 200, "{health}");
     }
-    assert_eq!(held.join().expect("the held request"), 200);
+    assert_eq!(slow.join().expect("the slow request"), 200);
     assert_eq!(get(&running, "/load/small").status(), 200);
     drop(running);
 
-    // Off by one line.
+    // One line turns it off.
     fs::write(
         &config,
         bounded.replacen(
@@ -93,10 +93,10 @@ fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     let running = service
         .start(&binary, &[("REQUESTS_IN_FLIGHT", "1")])
         .expect("it starts");
-    let held = hold(&running);
+    let slow = start_slow_request(&running);
     assert_eq!(get(&running, "/load/small").status(), 200);
-    assert!(!held.is_finished(), "the held request was not held");
-    assert_eq!(held.join().expect("the held request"), 200);
+    assert!(!slow.is_finished(), "the slow request has ended");
+    assert_eq!(slow.join().expect("the slow request"), 200);
     drop(running);
 
     // A route that does not exist cannot be exempt.
@@ -108,7 +108,7 @@ fn a_busy_service_says_when_to_come_again_and_stays_healthy() {
     let error = service
         .start(&binary, &[])
         .map(drop)
-        .expect_err("a typing error stops the start")
+        .expect_err("a typo prevents the start")
         .to_string();
     assert!(
         error.contains("/api/evnts") && error.contains("cargo loco routes"),

@@ -1,11 +1,11 @@
-//! Fast tier: what is refused, how, and what it leaves behind.
+//! Fast tier: which answers are refused, with which error, and what they leave behind.
 
 use std::{fs, path::Path, process::Command};
 
 use template_tests::{profiles, Answers, Rendered};
 
-/// Refuses with an error that has all of `parts`, and leaves at most the empty folder that
-/// cargo-generate itself makes before it asks.
+/// The answers are refused with an error that contains all of `parts`, and leave at most the empty
+/// folder that cargo-generate itself creates before it asks.
 fn assert_refused(answers: &Answers, parts: &[&str]) {
     let directory = tempfile::tempdir().expect("a directory");
     let error = answers
@@ -73,19 +73,19 @@ fn answers_without_a_question_are_refused() {
 }
 
 #[test]
-fn a_malloc_conf_that_jemalloc_would_not_take_is_refused() {
+fn a_malloc_conf_that_jemalloc_would_not_accept_is_refused() {
     for (malloc_conf, part) in [
         ("", "is empty"),
-        ("dirty_decay_ms", "no name:value"),
+        ("dirty_decay_ms", "not a name:value pair"),
         ("dirty_decay_ms:", "no value"),
-        (":1", "no option"),
-        ("dirty_decay_ms:1,", "no name:value"),
-        ("dirty_decay:1", "no option"),
-        ("prof:true", "needs heap_profiling = true"),
+        (":1", "not an option"),
+        ("dirty_decay_ms:1,", "not a name:value pair"),
+        ("dirty_decay:1", "not an option"),
+        ("prof:true", "requires heap_profiling = true"),
         ("dirty_decay_ms:1 ", "character"),
         ("dirty_decay_ms:\"1\"", "character"),
         ("dirty_decay_ms:'1'", "character"),
-        // cargo-generate itself takes no newline after -d.
+        // cargo-generate itself does not accept a newline after -d.
         (
             "dirty_decay_ms:1\nmuzzy_decay_ms:1",
             "Failed to parse value",
@@ -105,7 +105,7 @@ fn a_malloc_conf_that_jemalloc_would_not_take_is_refused() {
 }
 
 #[test]
-fn a_custom_profile_stops_on_a_typing_error() {
+fn a_custom_profile_aborts_on_a_typo() {
     let conf = |malloc_conf| {
         Answers::new("svc")
             .with("memory_profile", "custom")
@@ -176,8 +176,8 @@ fn names_that_cannot_be_built_are_refused_with_a_reason() {
 }
 
 #[test]
-fn every_crate_that_a_service_names_is_taken() {
-    let taken = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
+fn every_crate_that_a_service_uses_is_reserved() {
+    let reserved = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
         .expect("the hook");
     let service = Answers::new("svc").render().expect("no answers at all");
     let manifest: toml::Table = toml::from_str(&service.read("Cargo.toml")).expect("TOML");
@@ -186,15 +186,15 @@ fn every_crate_that_a_service_names_is_taken() {
     for table in tables {
         for name in table.as_table().expect("dependencies").keys() {
             let name = format!("\"{}\"", name.replace('-', "_"));
-            assert!(taken.contains(&name), "{name} is not among TAKEN");
+            assert!(reserved.contains(&name), "{name} is not among RESERVED");
         }
     }
 }
 
-/// `use users::models::users;` names a module where it means the crate.
+/// `use users::models::users;` would refer to a module instead of the crate.
 #[test]
-fn every_module_that_a_service_imports_by_name_is_taken() {
-    let taken = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
+fn every_module_that_a_service_imports_by_name_is_reserved() {
+    let reserved = fs::read_to_string(template_tests::repository().join("hooks/project_name.rhai"))
         .expect("the hook");
     let mut imported = 0;
     for starter in ["rest-api", "saas-server", "saas-client", "lightweight"] {
@@ -211,10 +211,10 @@ fn every_module_that_a_service_imports_by_name_is_taken() {
                 let (import, _) = import.split_once(';').expect("its end");
                 for path in import.split([',', '{', '}']) {
                     let name = path.rsplit("::").next().unwrap_or_default().trim();
-                    // A module: all but the path to what follows in braces, and `self`.
+                    // Modules are in lower case. The path before braces ends in an empty name.
                     if name.starts_with(|first: char| first.is_lowercase()) && name != "self" {
                         let name = format!("\"{name}\"");
-                        assert!(taken.contains(&name), "{name} is not among TAKEN");
+                        assert!(reserved.contains(&name), "{name} is not among RESERVED");
                         imported += 1;
                     }
                 }
@@ -226,16 +226,16 @@ fn every_module_that_a_service_imports_by_name_is_taken() {
 
 #[test]
 fn names_with_capitals_and_dots_become_kebab_case() {
-    for (name, becomes) in [
+    for (name, expected) in [
         ("MyService", "my-service"),
         ("my.service", "my-service"),
         ("my_service", "my_service"),
     ] {
-        let service = Answers::new(name).render().expect("the name is put right");
+        let service = Answers::new(name).render().expect("the name is converted");
         assert!(
             service
                 .read("Cargo.toml")
-                .contains(&format!("name = \"{becomes}\"")),
+                .contains(&format!("name = \"{expected}\"")),
             "{name}"
         );
         assert!(
@@ -306,9 +306,9 @@ fn inside_a_workspace_the_service_becomes_a_member() {
     assert!(!service.has("Cargo.lock"));
 }
 
-/// As README says: Cargo's members are written by cargo-generate, which looks one folder up.
+/// As README.md says: cargo-generate adds the member, and looks only one folder up.
 #[test]
-fn deep_in_a_workspace_the_service_waits_to_be_made_a_member() {
+fn deep_in_a_workspace_the_service_is_not_made_a_member() {
     let workspace = tempfile::tempdir().expect("a directory");
     let manifest = workspace.path().join("Cargo.toml");
     let text = "[workspace]\nmembers = []\nresolver = \"2\"\n";
@@ -365,7 +365,7 @@ fn a_template_directory_may_have_a_space_in_its_path() {
 
 #[test]
 fn a_folder_in_which_jemalloc_cannot_be_built_is_named() {
-    let said_in = |folder: &str, profile: &str| {
+    let output_for = |folder: &str, profile: &str| {
         let directory = tempfile::tempdir().expect("a directory");
         let template = template_tests::copy_template(&directory.path().join("template"));
         let destination = directory.path().join(folder);
@@ -385,14 +385,14 @@ fn a_folder_in_which_jemalloc_cannot_be_built_is_named() {
     };
 
     for character in [" ", "'", "&", ";", "(", "$", "`", "#"] {
-        let said = said_in(&format!("my{character}services"), "lean");
-        let fault = format!("in a folder with \"{character}\" in its path: ");
-        assert!(said.contains(&fault), "{said}");
-        assert!(said.contains("export CARGO_TARGET_DIR="), "{said}");
+        let output = output_for(&format!("my{character}services"), "lean");
+        let warning = format!("in a folder with \"{character}\" in its path: ");
+        assert!(output.contains(&warning), "{output}");
+        assert!(output.contains("export CARGO_TARGET_DIR="), "{output}");
     }
     for (folder, profile) in [("a+b,c=d@e~f%g!", "lean"), ("my services", "system")] {
-        let said = said_in(folder, profile);
-        assert!(!said.contains("warning"), "{said}");
+        let output = output_for(folder, profile);
+        assert!(!output.contains("warning"), "{output}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Fast tier: README.md's figures and pictures are those that were measured.
+//! Fast tier: the figures and charts in README.md are the measured ones.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn results() -> Results {
 }
 
 #[test]
-fn the_tables_of_the_readme_are_those_that_were_measured() {
+fn the_tables_in_the_readme_are_the_measured_ones() {
     let readme = readme();
     let results = results();
     for table in results.tables() {
@@ -33,17 +33,17 @@ fn the_tables_of_the_readme_are_those_that_were_measured() {
 }
 
 #[test]
-fn the_pictures_of_the_readme_are_those_that_were_measured() {
+fn the_charts_in_the_readme_are_the_measured_ones() {
     for (theme, file) in plot::FILES {
         assert!(readme().contains(file), "README.md does not show {file}");
-        let committed = fs::read_to_string(repository().join(file)).expect("a picture");
-        let drawn = plot::draw(&results(), theme).expect("a picture");
+        let committed = fs::read_to_string(repository().join(file)).expect("a chart");
+        let drawn = plot::draw(&results(), theme).expect("a chart");
         assert!(committed == drawn, "{file}: run membench with --draw");
     }
 }
 
 #[test]
-fn every_profile_was_measured_and_no_answer_failed() {
+fn every_profile_was_measured_and_no_request_failed() {
     let results = results();
     for profile in profiles::all() {
         if profile.name == "custom" {
@@ -75,20 +75,20 @@ fn siege() -> Siege {
 
 #[cfg(unix)]
 #[test]
-fn the_siege_of_the_readme_is_the_one_that_was_measured() {
+fn the_siege_in_the_readme_is_the_measured_one() {
     let (readme, siege) = (readme(), siege());
     for text in [siege.origin(), siege.table()] {
         assert!(readme.contains(&text), "README.md does not have\n{text}");
     }
     for (theme, file) in siege::plot::FILES {
         assert!(readme.contains(file), "README.md does not show {file}");
-        let committed = fs::read_to_string(repository().join(file)).expect("a picture");
-        let drawn = siege::plot::draw(&siege, theme).expect("a picture");
+        let committed = fs::read_to_string(repository().join(file)).expect("a chart");
+        let drawn = siege::plot::draw(&siege, theme).expect("a chart");
         assert!(committed == drawn, "{file}: run siege with --draw");
     }
 }
 
-/// What README.md says in a sentence of the siege.
+/// What README.md claims about the siege.
 #[cfg(unix)]
 #[test]
 fn no_attack_has_killed_the_service_or_kept_it_from_answering() {

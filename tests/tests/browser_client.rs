@@ -1,4 +1,4 @@
-//! Slow tier: the pages of `saas-client`, used in a browser as a person does.
+//! Slow tier: a person uses the pages of a `saas-client` service in a browser.
 
 use std::process::Command;
 
@@ -47,30 +47,30 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
 
     browser.open(&running.url("/"));
     browser.see("Welcome");
-    browser.photograph("client-home");
+    browser.screenshot("client-home");
     browser.follow("Your account");
     browser.see("Forgot your password?");
     assert_eq!(browser.path(), "/login");
-    browser.photograph("client-login");
+    browser.screenshot("client-login");
 
     browser.follow("Register");
     browser.see("8 to 128 characters");
-    browser.photograph("client-register");
+    browser.screenshot("client-register");
     browser.fill("Name", "Ada Lovelace");
     browser.fill("Email address", "ada@example.com");
     browser.fill("Password", "correct horse");
     browser.press_twice("Register");
     browser.see("Check your email");
-    browser.photograph("client-check-your-mail");
+    browser.screenshot("client-check-your-mail");
 
     let verify = mailbox.link(&host);
     browser.open(&running.url(&verify));
     browser.see("One more click, and your address is verified.");
-    browser.photograph("client-verify");
+    browser.screenshot("client-verify");
     browser.press_twice("Verify");
     browser.see("Your email address is verified.");
-    browser.photograph("client-verified");
-    // A second click leads on, too.
+    browser.screenshot("client-verified");
+    // A second click works, too.
     browser.open(&running.url("/"));
     browser.open(&running.url(&verify));
     browser.press("Verify");
@@ -84,14 +84,14 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     log_in("wrong");
     browser.see("The email address or the password is wrong.");
     assert_eq!(browser.path(), "/login");
-    browser.photograph("client-wrong-password");
+    browser.screenshot("client-wrong-password");
     log_in("correct horse");
     browser.see("Ada Lovelace");
     assert_eq!(browser.path(), "/account");
     browser.see("This browser");
-    browser.photograph("client-account");
+    browser.screenshot("client-account");
     assert_eq!(
-        browser.cookies_of_scripts(),
+        browser.cookies_visible_to_scripts(),
         "",
         "a script can read the login"
     );
@@ -116,7 +116,7 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.see("Check your email");
     browser.open(&running.url(&mailbox.link(&host)));
     browser.fill("New password", "another-password");
-    browser.photograph("client-reset");
+    browser.screenshot("client-reset");
     browser.press_twice("Set the password");
     browser.see("Your new password has been set.");
     browser.follow("Log in");
@@ -132,11 +132,11 @@ fn a_person_registers_verifies_logs_in_and_out_and_sets_a_new_password() {
     browser.see("Check your email");
     browser.open(&running.url(&mailbox.link(&host)));
     browser.see("One more click, and you are logged in.");
-    browser.photograph("client-magic-link");
+    browser.screenshot("client-magic-link");
     browser.press_twice("Log in");
     browser.see("This browser");
 
     browser.open(&running.url("/nowhere"));
     browser.see("Page not found");
-    browser.photograph("client-not-found");
+    browser.screenshot("client-not-found");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use template_tests::{link_in, Answers, Browser, Mailbox};
 
-/// What the page says to a wrong password.
+/// What the page shows for a wrong password.
 const REFUSED: &str = "The email address or the password is wrong.";
 
 #[test]
@@ -28,7 +28,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
         )
         .expect("it starts");
     let host = running.url("");
-    // Other mails come in between.
+    // Other mails may arrive in between.
     let link_to = |path: &str| loop {
         let mail = mailbox.next(Duration::from_secs(10)).expect("a mail");
         if mail.contains(&format!("{host}{path}")) {
@@ -38,45 +38,45 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
 
     browser.open(&running.url("/"));
     browser.see("Hello World!");
-    browser.photograph("server-home");
+    browser.screenshot("server-home");
 
     browser.follow("Register");
     browser.see("Create an account");
-    browser.photograph("server-register");
+    browser.screenshot("server-register");
     browser.press("Register");
     browser.see("Enter a name of 2 to 100 characters, without links.");
-    browser.photograph("server-register-problems");
+    browser.screenshot("server-register-problems");
     browser.fill("Name", "New User");
     browser.fill("Email address", "new@example.com");
     browser.fill("Password", "correct horse");
     browser.press_twice("Register");
     browser.see("Check your email");
-    browser.photograph("server-check-your-mail");
+    browser.screenshot("server-check-your-mail");
     browser.open(&link_to("/verify/"));
     browser.see("One more click");
-    browser.photograph("server-verify");
+    browser.screenshot("server-verify");
     browser.press_twice("Verify");
     browser.see("Your email address is verified.");
 
     browser.open(&running.url("/account"));
-    assert_eq!(browser.path(), "/login", "the account is for members");
+    assert_eq!(browser.path(), "/login", "the account requires a login");
     browser.fill("Email address", "new@example.com");
     browser.fill("Password", "wrong");
     browser.press("Log in");
     browser.see(REFUSED);
-    browser.photograph("server-login-refused");
+    browser.screenshot("server-login-refused");
 
     browser.fill("Password", "correct horse");
     browser.press("Log in");
     browser.see("new@example.com");
     assert_eq!(browser.path(), "/account");
     assert_eq!(
-        browser.cookies_of_scripts(),
+        browser.cookies_visible_to_scripts(),
         "",
         "a script can read the login"
     );
     browser.see("This browser");
-    browser.photograph("server-account");
+    browser.screenshot("server-account");
 
     browser.follow("Change your name");
     browser.fill("Name", "Ada Lovelace");
@@ -88,23 +88,23 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.fill("Current password", "wrong");
     browser.press("Send the link");
     browser.see("The current password is wrong.");
-    browser.photograph("server-email-problems");
+    browser.screenshot("server-email-problems");
     browser.fill("Current password", "correct horse");
     browser.press("Send the link");
     browser.see("Check the inbox of your new address");
     browser.follow("Change your password");
-    browser.photograph("server-password");
+    browser.screenshot("server-password");
     browser.fill("Current password", "correct horse");
     browser.fill("New password", "another horse");
     browser.press("Set the password");
     browser.see("Your new password has been set.");
     browser.follow("Delete your account");
-    browser.photograph("server-delete");
+    browser.screenshot("server-delete");
     browser.follow("Back to your account");
 
     browser.follow("Deutsch");
     browser.see("Ihr Konto");
-    browser.photograph("server-account-german");
+    browser.screenshot("server-account-german");
     browser.press("Abmelden");
     browser.see("Hallo Welt!");
     browser.open(&running.url("/forgot"));
@@ -120,13 +120,17 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     browser.press("Link schicken");
     browser.see("Sehen Sie in Ihrem Postfach nach");
     browser.open(&link_to("/magic-link/"));
-    browser.photograph("server-magic-link");
+    browser.screenshot("server-magic-link");
     browser.press_twice("Anmelden");
     browser.see("Ihr Konto");
     browser.press("Abmelden");
     browser.see("Hallo Welt!");
     browser.open(&running.url("/account/name"));
-    assert_eq!(browser.path(), "/login", "the account is closed again");
+    assert_eq!(
+        browser.path(),
+        "/login",
+        "the account requires a login again"
+    );
     browser.fill("E-Mail-Adresse", "new@example.com");
     browser.fill("Passwort", "a third horse");
     browser.press("Anmelden");
@@ -140,5 +144,5 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
 
     browser.open(&running.url("/nowhere"));
     browser.see("Seite nicht gefunden");
-    browser.photograph("server-not-found");
+    browser.screenshot("server-not-found");
 }

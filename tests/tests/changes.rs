@@ -1,5 +1,5 @@
-//! The longest tests: an answer is changed after generation by the edits that README.md states, both ways,
-//! and what is done by half is named with what to do.
+//! The longest tests: answers are changed after generation with the edits from README.md, and
+//! changed back. A half-finished change is reported with what to do.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ impl Service {
         fs::write(self.0.root().join(file), text.replace(from, to)).expect("a file");
     }
 
-    /// In the line of `memory` of the manifest.
+    /// Adds to the line of `memory` in the manifest.
     fn add_feature(&self, feature: &str) {
         let features = "\"svc-memory\", features = [";
         self.edit(
@@ -44,14 +44,14 @@ impl Service {
         report.expect("it builds and reports")
     }
 
-    fn is_whole(&self) -> String {
+    fn assert_in_effect(&self) -> String {
         let report = self.report();
         assert!(!report.contains("NOT IN EFFECT"), "{report}");
         report
     }
 
-    /// What an edit done by half lets the report, the log at start and the doctor say.
-    fn names(&self, what: &str) {
+    /// The report, the log at start and the doctor all report a half-finished edit.
+    fn assert_reported(&self, what: &str) {
         let report = self.report();
         assert!(
             report.contains("NOT IN EFFECT") && report.contains(what),
@@ -65,12 +65,12 @@ impl Service {
         assert!(doctor.contains(what), "{doctor}");
     }
 
-    fn does_not_build(&self, because: &str) {
+    fn assert_build_fails(&self, because: &str) {
         let error = self.0.run(&["build"]).expect_err("it does not build");
         assert!(error.to_string().contains(because), "{error}");
     }
 
-    /// The status of a path of the memory listener.
+    /// The status of the memory listener's response on a path.
     fn status(&self, method: &str, path: &str) -> u16 {
         let binary = self.0.build().expect("it builds");
         let address = "127.0.0.1:5251";
@@ -85,37 +85,37 @@ impl Service {
             "POST" => agent.post(url).send_empty(),
             _ => agent.get(url).call(),
         };
-        response.expect("an answer").status().as_u16()
+        response.expect("a response").status().as_u16()
     }
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn metrics_the_idle_watch_and_jemalloc_itself_come_and_go() {
+fn metrics_the_idle_purge_and_jemalloc_itself_can_be_added_and_removed() {
     let service = Service::new("lean");
-    let report = service.is_whole();
+    let report = service.assert_in_effect();
     assert!(report.contains("profile     lean"), "{report}");
 
     assert_eq!(service.status("GET", "/metrics"), 404);
     service.add_feature("metrics");
-    service.is_whole();
+    service.assert_in_effect();
     assert_eq!(service.status("GET", "/metrics"), 200);
     service.remove_feature("metrics");
     assert_eq!(service.status("GET", "/metrics"), 404);
 
     service.remove_feature("idle");
-    service.names("add \"idle\" to the features of `memory`");
+    service.assert_reported("add \"idle\" to the features of `memory`");
     service.add_feature("idle");
-    service.is_whole();
+    service.assert_in_effect();
 
     service.edit("Cargo.toml", ", features = [\"idle\", \"jemalloc\"]", "");
-    service.names("add \"jemalloc\" to the features of `memory`");
+    service.assert_reported("add \"jemalloc\" to the features of `memory`");
     let config = service.0.read(".cargo/config.toml");
     let (aliases, _) = config
         .split_once("# The memory profile")
         .expect("a profile");
     fs::write(service.0.root().join(".cargo/config.toml"), aliases).expect("a file");
-    let report = service.is_whole();
+    let report = service.assert_in_effect();
     assert!(report.contains("allocator   system"), "{report}");
     service.edit(
         "Cargo.toml",
@@ -123,30 +123,30 @@ fn metrics_the_idle_watch_and_jemalloc_itself_come_and_go() {
         "package = \"svc-memory\", features = [\"idle\", \"jemalloc\"]",
     );
     fs::write(service.0.root().join(".cargo/config.toml"), config).expect("a file");
-    let report = service.is_whole();
+    let report = service.assert_in_effect();
     assert!(report.contains("profile     lean"), "{report}");
 }
 
 #[test]
 #[ignore = "builds jemalloc several times: the workflow on GitHub runs it, with --ignored"]
-fn heap_profiles_and_another_profile_come_and_go() {
+fn heap_profiles_and_the_memory_profile_can_be_changed_and_changed_back() {
     let service = Service::new("balanced");
     let balanced = "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:1000,abort_conf:true";
     let lean = "background_thread:true,dirty_decay_ms:2000,muzzy_decay_ms:0,abort_conf:true";
     let activate = "/debug/pprof/heap/activate";
-    service.is_whole();
+    service.assert_in_effect();
     assert_eq!(service.status("POST", activate), 404);
 
     service.add_feature("heap-profiling");
-    service.names(&format!("add {}", &OPTIONS_OF_PROFILING[1..]));
+    service.assert_reported(&format!("add {}", &OPTIONS_OF_PROFILING[1..]));
     let with_profiling = [balanced, OPTIONS_OF_PROFILING].concat();
     service.edit(".cargo/config.toml", balanced, &with_profiling);
-    service.is_whole();
+    service.assert_in_effect();
     assert_eq!(service.status("POST", activate), 200);
     service.remove_feature("heap-profiling");
-    service.does_not_build("add \"heap-profiling\" to the features of `memory`");
+    service.assert_build_fails("add \"heap-profiling\" to the features of `memory`");
     service.edit(".cargo/config.toml", &with_profiling, balanced);
-    service.is_whole();
+    service.assert_in_effect();
     assert_eq!(service.status("POST", activate), 404);
 
     for (from, to, name, another) in [
@@ -157,12 +157,12 @@ fn heap_profiles_and_another_profile_come_and_go() {
         service.edit(".cargo/config.toml", from, to);
         service.edit(".cargo/config.toml", &value(name), &value(another));
         if another == "lean" {
-            service.names("add \"idle\" to the features of `memory`");
+            service.assert_reported("add \"idle\" to the features of `memory`");
             service.add_feature("idle");
         } else {
             service.remove_feature("idle");
         }
-        let report = service.is_whole();
+        let report = service.assert_in_effect();
         assert!(
             report.contains(&format!("profile     {another}")),
             "{report}"

@@ -1,5 +1,5 @@
-//! Slow tier: the commands that a service's documents and comments name are typed as they stand, from
-//! the top, on an untouched render. Unix only: they are those of its shell.
+//! Slow tier: the commands in the documents and comments of a service are run as written, from the
+//! top, on an untouched render. Unix only, as they are written for its shell.
 #![cfg(unix)]
 
 use std::{
@@ -14,14 +14,14 @@ use std::{
 
 use tempfile::TempDir;
 use template_tests::{
-    ended_within, needs, send_signal, target_dir, Answers, Mailbox, Rendered, JWT_SECRET,
+    needs, send_signal, target_dir, wait_timeout, Answers, Mailbox, Rendered, JWT_SECRET,
 };
 
-/// What other tests type, since it wants an engine (docker_steps.rs), a cluster (linters.rs), a later
-/// version of the template (update.rs), code that goes on (scaffold.rs), memory to be profiled
-/// (memory_ops.rs) or a folder of its own (memory_crate.rs), what the tests need anyway, and the task
-/// that docs/development.md writes as an example.
-const ELSEWHERE: [&str; 14] = [
+/// Commands left to other tests, since they need a container engine (docker_steps.rs), a cluster
+/// (linters.rs), a later version of the template (update.rs), more code (scaffold.rs), memory to
+/// profile (memory_ops.rs) or a separate folder (memory_crate.rs); the installation of what the
+/// tests need anyway; and the task that docs/development.md has as an example.
+const TESTED_ELSEWHERE: [&str; 14] = [
     "cargo generate ",
     "cargo install ",
     "cargo loco generate model",
@@ -38,7 +38,7 @@ const ELSEWHERE: [&str; 14] = [
     "rm -r ../svc-template/",
 ];
 
-/// With what a command begins.
+/// What a command starts with.
 const PROGRAMS: [&str; 10] = [
     "cargo ",
     "curl ",
@@ -52,16 +52,16 @@ const PROGRAMS: [&str; 10] = [
     "touch ",
 ];
 
-/// What docs/development.md says of services with a queue.
-const QUEUE: [&str; 2] = ["cargo loco jobs", "cargo loco start --worker"];
+/// The commands in docs/development.md for services with a queue.
+const QUEUE_COMMANDS: [&str; 2] = ["cargo loco jobs", "cargo loco start --worker"];
 
-/// How long it may take until a server answers, which is built before.
-const START: Duration = Duration::from_secs(900);
-/// How long a scheduler goes on that has found nothing wrong.
-const SCHEDULER: Duration = Duration::from_secs(10);
+/// How long a server may take to respond, including its build.
+const START_TIMEOUT: Duration = Duration::from_secs(900);
+/// How long a scheduler must run without an error.
+const SCHEDULER_TIME: Duration = Duration::from_secs(10);
 
-/// What stands in the service's documents, in the order in which a newcomer reads them, and then in the
-/// comments of its other files.
+/// The commands in the documents of a service, in the order in which a newcomer reads them,
+/// followed by those in the comments of its other files.
 fn scripts(service: &Rendered) -> Vec<String> {
     let (mut documents, others): (Vec<_>, Vec<_>) = service
         .files()
@@ -78,14 +78,14 @@ fn scripts(service: &Rendered) -> Vec<String> {
         scripts.extend(scripts_of_document(&service.read(path)));
     }
     for path in others {
-        // Pictures and fonts have none.
+        // Images and fonts have none.
         let text = fs::read_to_string(service.root().join(path)).unwrap_or_default();
         scripts.extend(scripts_of_comments(&text));
     }
     scripts
 }
 
-/// The commands of a document: each block of them, and each one in the text.
+/// The commands of a document: each code block, and each command in the text.
 fn scripts_of_document(document: &str) -> Vec<String> {
     let mut scripts = Vec::new();
     for (number, part) in document.split("```").enumerate() {
@@ -98,7 +98,7 @@ fn scripts_of_document(document: &str) -> Vec<String> {
     scripts
 }
 
-/// The commands in comments: those in backticks, and one that begins a comment or follows a colon.
+/// The commands in comments: those in backticks, and those that start a comment or follow a colon.
 fn scripts_of_comments(file: &str) -> Vec<String> {
     let mut scripts = Vec::new();
     for line in file.lines() {
@@ -117,7 +117,7 @@ fn scripts_of_comments(file: &str) -> Vec<String> {
     scripts
 }
 
-/// The commands among what stands in backticks.
+/// The commands among the texts in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
     let code = text.split('`').skip(1).step_by(2);
     let code = code.map(|code| code.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -125,15 +125,17 @@ fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 fn is_command(code: &str) -> bool {
-    // The program alone is spoken of, not typed.
+    // On its own, this only refers to the program.
     code != "cargo loco" && PROGRAMS.iter().any(|program| code.starts_with(program))
 }
 
-fn is_typed_elsewhere(line: &str) -> bool {
-    ELSEWHERE.iter().any(|command| line.starts_with(command))
+fn is_tested_elsewhere(line: &str) -> bool {
+    TESTED_ELSEWHERE
+        .iter()
+        .any(|command| line.starts_with(command))
 }
 
-/// Whether it goes on until it is told to stop.
+/// Whether a command runs until it is stopped.
 fn is_server(line: &str) -> bool {
     let command = line.split(" #").next().unwrap_or_default().trim();
     command.starts_with("cargo loco start")
@@ -142,10 +144,10 @@ fn is_server(line: &str) -> bool {
         || ["svc-cli scheduler", "npm run dev"].contains(&command)
 }
 
-/// Who follows the documents of a service.
+/// A newcomer who follows the documents of a service.
 struct Newcomer {
     service: Rendered,
-    /// What the image has: the binary, the configuration, a folder for the data.
+    /// The content of the image: the binary, the configuration, a folder for the data.
     image: TempDir,
     mailbox: Mailbox,
     server: Option<Child>,
@@ -159,7 +161,7 @@ impl Newcomer {
         fs::create_dir(image.path().join("data")).expect("a directory");
         let production = service.read("config/production.yaml");
         fs::write(image.path().join("config/production.yaml"), production).expect("a file");
-        // It says nothing of 4xx and 5xx by itself.
+        // By default, curl does not fail on 4xx and 5xx.
         fs::write(
             image.path().join(".curlrc"),
             "fail-with-body\nmax-time = 20\n",
@@ -173,11 +175,11 @@ impl Newcomer {
         }
     }
 
-    /// Types the lines of a script in one shell. A server goes on for the scripts that follow.
+    /// Runs the lines of a script in one shell. A server keeps running for the following scripts.
     fn follow(&mut self, script: &str) {
         let mut lines = String::new();
         for line in script.replace("\\\n", " ").lines() {
-            if is_typed_elsewhere(line) {
+            if is_tested_elsewhere(line) {
                 continue;
             }
             if is_server(line) {
@@ -203,7 +205,7 @@ impl Newcomer {
         let output = self.shell(&lines).output().expect("bash runs");
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        // `doctor` searches the registry for the newest Loco, which some networks do not let it.
+        // `doctor` looks for the newest Loco in the registry, which some networks block.
         let is_offline = lines.contains("loco doctor")
             && text.matches('❌').count() == 1
             && text.contains("❌ Checking Loco version failed");
@@ -226,15 +228,15 @@ impl Newcomer {
         let started = Instant::now();
         let is_up = || match command {
             command if command.contains("npm") => ureq::get("http://localhost:5173").call().is_ok(),
-            // It says nothing before the first of its jobs.
-            command if command.contains("scheduler") => started.elapsed() > SCHEDULER,
+            // It prints nothing before its first job.
+            command if command.contains("scheduler") => started.elapsed() > SCHEDULER_TIME,
             command if command.contains("--worker") => log().contains("Starting background job"),
             _ => ureq::get("http://localhost:5150/_readiness").call().is_ok(),
         };
         while !is_up() {
             let ended = child.try_wait().expect("its status");
             assert_eq!(ended, None, "{command}\n{}", log());
-            assert!(started.elapsed() < START, "{command}\n{}", log());
+            assert!(started.elapsed() < START_TIMEOUT, "{command}\n{}", log());
             thread::sleep(Duration::from_millis(200));
         }
     }
@@ -242,13 +244,13 @@ impl Newcomer {
     fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             send_signal(&server, "TERM").expect("a signal");
-            let status = ended_within(&mut server, Duration::from_secs(40)).expect("its status");
-            assert!(status.is_some(), "it does not end");
+            let status = wait_timeout(&mut server, Duration::from_secs(40)).expect("its status");
+            assert!(status.is_some(), "it does not exit");
         }
     }
 
-    /// A shell in the service's directory, in its front end for npm, or in its image for what is run
-    /// there.
+    /// A shell in the directory of the service, in its front end for npm, or in its image for what
+    /// is run there.
     fn shell(&self, lines: &str) -> Command {
         let built = target_dir().join("debug");
         let path = env::var("PATH").expect("PATH");
@@ -290,23 +292,23 @@ impl Drop for Newcomer {
     }
 }
 
-/// Types everything but what begins with one of `not_here`, each command in the text once.
-fn follow(answers: &Answers, not_here: &[&str]) {
+/// Runs each command once, except those that start with one of `skipped`.
+fn follow(answers: &Answers, skipped: &[&str]) {
     let mut newcomer = Newcomer::new(answers);
-    let mut typed = HashSet::new();
+    let mut done = HashSet::new();
     for script in scripts(&newcomer.service) {
-        let is_here = !not_here.iter().any(|command| script.starts_with(command));
-        if is_here && typed.insert(script.clone()) {
+        let is_wanted = !skipped.iter().any(|command| script.starts_with(command));
+        if is_wanted && done.insert(script.clone()) {
             newcomer.follow(&script);
         }
     }
     newcomer.stop();
-    assert!(typed.len() > 20, "{typed:?}");
+    assert!(done.len() > 20, "{done:?}");
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn what_an_api_names_works() {
+fn the_commands_of_an_api_work() {
     if !needs::program("sea-orm-cli") {
         return;
     }
@@ -318,33 +320,33 @@ fn what_an_api_names_works() {
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn what_a_front_end_names_works() {
+fn the_commands_of_a_service_with_a_front_end_work() {
     if !(needs::program("sea-orm-cli") && needs::program(needs::NPM)) {
         return;
     }
     let answers = Answers::new("svc")
         .with("starter", "saas-client")
         .with("heap_profiling", "true");
-    follow(&answers, &QUEUE);
+    follow(&answers, &QUEUE_COMMANDS);
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn what_a_service_with_pages_names_works() {
+fn the_commands_of_a_service_with_pages_work() {
     if !needs::program("sea-orm-cli") {
         return;
     }
     let answers = Answers::new("svc")
         .with("starter", "saas-server")
         .with("heap_profiling", "true");
-    follow(&answers, &QUEUE);
+    follow(&answers, &QUEUE_COMMANDS);
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn what_a_lightweight_service_names_works() {
+fn the_commands_of_a_lightweight_service_work() {
     let answers = Answers::new("svc")
         .with("starter", "lightweight")
         .with("heap_profiling", "true");
-    follow(&answers, &QUEUE);
+    follow(&answers, &QUEUE_COMMANDS);
 }

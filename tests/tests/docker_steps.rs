@@ -1,6 +1,6 @@
-//! Slow tier: the steps of the generated Dockerfile, where no Docker engine is: in directories that
-//! stand for the stages, in the debug profile. Wants `cargo-chef` in PATH: without it these tests are
-//! skipped, loudly, but not in CI.
+//! Slow tier: the steps of the generated Dockerfile without a Docker engine, in directories instead
+//! of stages, and in the debug profile. Requires `cargo-chef` in PATH: without it, these tests are
+//! skipped with a notice, and fail in CI.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
@@ -11,13 +11,13 @@ use template_tests::{
     needs, target_dir, Answers, Rendered, Running, JWT_SECRET,
 };
 
-/// The directories of an image that is made step by step.
+/// The directories of an image that is built step by step.
 struct Image {
     context: Rendered,
     stages: BTreeMap<String, TempDir>,
 }
 
-/// A service with another profile than the default.
+/// A service with a profile other than the default.
 fn service() -> Rendered {
     Answers::new("svc")
         .with("memory_profile", "balanced")
@@ -31,8 +31,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Image {
-    /// Takes the build context as Docker does: without what `.dockerignore` names.
-    fn of(service: &Rendered) -> Self {
+    /// Copies the build context as Docker does, without what `.dockerignore` excludes.
+    fn new(service: &Rendered) -> Self {
         let dockerignore = service.read(".dockerignore");
         let directory = tempfile::tempdir().expect("a directory");
         for file in service.files() {
@@ -47,15 +47,15 @@ impl Image {
         }
     }
 
-    /// Makes the stages up to the named one.
-    fn make(&mut self, dockerfile: &[Stage], until: &str) -> Result<()> {
+    /// Builds the stages up to `target`.
+    fn build(&mut self, dockerfile: &[Stage], target: &str) -> Result<()> {
         for stage in dockerfile {
             let name = stage.name.as_deref().unwrap_or("image");
             let directory = tempfile::tempdir()?;
             for (keyword, arguments) in &stage.instructions {
                 match keyword.as_str() {
                     "COPY" => self.copy(arguments, directory.path()),
-                    // Not: installing tools, and what only root can.
+                    // Skips installing tools, and what only root can do.
                     "RUN"
                         if ["cargo chef", "cargo build"]
                             .iter()
@@ -67,18 +67,18 @@ impl Image {
                 }
             }
             self.stages.insert(name.to_string(), directory);
-            if name == until {
+            if name == target {
                 return Ok(());
             }
         }
-        panic!("the Dockerfile has no stage {until}")
+        panic!("the Dockerfile has no stage {target}")
     }
 
     fn copy(&self, arguments: &str, to: &Path) {
         let copy_of = Copy::parse(arguments);
         for source in &copy_of.sources {
             let source = match &copy_of.from {
-                // Of the base image.
+                // Part of the base image.
                 Some(_) if source.starts_with("/etc/") => continue,
                 Some(_) if source == "/usr/src/target/release/svc-cli" => {
                     target_dir().join("debug/svc-cli")
@@ -120,11 +120,11 @@ impl Image {
     }
 }
 
-/// The recipe of the service as it stands.
+/// The recipe of the service in its current state.
 fn recipe(service: &Rendered) -> String {
-    let mut image = Image::of(service);
+    let mut image = Image::new(service);
     image
-        .make(&stages(&service.read("Dockerfile")), "planner")
+        .build(&stages(&service.read("Dockerfile")), "planner")
         .expect("a recipe");
     image.recipe()
 }
@@ -137,7 +137,7 @@ fn edit(service: &Rendered, file: &str, from: &str, to: &str) {
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn dependencies_are_compiled_again_for_another_memory_profile_and_not_for_other_code() {
+fn dependencies_are_recompiled_for_another_memory_profile_but_not_for_other_code() {
     if !needs::program("cargo-chef") {
         return;
     }
@@ -162,7 +162,7 @@ fn dependencies_are_compiled_again_for_another_memory_profile_and_not_for_other_
     assert_ne!(recipe(&service), first);
 }
 
-/// Runs the image's health check against a port.
+/// Runs the health check of the image against a port.
 fn is_healthy(dockerfile: &[Stage], port: &str) -> bool {
     let check = dockerfile
         .last()
@@ -190,14 +190,14 @@ fn port(running: &Running) -> String {
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn an_image_runs_in_production_with_its_memory_profile_and_tells_its_health() {
+fn an_image_runs_in_production_with_its_memory_profile_and_reports_its_health() {
     if !needs::program("cargo-chef") {
         return;
     }
     let service = service();
     let dockerfile = stages(&service.read("Dockerfile"));
-    let mut image = Image::of(&service);
-    image.make(&dockerfile, "image").expect("an image");
+    let mut image = Image::new(&service);
+    image.build(&dockerfile, "image").expect("an image");
     let root = image.path("image").to_path_buf();
     fs::create_dir(root.join("data")).expect("the volume");
 
@@ -240,13 +240,13 @@ fn an_image_that_would_lose_the_memory_profile_is_not_built() {
     let ignore = service.root().join(".dockerignore");
     fs::write(&ignore, service.read(".dockerignore") + ".cargo\n").expect("a file");
 
-    let mut image = Image::of(&service);
+    let mut image = Image::new(&service);
     image
-        .make(&stages(&service.read("Dockerfile")), "planner")
+        .build(&stages(&service.read("Dockerfile")), "planner")
         .expect("a recipe");
     assert!(!image.recipe().contains("MEMORY_PROFILE"));
 
-    // With the options from elsewhere, jemalloc need not be compiled for this test alone.
+    // With the options set in the environment, jemalloc is not compiled for this test alone.
     let error = image
         .context
         .run_with(

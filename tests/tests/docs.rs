@@ -1,4 +1,4 @@
-//! Fast tier: README.md says what the sources say.
+//! Fast tier: README.md agrees with the sources.
 
 use std::fs;
 
@@ -37,7 +37,7 @@ fn the_crate_names_the_same_profiles() {
 }
 
 #[test]
-fn the_questions_are_those_that_are_asked() {
+fn the_questions_are_the_ones_asked() {
     let readme = readme();
     let prompts: toml::Table = toml::from_str(
         &fs::read_to_string(repository().join("cargo-generate.toml")).expect("the prompts"),
@@ -74,7 +74,7 @@ fn the_questions_are_those_that_are_asked() {
 }
 
 #[test]
-fn the_tested_cargo_generate_is_the_one_that_is_installed() {
+fn the_readme_installs_the_tested_cargo_generate() {
     let manifest: toml::Table = toml::from_str(
         &fs::read_to_string(repository().join("tests/Cargo.toml")).expect("the manifest"),
     )
@@ -91,12 +91,12 @@ fn the_tested_cargo_generate_is_the_one_that_is_installed() {
 }
 
 #[test]
-fn the_development_guide_names_files_that_are_there() {
+fn the_development_guide_names_existing_files() {
     let services = ["rest-api", "saas-server", "saas-client"].map(|starter| {
         let answers = Answers::new("svc").with("starter", starter);
         answers.render().expect("the answers render")
     });
-    // What the reader makes
+    // Created by the reader
     let examples = [
         "post",
         "thumbnail",
@@ -123,8 +123,8 @@ fn the_development_guide_names_files_that_are_there() {
         .filter(|path| !examples.iter().any(|example| path.contains(example)));
     let mut count = 0;
     for path in paths {
-        let is_there = services.iter().any(|service| service.has(path));
-        assert!(is_there, "docs/development.md names {path}");
+        let exists = services.iter().any(|service| service.has(path));
+        assert!(exists, "docs/development.md names {path}");
         count += 1;
     }
     assert!(count > 30, "{count}");

@@ -1,6 +1,6 @@
-//! Slow tier: many processes of one service on one database and one queue, as `docs/scaling.md` has
-//! them. All start at once on an empty database, are replaced one by one, and are killed once each,
-//! while people register. Unix only: elsewhere there are no such signals.
+//! Slow tier: many processes of one service on one database and one queue, as `docs/scaling.md`
+//! describes. They all start at once on an empty database, are replaced one by one, and are each
+//! killed once, while people register. Unix only, because of the signals.
 #![cfg(unix)]
 
 use std::{
@@ -19,19 +19,19 @@ use std::{
 
 use serde_json::json;
 use template_tests::{
-    ended_within, needs, postgres::Database, redis::Redis, send_signal, Answers, Mailbox, Rendered,
+    needs, postgres::Database, redis::Redis, send_signal, wait_timeout, Answers, Mailbox, Rendered,
     JWT_SECRET,
 };
 
 const WEB: usize = 4;
 const WORKERS: usize = 3;
-/// How long a process may take to start, and to end.
-const SOON: Duration = Duration::from_secs(40);
-/// How many people register at the same time, again and again.
+/// How long a process may take to start, and to exit.
+const TIMEOUT: Duration = Duration::from_secs(40);
+/// How many people register at the same time, repeatedly.
 const PEOPLE: usize = 4;
 
-/// A service in its production configuration, but that mails need no TLS, and that a lost job comes
-/// back within a minute.
+/// A service in its production configuration, except that mails need no TLS, and that a lost job is
+/// requeued within a minute.
 struct Fleet {
     service: Rendered,
     binary: PathBuf,
@@ -130,15 +130,19 @@ impl Process {
         while !is_so(self) {
             let ended = self.child.try_wait().expect("its status");
             assert_eq!(ended, None, "{}", read(&self.log));
-            assert!(started.elapsed() < SOON, "not {what}:\n{}", read(&self.log));
+            assert!(
+                started.elapsed() < TIMEOUT,
+                "not {what}:\n{}",
+                read(&self.log)
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
 
-    fn end(mut self) {
+    fn stop(mut self) {
         send_signal(&self.child, "TERM").expect("a signal");
-        let status = ended_within(&mut self.child, SOON).expect("its status");
-        let status = status.unwrap_or_else(|| panic!("it does not end:\n{}", read(&self.log)));
+        let status = wait_timeout(&mut self.child, TIMEOUT).expect("its status");
+        let status = status.unwrap_or_else(|| panic!("it does not exit:\n{}", read(&self.log)));
         assert!(status.success(), "{status}:\n{}", read(&self.log));
     }
 }
@@ -154,7 +158,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Sends each request to a process that is ready, as a load balancer does: it asks each of them ten
+/// Sends each request to a process that is ready, like a load balancer that checks each of them ten
 /// times a second.
 #[derive(Clone, Default)]
 struct Balancer {
@@ -163,11 +167,11 @@ struct Balancer {
 }
 
 impl Balancer {
-    fn start(has_ended: &Arc<AtomicBool>) -> Self {
+    fn start(stopped: &Arc<AtomicBool>) -> Self {
         let balancer = Self::default();
-        let (own, has_ended) = (balancer.clone(), Arc::clone(has_ended));
+        let (own, stopped) = (balancer.clone(), Arc::clone(stopped));
         thread::spawn(move || {
-            while !has_ended.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 let mut ready = own.processes.lock().expect("no panic").clone();
                 ready.retain(|port| {
                     let url = format!("http://127.0.0.1:{port}/_readiness");
@@ -194,31 +198,31 @@ impl Balancer {
         processes.retain(|other| *other != port);
     }
 
-    /// Registers a person, with another process where one goes away meanwhile: to register again with
-    /// the same password changes nothing.
+    /// Registers a person, and tries another process if one goes away meanwhile: registering again
+    /// with the same password changes nothing.
     fn register(&self, email: &str, turn: usize) -> Result<(), String> {
-        // One for each person: registrations from one address are limited.
+        // One for each person, since registrations from one address are limited.
         let address = format!("2001:db8:0:{turn:x}::1");
         let mut last = String::new();
         for attempt in 0..3 {
             let ready = self.ready.read().expect("no panic").clone();
             let Some(port) = ready.get((turn + attempt) % ready.len().max(1)) else {
                 thread::sleep(Duration::from_millis(200));
-                last = "nobody is ready".to_string();
+                last = "no process is ready".to_string();
                 continue;
             };
             let person =
                 json!({ "name": "A Person", "email": email, "password": "correct horse battery" });
-            let answer = ureq::post(format!("http://127.0.0.1:{port}/api/auth/register"))
+            let response = ureq::post(format!("http://127.0.0.1:{port}/api/auth/register"))
                 .config()
                 .http_status_as_error(false)
                 .timeout_global(Some(Duration::from_secs(20)))
                 .build()
                 .header("x-forwarded-for", &address)
                 .send_json(person);
-            match answer {
-                Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => return Err(format!("{email}: {}", answer.status())),
+            match response {
+                Ok(response) if response.status().is_success() => return Ok(()),
+                Ok(response) => return Err(format!("{email}: {}", response.status())),
                 Err(err) => last = format!("{email}: {err}"),
             }
         }
@@ -226,16 +230,16 @@ impl Balancer {
     }
 }
 
-/// People who register, one after the other, until they are told to stop: who has, and what failed.
-fn people(
+/// Registers people, one after another, until stopped. Returns who has registered, and what failed.
+fn register_people(
     balancer: &Balancer,
     number: usize,
     run: u128,
-    has_ended: &AtomicBool,
+    stopped: &AtomicBool,
 ) -> (Vec<String>, Vec<String>) {
     let (mut registered, mut failed) = (Vec::new(), Vec::new());
     for turn in 0.. {
-        if has_ended.load(Ordering::Relaxed) {
+        if stopped.load(Ordering::Relaxed) {
             break;
         }
         let email = format!("person-{number}-{turn}-{run}@example.com");
@@ -269,8 +273,8 @@ fn a_fleet_starts_at_once_is_replaced_and_killed_and_loses_nothing() {
     let mut web: Vec<Process> = (0..WEB).map(|_| fleet.start_web()).collect();
     let mut workers: Vec<Process> = (0..WORKERS).map(|_| fleet.start_worker()).collect();
     let mut scheduler = fleet.start("scheduler", &["scheduler"]);
-    let has_ended = Arc::new(AtomicBool::new(false));
-    let balancer = Balancer::start(&has_ended);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let balancer = Balancer::start(&stopped);
     for process in &mut web {
         process.wait_until("ready", Process::is_ready);
         balancer.add(process);
@@ -283,28 +287,28 @@ fn a_fleet_starts_at_once_is_replaced_and_killed_and_loses_nothing() {
 
     let load: Vec<_> = (0..PEOPLE)
         .map(|number| {
-            let (balancer, has_ended) = (balancer.clone(), Arc::clone(&has_ended));
-            thread::spawn(move || people(&balancer, number, run, &has_ended))
+            let (balancer, stopped) = (balancer.clone(), Arc::clone(&stopped));
+            thread::spawn(move || register_people(&balancer, number, run, &stopped))
         })
         .collect();
 
-    // Replaced one by one, each new one first.
+    // Replaced one by one, after the new process has started.
     for process in &mut web {
         let mut new = fleet.start_web();
         new.wait_until("ready", Process::is_ready);
         balancer.add(&new);
         let old = std::mem::replace(process, new);
         let port = old.port;
-        old.end();
+        old.stop();
         balancer.remove(port);
     }
     for process in &mut workers {
         let new = fleet.start_worker();
-        std::mem::replace(process, new).end();
+        std::mem::replace(process, new).stop();
         process.wait_until("working", works);
     }
 
-    // Killed, each once, and started again by whoever watches over them.
+    // Each killed once, and restarted as by a supervisor.
     for number in 0..WEB.max(WORKERS) {
         if let Some(process) = web.get_mut(number) {
             let mut new = fleet.start_web();
@@ -327,7 +331,7 @@ fn a_fleet_starts_at_once_is_replaced_and_killed_and_loses_nothing() {
         fleet.start("scheduler", &["scheduler"]),
     ));
 
-    has_ended.store(true, Ordering::Relaxed);
+    stopped.store(true, Ordering::Relaxed);
     let (mut registered, mut failed) = (Vec::new(), Vec::new());
     for people in load {
         let (some, others) = people.join().expect("no panic");
@@ -337,7 +341,7 @@ fn a_fleet_starts_at_once_is_replaced_and_killed_and_loses_nothing() {
     assert_eq!(failed, Vec::<String>::new(), "of {}", registered.len());
     assert!(registered.len() > 50, "{}", registered.len());
 
-    // Each has a mail, the last of them those whose worker was killed.
+    // Everyone gets a mail, last of all those whose worker was killed.
     let mut mails: BTreeMap<String, usize> = BTreeMap::new();
     let started = Instant::now();
     while mails.len() < registered.len() && started.elapsed() < Duration::from_secs(180) {
@@ -360,11 +364,11 @@ fn a_fleet_starts_at_once_is_replaced_and_killed_and_loses_nothing() {
     assert!(lost.is_empty(), "{lost:?}");
     assert!(twice <= WEB + WORKERS, "{twice}");
 
-    assert_a_backup_brings_everything_back(&fleet, &database, &web[0], &registered[0]);
+    assert_a_backup_restores_everything(&fleet, &database, &web[0], &registered[0]);
 }
 
-/// Loses all data between the commands that README.md has for a backup and for its restoration.
-fn assert_a_backup_brings_everything_back(
+/// Drops all data between the commands in README.md for a backup and for its restoration.
+fn assert_a_backup_restores_everything(
     fleet: &Fleet,
     database: &Database,
     web: &Process,

@@ -45,7 +45,7 @@ fn render(embedded_assets: &str) -> Rendered {
         .expect("the answers render")
 }
 
-/// The TypeScript types with their texts.
+/// The TypeScript types, as file names and texts.
 fn bindings(service: &Rendered) -> BTreeMap<PathBuf, String> {
     service
         .files()
@@ -55,8 +55,8 @@ fn bindings(service: &Rendered) -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
-/// The page is the built one, its script comes with it, its own paths can be loaded anew, and no
-/// call of the API gets it.
+/// The built page is served with its script, its own paths can be reloaded, and no API call returns
+/// it.
 fn assert_front_end_is_served(running: &Running) {
     let page = running.get("/").expect("the page");
     assert!(page.contains("<title>svc</title>"), "{page}");
@@ -66,38 +66,38 @@ fn assert_front_end_is_served(running: &Running) {
         .split('"')
         .find(|text| text.starts_with("/assets/") && text.ends_with(".js"))
         .unwrap_or_else(|| panic!("no script in {page}"));
-    let answer = ureq::get(running.url(script)).call().expect("the script");
-    let content_type = answer.headers()["content-type"].to_str().expect("text");
+    let response = ureq::get(running.url(script)).call().expect("the script");
+    let content_type = response.headers()["content-type"].to_str().expect("text");
     assert_eq!(content_type, "text/javascript");
 
-    // The page names the scripts of its own build: an old one would be blank.
-    let answer = ureq::get(running.url("/")).call().expect("the page");
-    assert_eq!(answer.headers()["cache-control"], "no-cache");
+    // The page names the scripts of its own build, so an outdated one would be blank.
+    let response = ureq::get(running.url("/")).call().expect("the page");
+    assert_eq!(response.headers()["cache-control"], "no-cache");
 
     let error = running.get("/api/unknown").expect_err("no such route");
     assert!(error.to_string().contains("404"), "{error}");
 }
 
-/// The largest file is compressed, and a client that is slow keeps nobody waiting.
+/// The largest file is compressed, and a slow client makes nobody wait.
 fn assert_front_end_is_quick_in_production(running: &Running) {
     let page = running.get("/").expect("the page");
     let script = page
         .split('"')
         .find(|text| text.ends_with(".js"))
         .expect("a script");
-    let answer = ureq::get(running.url(script))
+    let response = ureq::get(running.url(script))
         .header("accept-encoding", "gzip")
         .call()
         .expect("the script");
-    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    assert_eq!(response.headers()["content-encoding"], "gzip");
 
-    // A request whose body does not come takes the only permit from nobody.
+    // A request whose body does not arrive does not take the only permit.
     let mut held = TcpStream::connect(("localhost", running.port())).expect("a connection");
     held.write_all(
         b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
           Content-Length: 100\r\n\r\n{",
     )
-    .expect("a beginning");
+    .expect("the start of a request");
     thread::sleep(Duration::from_millis(500));
     for path in ["/", "/account", script] {
         running.get(path).expect("2xx");
@@ -120,7 +120,7 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
     assert!(page.contains("npm run build"), "{page}");
     drop(running);
 
-    // A clone has no frontend/dist: Git leaves it out.
+    // A clone has no frontend/dist, since Git ignores it.
     fs::remove_dir_all(service.root().join("frontend/dist")).expect("the page");
     let committed = bindings(&service);
     service.run(&["test"]).expect("its own tests pass");
@@ -139,7 +139,7 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
     drop(running);
     let running = service.start(&binary, &PRODUCTION).expect("it starts");
     assert_front_end_is_quick_in_production(&running);
-    service.run(&CLIPPY).expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy passes");
 }
 
 #[test]
@@ -150,10 +150,10 @@ fn an_embedded_front_end_is_served_without_its_folder() {
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
 
-    // As in a clone, and in the workflow of its CI: nothing is built yet.
+    // As in a clone, and in its CI workflow: nothing is built yet.
     assert!(!service.has("frontend/dist"));
     service.run(&["test"]).expect("its own tests pass");
-    service.run(&CLIPPY).expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy passes");
     let binary = service.build().expect("it builds");
     let running = service.start(&binary, &[]).expect("it starts");
     let page = running.get("/").expect("a page");

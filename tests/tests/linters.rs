@@ -1,6 +1,6 @@
-//! Linters and schemas of others, on what is generated and on the template's own workflow. The tools
-//! are those of `tests/linters.txt`, in PATH; without them these tests are skipped, loudly, but not
-//! in CI.
+//! Third-party linters and schemas, on generated files and on the template's own workflow. The
+//! tools are those of `tests/linters.txt`, in PATH; without them these tests are skipped with a
+//! notice, and fail in CI.
 
 use std::{
     path::Path,
@@ -10,8 +10,8 @@ use std::{
 use serde_yaml_ng::Value;
 use template_tests::{needs, repository, Answers, Rendered};
 
-/// Services whose files differ from each other as much as they can: between them they hold every
-/// line that an answer adds to these files.
+/// Services that differ as much as they can: between them they have every line that an answer adds
+/// to these files.
 fn services() -> Vec<Rendered> {
     [
         vec![("starter", "lightweight"), ("memory_profile", "system")],
@@ -53,7 +53,7 @@ fn services() -> Vec<Rendered> {
     .collect()
 }
 
-/// Runs a tool, or says that there is none.
+/// Runs a tool, if it is installed.
 fn run(directory: &Path, tool: &str, args: &[&str]) -> Option<Output> {
     needs::program(tool).then(|| {
         Command::new(tool)
@@ -72,8 +72,8 @@ fn text(output: &Output) -> String {
     )
 }
 
-/// The tool accepts the file as it is generated, and refuses it with one line changed: a linter that
-/// accepts everything would not be noticed otherwise.
+/// The tool accepts the file as generated, and rejects it with one line changed: otherwise, a
+/// linter that accepts everything would go unnoticed.
 fn check(file: &str, tool: &str, args: &[&str], replace: &str, with: &str) {
     for service in services() {
         let args: Vec<&str> = args.iter().copied().chain([file]).collect();
@@ -85,13 +85,13 @@ fn check(file: &str, tool: &str, args: &[&str], replace: &str, with: &str) {
         let good = service.read(file);
         assert!(good.contains(replace), "{file} has no {replace}");
         std::fs::write(service.root().join(file), good.replacen(replace, with, 1)).expect("a file");
-        let output = run(service.root(), tool, &args).expect("as before");
+        let output = run(service.root(), tool, &args).expect("it is installed");
         assert!(!output.status.success(), "{tool} accepts {with}");
     }
 }
 
 #[test]
-fn hadolint_is_content_with_the_dockerfile() {
+fn hadolint_accepts_the_dockerfile() {
     check(
         "Dockerfile",
         "hadolint",
@@ -102,7 +102,7 @@ fn hadolint_is_content_with_the_dockerfile() {
 }
 
 #[test]
-fn the_compose_file_is_one() {
+fn the_compose_file_matches_its_schema() {
     check(
         "compose.yaml",
         "check-jsonschema",
@@ -112,17 +112,17 @@ fn the_compose_file_is_one() {
     );
 }
 
-/// Versions of Kubernetes that are maintained, or were until lately.
+/// Versions of Kubernetes that are maintained, or were until recently.
 const KUBERNETES: [&str; 3] = ["1.33", "1.35", "1.37"];
-/// What checkov (`tests/linters.txt`) is not asked, and why.
-const NOT_CHECKED: [&str; 3] = [
-    "CKV_K8S_15", // images are pulled always: each version has a tag of its own
+/// The checks of checkov (`tests/linters.txt`) that are skipped, and why.
+const SKIPPED_CHECKS: [&str; 3] = [
+    "CKV_K8S_15", // always pulling images: each version has its own tag
     "CKV_K8S_35", // secrets as files: Loco's settings come from the environment
-    "CKV_K8S_43", // images by digest, which is for the owner of the overlay to say
+    "CKV_K8S_43", // images by digest: that is up to the owner of the overlay
 ];
 
-/// What each overlay of a service comes to, as a file, where there is Kustomize.
-fn built(service: &Rendered) -> Vec<String> {
+/// Builds each overlay of a service into a file, if Kustomize is installed.
+fn build_overlays(service: &Rendered) -> Vec<String> {
     let overlays = service.root().join("deploy/kubernetes/overlays");
     let mut files = Vec::new();
     for overlay in std::fs::read_dir(overlays).expect("overlays") {
@@ -141,9 +141,9 @@ fn built(service: &Rendered) -> Vec<String> {
 }
 
 #[test]
-fn kubernetes_takes_each_object() {
+fn kubernetes_accepts_each_object() {
     for service in services() {
-        for file in built(&service) {
+        for file in build_overlays(&service) {
             for version in KUBERNETES {
                 let args = ["--strict", "--kubernetes-version", version, &file];
                 let Some(output) = run(service.root(), "kubernetes-validate", &args) else {
@@ -165,7 +165,8 @@ fn kubernetes_takes_each_object() {
                 )
                 .expect("a file");
                 let args = ["--strict", "bad.yaml"];
-                let output = run(service.root(), "kubernetes-validate", &args).expect("as before");
+                let output =
+                    run(service.root(), "kubernetes-validate", &args).expect("it is installed");
                 assert!(!output.status.success(), "it accepts {bad}");
             }
         }
@@ -173,12 +174,16 @@ fn kubernetes_takes_each_object() {
 }
 
 #[test]
-fn a_policy_linter_is_content_with_each_object() {
-    let not_checked = NOT_CHECKED.join(",");
+fn a_policy_linter_accepts_each_object() {
+    let skipped_checks = SKIPPED_CHECKS.join(",");
     for service in services() {
-        for file in built(&service) {
+        for file in build_overlays(&service) {
             let args = ["--compact", "--quiet", "--framework", "kubernetes"];
-            let args = [&args[..], &["--skip-check", &not_checked, "--file", &file]].concat();
+            let args = [
+                &args[..],
+                &["--skip-check", &skipped_checks, "--file", &file],
+            ]
+            .concat();
             let Some(output) = run(service.root(), "checkov", &args) else {
                 return;
             };
@@ -188,14 +193,14 @@ fn a_policy_linter_is_content_with_each_object() {
             let bad = objects.replacen("readOnlyRootFilesystem: true", "privileged: true", 1);
             assert_ne!(objects, bad);
             std::fs::write(service.root().join(&file), bad).expect("a file");
-            let output = run(service.root(), "checkov", &args).expect("as before");
+            let output = run(service.root(), "checkov", &args).expect("it is installed");
             assert!(!output.status.success(), "{}", text(&output));
         }
     }
 }
 
 #[test]
-fn the_monitoring_component_has_the_rules_of_the_alerts() {
+fn the_monitoring_component_has_the_alert_rules() {
     let service = Answers::new("svc")
         .with("background", "sqlite")
         .render()
@@ -226,8 +231,8 @@ fn the_monitoring_component_has_the_rules_of_the_alerts() {
 }
 
 #[test]
-fn actionlint_is_content_with_the_generated_workflow() {
-    // Without shellcheck, which it takes when there is one: the answer would depend on the machine.
+fn actionlint_accepts_the_generated_workflow() {
+    // Without shellcheck, which it would use if installed: the result would depend on the machine.
     check(
         ".github/workflows/ci.yaml",
         "actionlint",
@@ -238,7 +243,7 @@ fn actionlint_is_content_with_the_generated_workflow() {
 }
 
 #[test]
-fn actionlint_is_content_with_the_templates_own_workflow() {
+fn actionlint_accepts_the_workflow_of_the_template() {
     let workflow = ".github/workflows/ci.yaml";
     if let Some(output) = run(&repository(), "actionlint", &["-shellcheck=", workflow]) {
         assert!(output.status.success(), "{}", text(&output));
@@ -246,7 +251,7 @@ fn actionlint_is_content_with_the_templates_own_workflow() {
 }
 
 #[test]
-fn no_workflow_gives_away_more_than_it_has_to() {
+fn no_workflow_has_more_permissions_than_it_needs() {
     let args = ["--offline", "--no-progress", "--min-severity", "medium"];
     let of = |directory: &Path| run(directory, "zizmor", &[&args[..], &["."]].concat());
     for service in services() {
@@ -256,7 +261,7 @@ fn no_workflow_gives_away_more_than_it_has_to() {
         assert!(output.status.success(), "{}", text(&output));
     }
     let own = run(&repository(), "zizmor", &[&args[..], &[".github"]].concat());
-    let own = own.expect("as before");
+    let own = own.expect("it is installed");
     assert!(own.status.success(), "{}", text(&own));
 
     let service = &services()[0];
@@ -266,6 +271,6 @@ fn no_workflow_gives_away_more_than_it_has_to() {
         .replacen("@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", 1);
     assert_ne!(by_tag, service.read(file));
     std::fs::write(service.root().join(file), by_tag).expect("a file");
-    let output = of(service.root()).expect("as before");
+    let output = of(service.root()).expect("it is installed");
     assert!(!output.status.success(), "{}", text(&output));
 }

@@ -1,12 +1,12 @@
-//! The memory crate by itself, as it stands in the template: each feature alone, all together, and
-//! none.
+//! The memory crate on its own, as it is in the template: with each feature alone, with all of
+//! them, and with none.
 
 use std::{fs, process::Command};
 
 use tempfile::TempDir;
 use template_tests::{copy_template, target_dir, Answers, CLIPPY};
 
-/// Those that stand for something; `with-db` comes with `db-sqlite`.
+/// The features that can be used alone.
 const FEATURES: [&str; 7] = [
     "",
     "jemalloc",
@@ -17,7 +17,7 @@ const FEATURES: [&str; 7] = [
     "db-sqlite",
 ];
 
-/// A copy with the versions that services have.
+/// A copy with the dependency versions that services have.
 fn memory_crate() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let template = copy_template(directory.path()).join("template");

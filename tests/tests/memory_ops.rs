@@ -1,5 +1,5 @@
-//! Slow tier: what the people on call see and do. One service is built, with everything for them,
-//! on jemalloc's own defaults, under which an idle service keeps its memory.
+//! Slow tier: what those on call see and do. One service is built with everything for them, on
+//! jemalloc's own defaults, with which an idle service keeps its memory.
 
 use std::{
     collections::BTreeSet,
@@ -17,9 +17,9 @@ use template_tests::{needs, options, Answers, Rendered, Running, CLIPPY};
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// What a developer might add by mistake: each call keeps 10 MiB. And a burst: 200 MiB in pieces of
-/// 64 KiB, freed at its end.
-const PLANTED: &str = r#"
+/// A leak that a developer might add by mistake: each call keeps 10 MiB. And a burst: 200 MiB in
+/// pieces of 64 KiB, freed at its end.
+const PLANTED_ROUTES: &str = r#"
 static KEPT: std::sync::Mutex<Vec<Vec<u8>>> = std::sync::Mutex::new(Vec::new());
 
 #[inline(never)]
@@ -59,13 +59,13 @@ fn service() -> &'static (Rendered, PathBuf) {
             routes,
             r#".add("/", get(current)).add("/leak", get(leak)).add("/burst", get(burst))"#,
         );
-        fs::write(&home, text + PLANTED).expect("the controller");
+        fs::write(&home, text + PLANTED_ROUTES).expect("the controller");
         let binary = service.build().expect("it builds");
         (service, binary)
     })
 }
 
-/// A running service and its listener for the people on call.
+/// A running service and its memory listener.
 struct OnCall {
     service: Running,
     listener: String,
@@ -75,7 +75,7 @@ impl OnCall {
     fn start(env: &[(&str, &str)]) -> Self {
         let (rendered, binary) = service();
         let mut service = rendered.start(binary, env).expect("it starts");
-        let listener = service.listener().expect("a listener");
+        let listener = service.memory_listener().expect("a listener");
         Self { service, listener }
     }
 
@@ -112,7 +112,7 @@ impl OnCall {
         }
     }
 
-    /// A figure of the kernel's for this process, in bytes.
+    /// A value from the kernel for this process, in bytes.
     fn rollup(&self, field: &str) -> f64 {
         let path = format!("/proc/{}/smaps_rollup", self.service.pid());
         let rollup = fs::read_to_string(path).expect("smaps_rollup");
@@ -125,7 +125,7 @@ impl OnCall {
     }
 }
 
-/// Two figures that are read one after the other may differ by 3 % or 2 MiB.
+/// Two values that are read one after the other may differ by 3 % or 2 MiB.
 fn assert_agree(name: &str, one: f64, other: f64) {
     assert!(
         (one - other).abs() <= (0.03 * other).max(2.0 * MIB),
@@ -168,11 +168,11 @@ fn the_service_is_clean_and_its_own_tests_pass() {
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
     service.run(&["test"]).expect("its own tests pass");
-    service.run(&CLIPPY).expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy passes");
 }
 
 #[test]
-fn the_figures_are_those_of_jemalloc_and_of_the_kernel() {
+fn the_metrics_agree_with_jemalloc_and_with_the_kernel() {
     let on_call = OnCall::start(&[]);
     on_call.call("/api/leak", 10);
     on_call.call("/api/burst", 1);
@@ -201,7 +201,7 @@ fn the_figures_are_those_of_jemalloc_and_of_the_kernel() {
     assert_agree("RSS", rss, on_call.rollup("Rss:"));
     let lazy_free = on_call.metric("process_lazyfree_memory_bytes");
     assert_agree("LazyFree", lazy_free, on_call.rollup("LazyFree:"));
-    // jemalloc's resident memory is a maximum: pages that were never touched count too.
+    // For jemalloc, resident memory is an upper bound: it includes pages that were never touched.
     let anonymous = on_call.rollup("Anonymous:");
     let allocated = on_call.metric("jemalloc_allocated_bytes");
     let resident = on_call.metric("jemalloc_resident_bytes");
@@ -216,7 +216,7 @@ fn the_figures_are_those_of_jemalloc_and_of_the_kernel() {
 }
 
 #[test]
-fn a_purge_gives_back_what_an_idle_service_keeps_and_says_how_much() {
+fn a_purge_returns_what_an_idle_service_keeps_and_reports_how_much() {
     let on_call = OnCall::start(&[]);
     let idle = on_call.rollup("Rss:");
     on_call.call("/api/burst", 1);
@@ -233,7 +233,7 @@ fn a_purge_gives_back_what_an_idle_service_keeps_and_says_how_much() {
     let after = on_call.rollup("Rss:");
     assert!(
         after - idle < 20.0 * MIB,
-        "{:.0} MiB stay",
+        "{:.0} MiB remain",
         (after - idle) / MIB
     );
     let returned = purged["returned_bytes"].as_f64().expect("bytes");
@@ -241,14 +241,14 @@ fn a_purge_gives_back_what_an_idle_service_keeps_and_says_how_much() {
 }
 
 #[test]
-fn a_leak_is_told_as_live_and_the_flame_graph_names_who_allocates() {
+fn a_leak_counts_as_live_memory_and_the_flame_graph_names_its_source() {
     let on_call = OnCall::start(&[]);
     on_call.post("/debug/pprof/heap/activate");
     let before = on_call.metric("jemalloc_allocated_bytes");
     on_call.call("/api/leak", 10);
 
     let grown = on_call.metric("jemalloc_allocated_bytes") - before;
-    // A little that is left of the start may be freed meanwhile.
+    // A little memory from the start may be freed meanwhile.
     assert!(grown > 99.0 * MIB, "{:.1} MiB", grown / MIB);
     let purged = on_call.post("/memory/purge");
     let returned = purged["returned_bytes"].as_f64().expect("bytes");
@@ -259,7 +259,7 @@ fn a_leak_is_told_as_live_and_the_flame_graph_names_who_allocates() {
 
     let svg = on_call.get("/debug/pprof/heap/flamegraph");
     let left = on_call.metric("jemalloc_allocated_bytes") - before - grown;
-    assert!(left < 10.0 * MIB, "the profile left {:.0} MiB", left / MIB);
+    assert!(left < 10.0 * MIB, "the profile kept {:.0} MiB", left / MIB);
     let title = svg
         .split("<title>")
         .find(|title| title.contains("keep_ten_mebibytes"))
@@ -272,7 +272,7 @@ fn a_leak_is_told_as_live_and_the_flame_graph_names_who_allocates() {
 }
 
 #[test]
-fn the_guard_purges_before_the_cgroups_limit_and_says_so_once() {
+fn the_guard_purges_near_the_cgroup_limit_and_logs_it_once() {
     let cgroup = tempfile::tempdir().expect("a directory");
     let write = |file: &str, text: &str| {
         fs::write(cgroup.path().join(file), text).expect("a file");
@@ -300,7 +300,7 @@ fn the_guard_purges_before_the_cgroups_limit_and_says_so_once() {
     assert!(on_call.metric("memory_guard_purges_total") < 1.0);
     assert!((on_call.metric("cgroup_memory_limit_bytes") - 1e6).abs() < 1.0);
 
-    // What cannot be read for a while stops neither the guard nor the other metrics.
+    // A file that cannot be read for a while stops neither the guard nor the other metrics.
     write("memory.current", "\n");
     thread::sleep(Duration::from_secs(3));
     assert!(on_call.metric("jemalloc_allocated_bytes") > 1.0);
@@ -324,7 +324,7 @@ fn the_guard_purges_before_the_cgroups_limit_and_says_so_once() {
 }
 
 #[test]
-fn a_second_process_on_the_same_address_runs_and_says_what_is_missing() {
+fn a_second_process_on_the_same_address_runs_and_logs_what_is_missing() {
     let on_call = OnCall::start(&[]);
     let address = on_call.listener.trim_start_matches("http://");
     let (rendered, binary) = service();
@@ -345,7 +345,7 @@ fn a_second_process_on_the_same_address_runs_and_says_what_is_missing() {
 }
 
 #[test]
-fn prometheus_takes_metrics_rules_and_configuration() {
+fn prometheus_accepts_metrics_rules_and_configuration() {
     if !needs::program("promtool") {
         return;
     }
@@ -368,7 +368,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
         return;
     }
     let directory = tempfile::tempdir().expect("a directory");
-    // With a queue that counts its jobs, which adds to the alerts.
+    // With a queue that counts its jobs, which adds alerts.
     let service = Answers::new("svc").with("background", "sqlite");
     let service = service.render().expect("the answers render");
     fs::write(
@@ -383,7 +383,7 @@ fn each_alert_fires_when_it_should_and_not_before() {
 }
 
 #[test]
-fn the_dashboard_asks_for_metrics_that_are_there() {
+fn the_dashboard_queries_existing_metrics() {
     let on_call = OnCall::start(&[("MEMORY_GUARD_PERCENT", "90")]);
     on_call.call("/api", 1);
     let metrics = on_call.get("/metrics");
@@ -395,11 +395,11 @@ fn the_dashboard_asks_for_metrics_that_are_there() {
     let dashboard: Value =
         serde_json::from_str(&service.read("monitoring/dashboard.json")).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels");
-    let mut asked = BTreeSet::new();
+    let mut queried = BTreeSet::new();
     for panel in panels {
         for target in panel["targets"].as_array().expect("targets") {
             let query = target["expr"].as_str().expect("a query");
-            asked.extend(
+            queried.extend(
                 query
                     .split(|c: char| !c.is_ascii_lowercase() && c != '_')
                     .filter(|word| {
@@ -411,8 +411,8 @@ fn the_dashboard_asks_for_metrics_that_are_there() {
             );
         }
     }
-    assert!(asked.len() > 10, "{asked:?}");
-    for metric in asked {
+    assert!(queried.len() > 10, "{queried:?}");
+    for metric in queried {
         assert!(
             names.contains(metric.as_str()),
             "the service has no {metric}"
@@ -421,20 +421,20 @@ fn the_dashboard_asks_for_metrics_that_are_there() {
 }
 
 #[test]
-fn malloc_conf_takes_just_the_options_of_heap_profiling_that_jemalloc_takes() {
+fn malloc_conf_accepts_exactly_the_options_of_heap_profiling_that_jemalloc_accepts() {
     let (service, binary) = service();
 
-    let mut taken = options::taken(service, binary).expect("jemalloc's parser");
-    taken.retain(|name| name.starts_with("prof") || name.starts_with("lg_prof"));
+    let mut accepted = options::accepted_by_jemalloc(service, binary).expect("jemalloc's parser");
+    accepted.retain(|name| name.starts_with("prof") || name.starts_with("lg_prof"));
 
     assert_eq!(
-        options::accepted("PROFILING_OPTIONS").expect("the hook's table"),
-        taken
+        options::accepted_by_hook("PROFILING_OPTIONS").expect("the hook's table"),
+        accepted
     );
 }
 
 #[test]
-fn nothing_of_it_is_there_when_it_is_not_asked_for() {
+fn without_the_answers_nothing_is_added() {
     for (starter, profile) in [("lightweight", "balanced"), ("rest-api", "lean")] {
         let service = Answers::new("svc")
             .with("starter", starter)
@@ -466,7 +466,7 @@ fn nothing_of_it_is_there_when_it_is_not_asked_for() {
 }
 
 #[test]
-fn each_answer_brings_its_own_and_no_more() {
+fn each_answer_adds_only_its_own_part() {
     for (metrics, profiling) in [("true", "false"), ("false", "true")] {
         let service = Answers::new("svc")
             .with("memory_metrics", metrics)
@@ -482,7 +482,7 @@ fn each_answer_brings_its_own_and_no_more() {
         assert_eq!(
             config.matches("prof:true,prof_active:false").count(),
             if profiling == "true" { 5 } else { 0 },
-            "every target has the options of heap profiling, or none"
+            "either every target has the options of heap profiling, or none does"
         );
         assert_eq!(manifest.contains("strip"), profiling == "false");
     }

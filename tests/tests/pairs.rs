@@ -1,12 +1,12 @@
-//! The longest tests: each two answers meet in one of the services that are built here.
+//! The longest tests: every pair of answers occurs in one of the services that are built here.
 
 use std::collections::BTreeSet;
 
-use template_tests::{every_combination, needs, Answers, CLIPPY};
+use template_tests::{all_combinations, needs, Answers, CLIPPY};
 
 type Pair<'a> = [(&'a str, &'a str); 2];
 
-/// Every two answers to different questions.
+/// Every pair of answers to different questions.
 fn pairs(answers: &Answers) -> BTreeSet<Pair<'_>> {
     let all: Vec<(&str, &str)> = answers.all().collect();
     all.iter()
@@ -15,7 +15,7 @@ fn pairs(answers: &Answers) -> BTreeSet<Pair<'_>> {
         .collect()
 }
 
-/// A few services in which every pair of answers is. Of the profiles only `lean`, `jemalloc` and
+/// A few services that cover every pair of answers. Of the profiles only `lean`, `jemalloc` and
 /// `system`: the others differ from `jemalloc` in a line of options, and `profiles` builds and
 /// starts them all.
 fn covering(services: &[Answers]) -> Vec<&Answers> {
@@ -34,7 +34,7 @@ fn covering(services: &[Answers]) -> Vec<&Answers> {
 }
 
 fn services() -> Vec<Answers> {
-    every_combination()
+    all_combinations()
         .into_iter()
         .filter(|answers| {
             matches!(
@@ -46,14 +46,14 @@ fn services() -> Vec<Answers> {
 }
 
 #[test]
-fn a_few_services_have_every_pair_of_answers() {
+fn a_few_services_cover_every_pair_of_answers() {
     let count = covering(&services()).len();
 
     assert!(count <= 25, "{count} services");
 }
 
 #[test]
-fn the_lock_file_is_whole_for_every_pair_of_answers() {
+fn the_lock_file_is_complete_for_every_pair_of_answers() {
     for answers in covering(&services()) {
         let service = answers.render().expect("the answers render");
         service
@@ -67,7 +67,7 @@ fn the_lock_file_is_whole_for_every_pair_of_answers() {
 fn every_pair_of_answers_compiles_and_is_clean() {
     let services = services();
     let mut services = covering(&services);
-    // Those with the same jemalloc one after the other: in turns, each would build it again.
+    // Services with the same jemalloc follow each other, as alternating would rebuild it each time.
     services.sort_by_key(|answers| (answers.get("heap_profiling"), answers.get("memory_profile")));
     for answers in services {
         println!("{answers:?}");
@@ -84,7 +84,7 @@ fn services_with_pages_and_with_a_front_end_pass_their_tests_on_servers() {
     let Some(url) = needs::postgres() else {
         return;
     };
-    // Pages are built into a service only in a build directory of its own: `saas_server` does that.
+    // Pages can be embedded only in a separate build directory: `saas_server` does that.
     for (starter, background, embedded_assets) in [
         ("saas-server", "redis", "false"),
         ("saas-client", "postgres", "true"),

@@ -1,4 +1,4 @@
-//! Fast tier: what brings a service into production, for every starter, database and queue.
+//! Fast tier: the files for production, for every starter, database and queue.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,20 +8,21 @@ use std::{
 
 use serde_yaml_ng::Value;
 use template_tests::{
+    all_combinations,
     dockerfile::{is_ignored, stages},
-    every_combination, Answers, Rendered, Sources,
+    Answers, Rendered, Sources,
 };
 
 const CLIPPY: &str = "cargo clippy --locked --all-targets -- -D warnings";
 const QUEUES: [&str; 3] = ["redis", "postgres", "sqlite"];
 
-/// Each starter with each database, queue and way to serve assets, in turn with a memory profile and
-/// without: what else can be answered does not show in these files.
+/// Each starter with each database, queue and way to serve assets, alternately with and without
+/// jemalloc: the other answers make no difference to these files.
 fn services() -> &'static [(Answers, Sources)] {
     static SERVICES: OnceLock<Vec<(Answers, Sources)>> = OnceLock::new();
     SERVICES.get_or_init(|| {
         let of_profile = |profile: &'static str| {
-            every_combination().into_iter().filter(move |answers| {
+            all_combinations().into_iter().filter(move |answers| {
                 answers.get("memory_profile") == Some(profile)
                     && answers.get("memory_metrics") != Some("false")
                     && answers.get("heap_profiling") != Some("true")
@@ -32,7 +33,7 @@ fn services() -> &'static [(Answers, Sources)] {
             .enumerate()
             .map(|(index, (balanced, system))| {
                 let answers = if index % 2 == 0 { balanced } else { system };
-                (answers.clone(), Sources::of(answers))
+                (answers.clone(), Sources::render(answers))
             })
             .collect()
     })
@@ -44,8 +45,8 @@ fn has_queue(answers: &Answers) -> bool {
         .is_some_and(|background| QUEUES.contains(&background))
 }
 
-/// Whether there is a listener for the people on call.
-fn has_listener(answers: &Answers) -> bool {
+/// Whether the service has the memory listener.
+fn has_memory_listener(answers: &Answers) -> bool {
     answers.get("memory_profile") != Some("system")
 }
 
@@ -85,7 +86,7 @@ fn objects(service: &Sources) -> BTreeMap<(String, String), Value> {
         .collect()
 }
 
-/// The pods' templates by component.
+/// The pod specs by component.
 fn pods(service: &Sources) -> BTreeMap<String, Value> {
     objects(service)
         .into_iter()
@@ -119,17 +120,18 @@ fn texts(value: &Value) -> Vec<&str> {
         .unwrap_or_default()
 }
 
-/// What `config/production.yaml` reads from the environment and has no default for.
+/// The variables without a default that `config/production.yaml` reads from the environment.
 fn required_variables(service: &Sources) -> BTreeSet<String> {
     variables(service, ")")
 }
 
-/// What `config/production.yaml` reads from the environment and has a default for.
+/// The variables with a default that `config/production.yaml` reads from the environment.
 fn optional_variables(service: &Sources) -> BTreeSet<String> {
     variables(service, ", default=")
 }
 
-/// What `config/production.yaml` reads from the environment where this follows the name.
+/// The variables that `config/production.yaml` reads from the environment, with `then` after the
+/// name.
 fn variables(service: &Sources, then: &str) -> BTreeSet<String> {
     service
         .read("config/production.yaml")
@@ -143,7 +145,7 @@ fn variables(service: &Sources, then: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_file_that_an_image_is_made_of_is_there() {
+fn every_file_that_is_copied_into_an_image_exists() {
     for (answers, service) in services() {
         let dockerignore = service.read(".dockerignore");
         let stages = stages(service.read("Dockerfile"));
@@ -161,17 +163,17 @@ fn every_file_that_an_image_is_made_of_is_there() {
                         .iter()
                         .find(|stage| stage.name.as_ref() == Some(from))
                         .unwrap_or_else(|| panic!("{answers:?}: no stage {from} before"));
-                    let made_by = match source.as_str() {
+                    let created_by = match source.as_str() {
                         "/usr/src/recipe.json" => "cargo chef prepare --recipe-path recipe.json",
                         "/usr/src/target/release/svc-cli" => {
                             "cargo build --locked --release --bin svc-cli"
                         }
                         "/usr/src/frontend/dist" => "npm run build",
-                        // Part of the image of the stage.
+                        // Part of the base image of the stage.
                         "/etc/ssl/certs/ca-certificates.crt" => continue,
-                        _ => panic!("{answers:?}: who makes {source}?"),
+                        _ => panic!("{answers:?}: nothing creates {source}"),
                     };
-                    assert!(earlier.all("RUN").any(|run| run == made_by), "{source}");
+                    assert!(earlier.all("RUN").any(|run| run == created_by), "{source}");
                 }
             }
         }
@@ -193,7 +195,8 @@ fn embedded_assets_are_there_when_the_binary_is_built() {
                 .position(|(_, arguments)| arguments.starts_with(wanted))
         };
         let step = match (answers.get("embedded_assets"), answers.get("starter")) {
-            // Else cargo takes Loco as compiled for the dependencies' layer: with no assets in it.
+            // Otherwise cargo would reuse Loco from the layer of the dependencies, which has no
+            // assets.
             (Some("true"), Some("saas-server")) => "touch assets",
             (Some("true"), Some("saas-client")) => "--from=frontend /usr/src/frontend/dist",
             _ => continue,
@@ -205,18 +208,18 @@ fn embedded_assets_are_there_when_the_binary_is_built() {
 }
 
 #[test]
-fn an_image_holds_what_the_service_reads_when_it_runs() {
+fn an_image_has_what_the_service_reads_at_run_time() {
     for (answers, service) in services() {
         let stages = stages(service.read("Dockerfile"));
         let image = stages.last().expect("a stage");
-        let held: BTreeSet<String> = image.copies().map(|copy| copy.destination).collect();
+        let copied: BTreeSet<String> = image.copies().map(|copy| copy.destination).collect();
         let apart = answers.get("embedded_assets") == Some("false");
         let starter = answers.get("starter").expect("a starter");
 
-        assert!(held.contains("config"), "{answers:?}");
-        assert_eq!(held.contains("assets"), apart && starter == "saas-server");
+        assert!(copied.contains("config"), "{answers:?}");
+        assert_eq!(copied.contains("assets"), apart && starter == "saas-server");
         assert_eq!(
-            held.contains("frontend/dist"),
+            copied.contains("frontend/dist"),
             apart && starter == "saas-client"
         );
     }
@@ -279,10 +282,11 @@ fn image_and_tag(image: &str) -> (&str, &str) {
 }
 
 #[test]
-fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
+fn images_are_pinned_and_have_the_rust_version_of_ci() {
     let manifest = template_tests::repository().join("tests/Cargo.toml");
     let manifest: toml::Table =
-        toml::from_str(&std::fs::read_to_string(manifest).expect("ours")).expect("a manifest");
+        toml::from_str(&std::fs::read_to_string(manifest).expect("tests/Cargo.toml"))
+            .expect("a manifest");
     let rust = manifest["package"]["rust-version"]
         .as_str()
         .expect("a version");
@@ -329,7 +333,7 @@ fn images_are_pinned_and_of_the_rust_that_ci_tests_with() {
 }
 
 #[test]
-fn an_image_starts_the_services_binary_as_a_user_without_rights() {
+fn an_image_starts_the_binary_of_the_service_as_an_unprivileged_user() {
     for (answers, service) in services() {
         let manifest = toml(service, "Cargo.toml");
         let binary = manifest["package"]["default-run"]
@@ -357,7 +361,7 @@ fn an_image_starts_the_services_binary_as_a_user_without_rights() {
         let command: Vec<String> = serde_json::from_str(&only("CMD")).expect("exec form");
         assert_eq!(command, ["start", "--no-banner"]);
         assert!(only("HEALTHCHECK").contains("GET /_health "));
-        // SQLite's files are in a folder of that user.
+        // SQLite's files are in a folder that this user owns.
         assert_eq!(
             image
                 .all("RUN")
@@ -369,11 +373,11 @@ fn an_image_starts_the_services_binary_as_a_user_without_rights() {
 }
 
 #[test]
-fn compose_publishes_the_web_process_alone_and_to_this_machine_alone() {
+fn compose_publishes_only_the_web_process_and_only_on_this_machine() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let mut expected = vec!["127.0.0.1:5150:5150"];
-        expected.extend(has_listener(answers).then_some("127.0.0.1:5151:5151"));
+        expected.extend(has_memory_listener(answers).then_some("127.0.0.1:5151:5151"));
         for (name, part) in compose["services"].as_mapping().expect("services") {
             let ports = texts(&part["ports"]);
             if name == "web" {
@@ -405,7 +409,7 @@ fn compose_builds_the_image_once_and_never_pulls_it() {
     }
 }
 
-/// Settings with a default of which compose.yaml has another.
+/// Settings with a default that compose.yaml replaces.
 const SET_BY_COMPOSE: [&str; 5] = [
     "BEHIND_PROXY",
     "DB_AUTO_MIGRATE",
@@ -425,7 +429,7 @@ fn compose_passes_on_the_settings_of_the_env_file() {
             let file = &part["env_file"][0];
             assert_eq!(file["path"], ".env", "{answers:?}: {name:?}");
             assert_eq!(file["required"], false, "{answers:?}: {name:?}");
-            // Named under `environment`, a setting of the file would have no effect.
+            // Under `environment`, it would override the setting in the file.
             for optional in optional_variables(service) {
                 let value = part["environment"].get(optional.as_str());
                 assert!(
@@ -438,29 +442,30 @@ fn compose_passes_on_the_settings_of_the_env_file() {
 }
 
 #[test]
-fn the_listener_for_the_people_on_call_is_there_for_who_sets_a_token_and_for_nobody_else() {
+fn the_memory_listener_is_opened_only_with_a_token() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let of = |name: &str| compose["services"]["web"]["environment"][name].as_str();
         let settings = service.read("deploy/kubernetes/base/settings.env");
         let given = names(settings);
 
-        let expected = has_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:+0.0.0.0:5151}");
+        let expected =
+            has_memory_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:+0.0.0.0:5151}");
         assert_eq!(of("MEMORY_ADMIN_BIND"), expected, "{answers:?}");
-        let expected = has_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:-}");
+        let expected = has_memory_listener(answers).then_some("${MEMORY_ADMIN_TOKEN:-}");
         assert_eq!(of("MEMORY_ADMIN_TOKEN"), expected, "{answers:?}");
         assert!(!given.contains("MEMORY_ADMIN_BIND"), "{answers:?}");
         assert_eq!(
             settings.contains("# MEMORY_ADMIN_BIND=0.0.0.0:5151")
                 && secrets(service).contains("MEMORY_ADMIN_TOKEN"),
-            has_listener(answers),
+            has_memory_listener(answers),
             "{answers:?}"
         );
     }
 }
 
 #[test]
-fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
+fn compose_starts_each_process_once_what_it_needs_is_healthy() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let parts = &compose["services"];
@@ -499,7 +504,7 @@ fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
                     ends,
                     "{answers:?}: {name:?} on {needed}"
                 );
-                // The image has a check of its own, of the web process.
+                // The health check of the image itself is that of the web process.
                 assert!(
                     ends || needed == "web"
                         || !texts(&parts[needed.as_str()]["healthcheck"]["test"]).is_empty(),
@@ -523,7 +528,7 @@ fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
                 "unless-stopped"
             };
             assert_eq!(part["restart"], restart, "{answers:?}: {name:?}");
-            // It rotates its files.
+            // This driver rotates its files.
             assert_eq!(part["logging"]["driver"], "local", "{answers:?}: {name:?}");
         }
         if let Some(worker) = parts.get("worker") {
@@ -534,21 +539,22 @@ fn compose_starts_a_process_for_each_part_when_what_it_needs_is_healthy() {
         }
         if let Some(scheduler) = parts.get("scheduler") {
             assert_eq!(texts(&scheduler["command"]), ["scheduler"]);
-            // All that Loco's scheduler listens to; as process 1 it does not even die of another.
+            // The only signal that Loco's scheduler handles; as process 1 it would ignore any
+            // other.
             assert_eq!(scheduler["stop_signal"], "SIGINT");
         }
     }
 }
 
 #[test]
-fn compose_limits_memory_and_rights_and_keeps_what_is_written() {
+fn compose_limits_memory_and_privileges_and_keeps_the_data() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let volumes = keys(&compose["volumes"]);
         for (name, part) in compose["services"].as_mapping().expect("services") {
             let limit = part["mem_limit"].as_str().expect("a memory limit");
             assert!(limit.ends_with('m'), "{answers:?}: {name:?}: {limit}");
-            // As many threads as CPUs, whose memory the limit is made for.
+            // The limit is meant for as many threads as there are CPUs.
             assert!(!is_own(part) || part["cpus"] == 2, "{answers:?}: {name:?}");
             for volume in texts(&part["volumes"]) {
                 let (volume, _) = volume.split_once(':').expect("a path");
@@ -580,7 +586,7 @@ fn compose_limits_memory_and_rights_and_keeps_what_is_written() {
 }
 
 #[test]
-fn a_container_has_every_variable_without_which_the_service_does_not_start() {
+fn a_container_has_every_variable_that_the_service_requires() {
     for (answers, service) in services() {
         let required = required_variables(service);
         assert!(required.contains("HOST"), "{answers:?}");
@@ -631,7 +637,7 @@ fn a_container_has_every_variable_without_which_the_service_does_not_start() {
     }
 }
 
-/// The names in a file of `NAME=value`.
+/// The names in lines of `NAME=value`.
 fn names(settings: &str) -> BTreeSet<String> {
     settings
         .lines()
@@ -640,7 +646,7 @@ fn names(settings: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What the command in README.md puts into the Secret.
+/// The names that the command in README.md puts into the Secret.
 fn secrets(service: &Sources) -> BTreeSet<String> {
     service
         .read("README.md")
@@ -651,7 +657,7 @@ fn secrets(service: &Sources) -> BTreeSet<String> {
 }
 
 #[test]
-fn no_secret_stands_in_a_file() {
+fn no_file_contains_a_secret() {
     for (answers, service) in services() {
         let compose = service.read("compose.yaml");
         for line in compose.lines().map(str::trim) {
@@ -695,7 +701,7 @@ fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
             assert_eq!(web["strategy"]["type"], "Recreate", "{answers:?}");
             assert_eq!(args, ["start", "--all", "--no-banner"], "{answers:?}");
             assert_eq!(components, ["web"], "{answers:?}");
-            // Without it the volume is root's, and the service's user cannot write to it.
+            // Without it, root owns the volume, and the user of the service cannot write to it.
             assert_eq!(
                 pods["web"]["securityContext"]["fsGroup"], 10001,
                 "{answers:?}"
@@ -722,7 +728,7 @@ fn kubernetes_runs_several_processes_unless_the_data_is_in_files() {
 }
 
 #[test]
-fn kubernetes_limits_memory_and_rights_and_asks_the_service_how_it_is() {
+fn kubernetes_limits_memory_and_privileges_and_probes_the_service() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let limit = compose["services"]["web"]["mem_limit"]
@@ -734,16 +740,16 @@ fn kubernetes_limits_memory_and_rights_and_asks_the_service_how_it_is() {
                 pod["securityContext"]["runAsNonRoot"], true,
                 "{answers:?}: {component}"
             );
-            let rights = &container["securityContext"];
+            let security_context = &container["securityContext"];
             assert_eq!(
-                rights["allowPrivilegeEscalation"], false,
+                security_context["allowPrivilegeEscalation"], false,
                 "{answers:?}: {component}"
             );
             assert_eq!(
-                rights["readOnlyRootFilesystem"], true,
+                security_context["readOnlyRootFilesystem"], true,
                 "{answers:?}: {component}"
             );
-            assert_eq!(texts(&rights["capabilities"]["drop"]), ["ALL"]);
+            assert_eq!(texts(&security_context["capabilities"]["drop"]), ["ALL"]);
             let resources = &container["resources"];
             assert_eq!(resources["limits"]["memory"], limit.replace('m', "Mi"));
             assert_eq!(resources["limits"]["cpu"], 2, "{answers:?}: {component}");
@@ -772,7 +778,7 @@ fn kubernetes_limits_memory_and_rights_and_asks_the_service_how_it_is() {
             assert_eq!(path("readinessProbe"), serves.then_some("/_readiness"));
             let beats = container["livenessProbe"]["exec"]["command"].is_sequence();
             assert_eq!(beats, !serves, "{answers:?}: {component}");
-            // The migrations are applied before a job meets the tables.
+            // The migrations run before a job uses the tables.
             let before = &pod["initContainers"][0]["args"];
             let migrates = texts(before) == ["db", "migrate"];
             assert_eq!(
@@ -863,7 +869,7 @@ fn ci_formats_lints_and_tests_with_what_the_service_needs() {
 }
 
 #[test]
-fn files_of_production_are_left_to_the_workspace_that_a_service_becomes_part_of() {
+fn files_for_production_are_left_to_the_workspace_of_a_service() {
     let workspace = tempfile::tempdir().expect("a directory");
     let manifest = workspace.path().join("Cargo.toml");
     std::fs::write(manifest, "[workspace]\nmembers = []\nresolver = \"2\"\n").expect("a manifest");

@@ -5,21 +5,21 @@ use std::{fs, path::PathBuf, process::Command, sync::OnceLock};
 use serde_json::{json, Value};
 use template_tests::{Answers, Rendered, JWT_SECRET};
 
-/// What a service needs in production.
-const NEEDED: [(&str, &str); 8] = [
+/// What a service requires in production.
+const REQUIRED: [(&str, &str); 8] = [
     ("HOST", "https://example.com"),
     ("DATABASE_URL", "sqlite://production.sqlite?mode=rwc"),
     ("QUEUE_URL", "sqlite://queue.sqlite?mode=rwc"),
     ("JWT_SECRET", JWT_SECRET),
     ("MAILER_HOST", "localhost"),
-    // Each would be something else in YAML.
+    // Each of these would be something else in YAML.
     ("MAILER_USER", "'user"),
     ("MAILER_PASSWORD", "12345678"),
     ("MAILER_FROM", "\"O'Brien\" <svc@example.com>"),
 ];
 
-/// What people put into variables, and what cannot work.
-const WRONG: &[(&str, &[&str])] = &[
+/// Values that people may set, but that cannot work.
+const INVALID: &[(&str, &[&str])] = &[
     ("LOG_LEVEL", &["", "INFO", "verbose", "info,debug", " warn"]),
     (
         "PORT",
@@ -120,7 +120,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("SHUTDOWN_TIMEOUT", &["", "3601"]),
 ];
 
-/// What looks odd, and works.
+/// Values that look odd, but work.
 const UNUSUAL: &[(&str, &[&str])] = &[
     ("LOG_LEVEL", &["off", "trace", "error"]),
     ("BINDING", &["127.0.0.1", "localhost", "0.0.0.0"]),
@@ -234,8 +234,8 @@ fn service() -> &'static (Rendered, PathBuf) {
     })
 }
 
-/// Starts the service in production, which fails, in a directory of its own: what it says.
-fn error_of(env: &[(&str, &str)]) -> String {
+/// The error of a service that fails to start in production, in a directory of its own.
+fn start_error(env: &[(&str, &str)]) -> String {
     let (service, binary) = service();
     let directory = tempfile::tempdir().expect("a directory");
     fs::create_dir(directory.path().join("config")).expect("a directory");
@@ -253,31 +253,31 @@ fn error_of(env: &[(&str, &str)]) -> String {
     let left = fs::read_dir(directory.path()).expect("a directory").count();
     assert_eq!(
         left, 1,
-        "something is written before the settings are checked"
+        "something was written before the settings were checked"
     );
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What is needed, with these values instead or besides.
+/// The required variables, with these values added or replaced.
 fn with<'a>(values: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut env = NEEDED.to_vec();
+    let mut env = REQUIRED.to_vec();
     env.retain(|(name, _)| !values.iter().any(|(other, _)| other == name));
     env.extend(values);
     env
 }
 
-/// The values that come at this place, of each variable that has so many.
-fn at(
-    place: usize,
+/// The values at index `n`, of each variable that has that many.
+fn nth_values(
+    n: usize,
     table: &[(&'static str, &[&'static str])],
 ) -> Vec<(&'static str, &'static str)> {
     let values = table.iter();
     values
-        .filter_map(|(name, values)| Some((*name, *values.get(place)?)))
+        .filter_map(|(name, values)| Some((*name, *values.get(n)?)))
         .collect()
 }
 
-fn most(table: &[(&str, &[&str])]) -> usize {
+fn max_count(table: &[(&str, &[&str])]) -> usize {
     table
         .iter()
         .map(|(_, values)| values.len())
@@ -290,16 +290,16 @@ fn count(table: &[(&str, &[&str])]) -> usize {
 }
 
 #[test]
-fn wrong_values_are_named_all_at_once_and_no_secret_is_told() {
-    assert!(count(WRONG) >= 60, "{}", count(WRONG));
-    for place in 0..most(WRONG) {
-        let wrong = at(place, WRONG);
-        let error = error_of(&with(&wrong));
-        for (name, value) in &wrong {
+fn invalid_values_are_all_reported_at_once_without_secrets() {
+    assert!(count(INVALID) >= 60, "{}", count(INVALID));
+    for n in 0..max_count(INVALID) {
+        let invalid = nth_values(n, INVALID);
+        let error = start_error(&with(&invalid));
+        for (name, value) in &invalid {
             let is_named = error
                 .lines()
                 .any(|line| line.starts_with(&format!("{name} ")));
-            assert!(is_named, "{name}={value:?} is taken:\n{error}");
+            assert!(is_named, "{name}={value:?} is accepted:\n{error}");
         }
         for secret in ["hunter2", "changeme", "c2hvcnQgc2VjcmV0"] {
             assert!(!error.contains(secret), "{error}");
@@ -311,8 +311,8 @@ fn wrong_values_are_named_all_at_once_and_no_secret_is_told() {
 fn unusual_values_work() {
     assert!(count(UNUSUAL) >= 60, "{}", count(UNUSUAL));
     let (service, binary) = service();
-    for place in 0..most(UNUSUAL) {
-        let unusual = at(place, UNUSUAL);
+    for n in 0..max_count(UNUSUAL) {
+        let unusual = nth_values(n, UNUSUAL);
         let mut env = with(&unusual);
         env.push(("LOCO_ENV", "production"));
         let running = service.start(binary, &env).expect("it starts");
@@ -325,9 +325,9 @@ fn unusual_values_work() {
 #[test]
 fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
     let (service, binary) = service();
-    let env = NEEDED;
+    let env = REQUIRED;
 
-    let error = error_of(&[]);
+    let error = start_error(&[]);
     for (name, _) in env {
         assert!(error.contains(&format!("{name} is missing")), "{error}");
     }
@@ -346,7 +346,7 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         .header("origin", "https://example.com")
         .header("x-request-id", "request-1")
         .send_json(&unknown)
-        .expect("an answer");
+        .expect("a response");
     assert_eq!(response.status(), 401);
     let header = |name: &str| {
         response
@@ -368,7 +368,7 @@ fn production_needs_its_secrets_and_answers_and_logs_as_it_should() {
         .call()
         .expect("2xx");
     let allowed = foreign.headers().get("access-control-allow-origin");
-    assert_eq!(allowed, None, "a page from elsewhere may not call");
+    assert_eq!(allowed, None, "a page from elsewhere may not call the API");
 
     let large = vec![b' '; 2_100_000];
     let err = ureq::post(running.url("/api/auth/login"))

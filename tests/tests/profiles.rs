@@ -1,5 +1,5 @@
-//! Slow tier: the memory profiles, in effect in a running service, kept in a build or missed by it.
-//! Each profile is a jemalloc of its own, which takes a minute to build.
+//! Slow tier: the memory profiles, in effect in a running service, kept in a build or missing from
+//! it. Each profile builds its own jemalloc, which takes a minute.
 
 use std::{
     fs,
@@ -10,8 +10,9 @@ use std::{
 
 use template_tests::{needs, options, profiles, target_dir, Answers, Rendered};
 
-/// Services of the same profile are built one after the other: in turns, each would build its
-/// jemalloc again. The tests' names, by which they are run, keep the same profiles together too.
+/// Services with the same profile are built one after another, as alternating would rebuild
+/// jemalloc each time. The names of the tests, which determine their order, also keep the same
+/// profiles together.
 fn one_test_at_a_time() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -25,20 +26,20 @@ fn render(answers: &Answers) -> Rendered {
     answers.render().expect("the answers render")
 }
 
-/// What the log says of memory at start.
+/// The line about memory in the log at start.
 fn start_line(log: &str) -> &str {
     log.lines()
         .find(|line| line.contains("allocator="))
         .unwrap_or_else(|| panic!("no line about memory:\n{log}"))
 }
 
-/// The warnings about memory; Loco has some of its own in development.
+/// The warnings about memory; Loco logs others in development.
 fn warnings(log: &str) -> impl Iterator<Item = &str> {
     log.lines()
         .filter(|line| line.contains(" WARN ") && line.contains("memory"))
 }
 
-/// Each profile but two: `system` is built by `smoke`, and `custom` below.
+/// Every profile but two: `system` is built by `smoke`, and `custom` below.
 #[test]
 fn each_profile_is_in_effect_in_the_running_service() {
     let _turn = one_test_at_a_time();
@@ -76,8 +77,8 @@ fn each_profile_is_in_effect_in_the_running_service() {
     }
 }
 
-/// A service with options of one's own, of which one asks for more than jemalloc gives, and its
-/// binary; built once.
+/// A service with custom options, one of which asks for more than jemalloc gives, and its binary;
+/// built once.
 fn custom() -> &'static (Rendered, PathBuf) {
     static SERVICE: OnceLock<(Rendered, PathBuf)> = OnceLock::new();
     SERVICE.get_or_init(|| {
@@ -91,7 +92,7 @@ fn custom() -> &'static (Rendered, PathBuf) {
 }
 
 #[test]
-fn malloc_conf_warns_of_an_option_without_effect_and_stops_at_a_typing_error() {
+fn malloc_conf_warns_of_an_option_without_effect_and_aborts_on_a_typo() {
     let _turn = one_test_at_a_time();
     let (service, binary) = custom();
 
@@ -124,18 +125,18 @@ fn malloc_conf_warns_of_an_option_without_effect_and_stops_at_a_typing_error() {
 }
 
 #[test]
-fn malloc_conf_takes_just_the_options_that_jemalloc_takes() {
+fn malloc_conf_accepts_exactly_the_options_that_jemalloc_accepts() {
     let _turn = one_test_at_a_time();
     let (service, binary) = custom();
 
     assert_eq!(
-        options::accepted("OPTIONS").expect("the hook's table"),
-        options::taken(service, binary).expect("jemalloc's parser")
+        options::accepted_by_hook("OPTIONS").expect("the hook's table"),
+        options::accepted_by_jemalloc(service, binary).expect("jemalloc's parser")
     );
 }
 
-/// What Cargo says of a build that fails.
-fn error_of(service: &Rendered, args: &[&str]) -> String {
+/// The output of Cargo for a build that fails.
+fn build_error(service: &Rendered, args: &[&str]) -> String {
     service
         .run(args)
         .expect_err("the profile is missing")
@@ -143,14 +144,14 @@ fn error_of(service: &Rendered, args: &[&str]) -> String {
 }
 
 #[test]
-fn without_the_profile_a_build_stops_with_a_remedy() {
+fn without_the_profile_a_build_fails_with_a_remedy() {
     let _turn = one_test_at_a_time();
     let service = render(&lightweight());
 
     // From a directory where Cargo does not see .cargo/config.toml,
     let manifest = service.root().join("Cargo.toml").display().to_string();
     let elsewhere = tempfile::tempdir().expect("a directory");
-    let error = error_of(
+    let error = build_error(
         &Rendered::at(elsewhere.path().to_path_buf()),
         &["build", "--manifest-path", &manifest],
     );
@@ -175,7 +176,7 @@ fn without_the_profile_a_build_stops_with_a_remedy() {
         .render_into(workspace.path())
         .expect("it renders");
     let root = Rendered::at(workspace.path().to_path_buf());
-    let error = error_of(&root, &["build"]);
+    let error = build_error(&root, &["build"]);
     assert!(error.contains("the memory profile is missing"), "{error}");
 
     // and without the line that has the options.
@@ -187,13 +188,13 @@ fn without_the_profile_a_build_stops_with_a_remedy() {
         .flat_map(|line| [line, "\n"])
         .collect();
     fs::write(&config, without).expect("the configuration");
-    let error = error_of(&service, &["test"]);
+    let error = build_error(&service, &["test"]);
     assert!(
         error.contains("the memory profile is missing (JEMALLOC_SYS_WITH_MALLOC_CONF)"),
         "{error}"
     );
 
-    // The remedy that the error names, in the workspace.
+    // The remedies that the error names, in the workspace.
     Rendered::at(member.clone())
         .run(&["build"])
         .expect("in its folder it builds");
@@ -208,7 +209,7 @@ fn without_the_profile_a_build_stops_with_a_remedy() {
 }
 
 #[test]
-fn without_loss_a_variable_of_the_shell_is_there_when_a_service_is_built() {
+fn without_losing_the_profile_a_variable_can_be_set_in_the_shell() {
     let _turn = one_test_at_a_time();
     let service = render(&lightweight());
     let variable = ("JEMALLOC_SYS_WITH_MALLOC_CONF", "tcache:false");
@@ -221,8 +222,9 @@ fn without_loss_a_variable_of_the_shell_is_there_when_a_service_is_built() {
     assert!(!report.contains("NOT IN EFFECT"), "{report}");
 }
 
-/// What the service's report, its log at start and `cargo loco doctor` say, built so.
-fn said_when_built_with(env: &[(&str, &str)]) -> [String; 3] {
+/// The service's report, its log at start and the output of `cargo loco doctor`, when built with
+/// these variables.
+fn reports_when_built_with(env: &[(&str, &str)]) -> [String; 3] {
     let service = render(&lightweight());
     let report = service
         .run_with(&["loco", "task", "memory"], env)
@@ -248,18 +250,18 @@ fn a_variable_of_the_target_that_replaces_the_profile_is_named() {
         return;
     }
 
-    for said in said_when_built_with(&[(variable, "narenas:2")]) {
+    for report in reports_when_built_with(&[(variable, "narenas:2")]) {
         for option in [
             "dirty_decay_ms is 10000, not 2000 as set by the profile",
             "narenas was built into jemalloc as 2",
         ] {
-            assert!(said.contains(option), "{option}: {said}");
+            assert!(report.contains(option), "{option}: {report}");
         }
     }
 }
 
 #[test]
-#[ignore = "wants another jemalloc: the workflow on GitHub runs it, with --ignored"]
+#[ignore = "needs another jemalloc: the workflow on GitHub runs it, with --ignored"]
 fn another_jemalloc_in_place_of_the_services_own_is_named() {
     let _turn = one_test_at_a_time();
     let library = "/usr/lib/x86_64-linux-gnu/libjemalloc.so";
@@ -267,8 +269,8 @@ fn another_jemalloc_in_place_of_the_services_own_is_named() {
         return;
     }
 
-    for said in said_when_built_with(&[("JEMALLOC_OVERRIDE", library)]) {
-        assert!(said.contains(library), "{said}");
-        assert!(said.contains("dirty_decay_ms is 10000"), "{said}");
+    for report in reports_when_built_with(&[("JEMALLOC_OVERRIDE", library)]) {
+        assert!(report.contains(library), "{report}");
+        assert!(report.contains("dirty_decay_ms is 10000"), "{report}");
     }
 }

@@ -1,4 +1,4 @@
-//! Fast tier: the real questions, in a pseudo-terminal.
+//! Fast tier: the real prompts, in a pseudo-terminal.
 
 #![cfg(unix)]
 
@@ -10,7 +10,7 @@ use template_tests::{copy_template, Rendered};
 const ENTER: &str = "\r";
 const DOWN: &str = "\u{1b}[B";
 
-/// Answers each question with keys, and returns what was generated.
+/// Answers each question with key presses, and returns what was generated.
 fn answer(dialogue: &[(&str, &str)]) -> Rendered {
     let directory = tempfile::tempdir().expect("a directory");
     let template = copy_template(&directory.path().join("template"));
@@ -52,7 +52,7 @@ fn enter_all_the_way_gives_the_defaults() {
 }
 
 #[test]
-fn a_lightweight_service_is_not_asked_for_a_database() {
+fn a_lightweight_service_has_no_question_about_a_database() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
         (
@@ -74,7 +74,7 @@ fn a_lightweight_service_is_not_asked_for_a_database() {
 }
 
 #[test]
-fn a_service_with_pages_is_asked_for_its_assets() {
+fn a_service_with_pages_has_a_question_about_its_assets() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
         ("What kind of service?", &format!("{DOWN}{ENTER}")),
@@ -94,7 +94,7 @@ fn a_service_with_pages_is_asked_for_its_assets() {
 }
 
 #[test]
-fn custom_asks_for_the_options() {
+fn the_custom_profile_asks_for_its_options() {
     let service = answer(&[
         ("Project Name", "my-service\r"),
         (
@@ -116,7 +116,7 @@ fn custom_asks_for_the_options() {
 }
 
 #[test]
-fn with_init_only_memory_is_asked_for() {
+fn with_init_only_the_questions_about_memory_are_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let template = copy_template(&directory.path().join("template"));
     let service = directory.path().join("my-service");

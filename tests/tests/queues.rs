@@ -1,6 +1,5 @@
 //! Slow tier: each kind of queue, with the web process and the worker apart. The job is the mail
-//! that a registration sends; a mail server that waits holds it in the middle. Unix only: elsewhere
-//! there are no such signals.
+//! that a registration sends; a mail server can hold it halfway. Unix only, because of the signals.
 #![cfg(unix)]
 
 use std::{
@@ -17,13 +16,13 @@ use std::{
 
 use serde_json::{json, Value};
 use template_tests::{
-    ended_within, needs, postgres::Database, redis::Redis, send_signal, Answers, Rendered, Running,
+    needs, postgres::Database, redis::Redis, send_signal, wait_timeout, Answers, Rendered, Running,
 };
 
-/// More than enough for a worker to take a job and mail it.
-const SOON: Duration = Duration::from_secs(30);
+/// More than enough time for a worker to take a job and send its mail.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A mail server that keeps the recipients, and can be told to wait in the middle of a mail.
+/// A mail server that records recipients, and can pause in the middle of a mail.
 struct MailServer {
     port: u16,
     state: Arc<(Mutex<Mails>, Condvar)>,
@@ -31,8 +30,8 @@ struct MailServer {
 
 #[derive(Default)]
 struct Mails {
-    held: bool,
-    begun: Vec<String>,
+    paused: bool,
+    started: Vec<String>,
     delivered: Vec<String>,
 }
 
@@ -45,25 +44,25 @@ impl MailServer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let mails = Arc::clone(&mails);
-                // A client that is killed breaks off: no matter.
-                thread::spawn(move || drop(talk(stream, &mails)));
+                // It fails if the client is killed, which does not matter.
+                thread::spawn(move || drop(receive(stream, &mails)));
             }
         });
         Self { port, state }
     }
 
-    /// From now on, mails are held in the middle.
-    fn hold(&self) {
-        self.state.0.lock().expect("no panic").held = true;
+    /// Pauses in the middle of each mail from now on.
+    fn pause(&self) {
+        self.state.0.lock().expect("no panic").paused = true;
     }
 
-    fn release(&self) {
-        self.state.0.lock().expect("no panic").held = false;
+    fn resume(&self) {
+        self.state.0.lock().expect("no panic").paused = false;
         self.state.1.notify_all();
     }
 
-    fn wait_until_begun(&self, address: &str) {
-        self.wait_until(address, "begun", SOON, |mails| mails.begun.clone());
+    fn wait_until_started(&self, address: &str) {
+        self.wait_until(address, "started", TIMEOUT, |mails| mails.started.clone());
     }
 
     fn wait_until_delivered(&self, address: &str, limit: Duration) {
@@ -90,8 +89,8 @@ impl MailServer {
     }
 }
 
-/// As much of SMTP as a mail needs.
-fn talk(stream: TcpStream, state: &(Mutex<Mails>, Condvar)) -> std::io::Result<()> {
+/// Just enough SMTP to receive a mail.
+fn receive(stream: TcpStream, state: &(Mutex<Mails>, Condvar)) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let mut stream = stream;
     let mut to = String::new();
@@ -108,12 +107,12 @@ fn talk(stream: TcpStream, state: &(Mutex<Mails>, Condvar)) -> std::io::Result<(
                 }
             }
             let mut mails = state.0.lock().expect("no panic");
-            mails.begun.push(to.clone());
-            while mails.held {
+            mails.started.push(to.clone());
+            while mails.paused {
                 mails = state.1.wait(mails).expect("no panic");
             }
             drop(mails);
-            // Whose client was killed meanwhile is not accepted.
+            // A mail does not count if its client was killed meanwhile.
             if is_open(&stream)? {
                 state.0.lock().expect("no panic").delivered.push(to.clone());
             }
@@ -128,7 +127,7 @@ fn talk(stream: TcpStream, state: &(Mutex<Mails>, Condvar)) -> std::io::Result<(
     Ok(())
 }
 
-/// Whether the other side is still there, waiting for an answer.
+/// Whether the client is still there, waiting for a reply.
 fn is_open(stream: &TcpStream) -> std::io::Result<bool> {
     stream.set_nonblocking(true)?;
     let silent = stream
@@ -157,7 +156,7 @@ fn binary(background: &str) -> PathBuf {
     binary.clone()
 }
 
-/// A service of which the web process runs, and workers come and go.
+/// A service whose web process is running, with workers that come and go.
 struct Site {
     service: Rendered,
     binary: PathBuf,
@@ -169,7 +168,7 @@ struct Site {
 }
 
 impl Site {
-    /// `variable` gives the address of the queue.
+    /// `variable` is the one for the URL of the queue.
     fn start(background: &str, variable: &str, address: &str) -> Self {
         Self::start_with_env(background, &[(variable, address)])
     }
@@ -203,7 +202,7 @@ impl Site {
         }
     }
 
-    /// Registers a user, who is to get a mail, and returns the address.
+    /// Registers a user, which sends a mail, and returns the email address.
     fn register(&mut self) -> String {
         self.users += 1;
         let email = format!("user{}-{}@example.com", self.users, self.run);
@@ -213,9 +212,9 @@ impl Site {
         email
     }
 
-    /// The jobs that wait, run and are done, as the web process counts them.
+    /// The numbers of jobs that are queued, running and completed, according to the web process.
     fn jobs(&mut self) -> [u64; 3] {
-        let metrics = self.web.listener().expect("a listener") + "/metrics";
+        let metrics = self.web.memory_listener().expect("a listener") + "/metrics";
         let text = ureq::get(metrics)
             .call()
             .expect("2xx")
@@ -233,7 +232,7 @@ impl Site {
     fn wait_for_jobs(&mut self, expected: [u64; 3]) {
         let started = Instant::now();
         while self.jobs() != expected {
-            assert!(started.elapsed() < SOON, "{:?}", self.jobs());
+            assert!(started.elapsed() < TIMEOUT, "{:?}", self.jobs());
         }
     }
 
@@ -251,7 +250,7 @@ impl Site {
         self.start_with(&["--worker"])
     }
 
-    /// A further process of the service.
+    /// Starts another process of the service.
     fn start_with(&self, flags: &[&str]) -> Worker {
         let log = self.service.root().join("worker.log");
         let output = File::create(&log).expect("a log");
@@ -267,15 +266,15 @@ impl Site {
 
     /// Registers a user, and kills the worker while it sends the mail.
     fn register_and_kill_the_worker(&mut self, worker: Worker) -> String {
-        self.mails.hold();
+        self.mails.pause();
         let email = self.register();
-        self.mails.wait_until_begun(&email);
+        self.mails.wait_until_started(&email);
         worker.kill();
         assert_eq!(self.mails.delivered(&email), 0);
         email
     }
 
-    /// Queues a job of this worker, with these arguments in JSON.
+    /// Queues a job for this worker, with these arguments as JSON.
     fn import(&self, worker: &str, args: &str) {
         let file = self.service.root().join("jobs.yaml");
         let job = format!(
@@ -288,16 +287,16 @@ impl Site {
         self.run(&["jobs", "import", "--file", &file]);
     }
 
-    /// What `/_readiness` answers: its status, and its body.
+    /// The status and body of the response of `/_readiness`.
     fn readiness(&self) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .build()
             .into();
         let url = self.web.url("/_readiness");
-        let mut answer = agent.get(url).call().expect("an answer");
-        let body = answer.body_mut().read_json().expect("JSON");
-        (answer.status().as_u16(), body)
+        let mut response = agent.get(url).call().expect("a response");
+        let body = response.body_mut().read_json().expect("JSON");
+        (response.status().as_u16(), body)
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -312,7 +311,7 @@ impl Site {
     }
 }
 
-/// A worker process; it is killed where the test ends without it.
+/// A worker process, killed on drop.
 struct Worker {
     child: Child,
     log: PathBuf,
@@ -324,19 +323,19 @@ impl Worker {
         self.child.wait().expect("it is gone");
     }
 
-    /// Asks it to end, and gives it time to notice.
+    /// Sends SIGTERM, and gives the process time to notice.
     fn terminate(&mut self) {
         send_signal(&self.child, "TERM").expect("a signal");
         thread::sleep(Duration::from_secs(1));
         let ended = self.child.try_wait().expect("its status");
-        assert_eq!(ended, None, "it has not waited for its job");
+        assert_eq!(ended, None, "it did not wait for its job");
     }
 
     fn wait_for(&self, line: &str) {
         let started = Instant::now();
         while !read(&self.log).contains(line) {
             assert!(
-                started.elapsed() < SOON,
+                started.elapsed() < TIMEOUT,
                 "no {line} in:\n{}",
                 read(&self.log)
             );
@@ -345,9 +344,9 @@ impl Worker {
     }
 
     fn exit_code(&mut self) -> Option<i32> {
-        let status = ended_within(&mut self.child, SOON).expect("its status");
+        let status = wait_timeout(&mut self.child, TIMEOUT).expect("its status");
         status
-            .unwrap_or_else(|| panic!("it does not end:\n{}", read(&self.log)))
+            .unwrap_or_else(|| panic!("it does not exit:\n{}", read(&self.log)))
             .code()
     }
 }
@@ -363,18 +362,18 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The service's own setting, with shorter times.
+/// Sets shorter times than those of the service.
 fn recover_within_a_minute(service: &Rendered) {
     let config = service.root().join("config/development.yaml");
     let text = read(&config);
     let shorter = text
         .replace("age_minutes: 10", "age_minutes: 1")
         .replace("interval_seconds: 60", "interval_seconds: 1");
-    assert_ne!(text, shorter, "the service brings lost jobs back by itself");
+    assert_ne!(text, shorter, "the configuration has no such settings");
     fs::write(config, shorter).expect("the configuration");
 }
 
-/// Processes that start from now on go on serving for a while when they are to end.
+/// Makes processes that start from now on drain for a while on SIGTERM.
 fn drain_for_seconds(service: &Rendered, seconds: u64) {
     let config = service.root().join("config/development.yaml");
     let text = read(&config);
@@ -384,50 +383,54 @@ fn drain_for_seconds(service: &Rendered, seconds: u64) {
     fs::write(config, drained).expect("the configuration");
 }
 
-/// What each kind of queue promises.
-fn holds_its_promises(background: &str, variable: &str, address: &str) {
+/// What each kind of queue guarantees.
+fn assert_keeps_its_guarantees(background: &str, variable: &str, address: &str) {
     let mut site = Site::start(background, variable, address);
 
-    // A job outlives that there is no worker, and is done by a process of its own.
+    // A job waits while there is no worker, and is then run by a separate process.
     let email = site.register();
     thread::sleep(Duration::from_secs(2));
     assert_eq!(site.mails.delivered(&email), 0, "the web process sent it");
     let mut worker = site.start_worker();
-    site.mails.wait_until_delivered(&email, SOON);
+    site.mails.wait_until_delivered(&email, TIMEOUT);
 
-    // A job that fails is in the log: here it lacks what it is about.
+    // A job that fails is logged: this one has no arguments.
     site.import("DownloadWorker", "{}");
     worker.wait_for("job failed");
 
-    // SIGTERM lets the job end that is running, and says so.
-    site.mails.hold();
+    // On SIGTERM, the worker finishes the running job, and logs that it waits for it.
+    site.mails.pause();
     let email = site.register();
-    site.mails.wait_until_begun(&email);
+    site.mails.wait_until_started(&email);
     worker.terminate();
     worker.wait_for("1 of MailerWorker");
-    site.mails.release();
+    site.mails.resume();
     assert_eq!(worker.exit_code(), Some(0), "{}", read(&worker.log));
     assert_eq!(site.mails.delivered(&email), 1);
 
-    // A job whose worker was killed comes back at an operator's command,
+    // A job whose worker was killed is requeued by an operator's command,
     let worker = site.start_worker();
     let email = site.register_and_kill_the_worker(worker);
-    site.mails.release();
+    site.mails.resume();
     let worker = site.start_worker();
     site.run(&["jobs", "requeue", "--from-age", "0"]);
-    site.mails.wait_until_delivered(&email, SOON);
+    site.mails.wait_until_delivered(&email, TIMEOUT);
 
-    // and by itself, in the time that is set.
+    // and automatically, within the configured time.
     let email = site.register_and_kill_the_worker(worker);
-    site.mails.release();
+    site.mails.resume();
     let _worker = site.start_worker();
     site.mails
         .wait_until_delivered(&email, Duration::from_secs(120));
     thread::sleep(Duration::from_secs(3));
-    assert_eq!(site.mails.delivered(&email), 1, "once is enough");
+    assert_eq!(
+        site.mails.delivered(&email),
+        1,
+        "the mail was sent more than once"
+    );
 }
 
-/// The address of a queue in a file, and the folder that it is in while this is kept.
+/// The URL of a queue in a file, and the temporary folder that contains it.
 fn sqlite() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("queue.sqlite");
@@ -439,36 +442,36 @@ fn sqlite() -> (tempfile::TempDir, String) {
 fn a_job_in_redis_survives_its_worker() {
     if needs::program("redis-server") {
         let redis = Redis::start().expect("Redis");
-        holds_its_promises("redis", "REDIS_URL", redis.url());
+        assert_keeps_its_guarantees("redis", "REDIS_URL", redis.url());
     }
 }
 
 #[test]
 fn a_job_in_postgres_survives_its_worker() {
     if let Some(url) = needs::postgres() {
-        holds_its_promises("postgres", "QUEUE_URL", &url);
+        assert_keeps_its_guarantees("postgres", "QUEUE_URL", &url);
     }
 }
 
 #[test]
 fn a_job_in_sqlite_survives_its_worker() {
     let (_directory, url) = sqlite();
-    holds_its_promises("sqlite", "QUEUE_URL", &url);
+    assert_keeps_its_guarantees("sqlite", "QUEUE_URL", &url);
 }
 
 #[test]
 fn the_metrics_count_the_jobs_until_they_are_tidied_away() {
     let (_directory, url) = sqlite();
     let mut site = Site::start("sqlite", "QUEUE_URL", &url);
-    site.mails.hold();
+    site.mails.pause();
     let email = site.register();
-    // A mail is made after the answer.
+    // The mail is queued after the response.
     site.wait_for_jobs([1, 0, 0]);
     let _worker = site.start_worker();
-    site.mails.wait_until_begun(&email);
+    site.mails.wait_until_started(&email);
     assert_eq!(site.jobs(), [0, 1, 0]);
-    site.mails.release();
-    site.mails.wait_until_delivered(&email, SOON);
+    site.mails.resume();
+    site.mails.wait_until_delivered(&email, TIMEOUT);
     site.wait_for_jobs([0, 0, 1]);
 
     site.run(&["task", "jobs:tidy"]);
@@ -477,28 +480,28 @@ fn the_metrics_count_the_jobs_until_they_are_tidied_away() {
 }
 
 #[test]
-fn a_worker_beside_the_web_process_takes_no_more_jobs_once_that_is_to_end() {
+fn a_worker_in_the_web_process_takes_no_more_jobs_after_sigterm() {
     let (_directory, url) = sqlite();
     let mut site = Site::start("sqlite", "QUEUE_URL", &url);
     drain_for_seconds(&site.service, 5);
     let mut both = site.start_with(&["--server-and-worker", "--port", "0"]);
-    site.mails.hold();
-    let begun = site.register();
-    site.mails.wait_until_begun(&begun);
+    site.mails.pause();
+    let early = site.register();
+    site.mails.wait_until_started(&early);
 
     both.terminate();
     let late = site.register();
-    site.mails.release();
+    site.mails.resume();
 
     assert_eq!(both.exit_code(), Some(0), "{}", read(&both.log));
-    assert_eq!(site.mails.delivered(&begun), 1);
+    assert_eq!(site.mails.delivered(&early), 1);
     assert_eq!(site.mails.delivered(&late), 0);
     let _worker = site.start_worker();
-    site.mails.wait_until_delivered(&late, SOON);
+    site.mails.wait_until_delivered(&late, TIMEOUT);
 }
 
 #[test]
-fn a_queue_that_is_away_is_named_and_takes_no_process_out_of_the_balancer() {
+fn an_unavailable_queue_is_reported_but_leaves_the_process_ready() {
     if !needs::program("redis-server") {
         return;
     }
@@ -569,7 +572,7 @@ fn processes_that_start_at_once_on_an_empty_queue_all_work() {
     }
 }
 
-/// A disk of so many mebibytes, for as long as this lives.
+/// A disk of this size in mebibytes, unmounted on drop.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -588,7 +591,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Whoever is killed has it open for a moment longer.
+        // A killed process keeps it open for a moment.
         if let Some(mut umount) = needs::command_as_root("umount") {
             drop(umount.arg("--lazy").arg(self.0.path()).status());
         }

@@ -10,15 +10,15 @@ use std::{
 };
 
 use serde::Deserialize;
-use template_tests::{distinct_combinations, every_combination, profiles, Answers, Sources};
+use template_tests::{all_combinations, distinct_combinations, profiles, Answers, Sources};
 
-/// What every set of answers renders to, as far as they differ.
+/// Services that between them have every distinct file.
 fn services() -> &'static [Sources] {
     static SERVICES: OnceLock<Vec<Sources>> = OnceLock::new();
-    SERVICES.get_or_init(|| Sources::of_each(&distinct_combinations()))
+    SERVICES.get_or_init(|| Sources::render_all(&distinct_combinations()))
 }
 
-/// Every file that differs by path or content, once, with a service that has it.
+/// Each distinct file, by path and content, with a service that has it.
 fn distinct_files() -> impl Iterator<Item = (&'static Sources, &'static Path, &'static str)> {
     let mut seen = HashSet::new();
     services()
@@ -28,20 +28,20 @@ fn distinct_files() -> impl Iterator<Item = (&'static Sources, &'static Path, &'
                 .files()
                 .map(move |(path, text)| (service, path, text))
         })
-        // The same text is at the same place in memory.
+        // Equal texts are at the same address.
         .filter(move |(_, path, text)| seen.insert((*path, Arc::as_ptr(text))))
         .map(|(service, path, text)| (service, path, &**text))
 }
 
-/// What the name of a file has that is for one starter alone.
-const VERSIONS: [&str; 3] = [".lightweight.", ".saas-client.", ".saas-server."];
+/// What the name of a file has if it is for only one starter.
+const VARIANTS: [&str; 3] = [".lightweight.", ".saas-client.", ".saas-server."];
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension() == Some(OsStr::new(extension))
 }
 
 /// Templates that the service itself renders, or code whose language has double braces.
-fn has_braces_of_its_own(path: &Path) -> bool {
+fn has_its_own_braces(path: &Path) -> bool {
     has_extension(path, "t")
         || ["assets/views", "frontend/src"]
             .iter()
@@ -56,7 +56,7 @@ fn a_service_has_no_leftovers_of_the_template() {
             "{answers:?}: {}",
             file.display()
         );
-        if has_braces_of_its_own(file) {
+        if has_its_own_braces(file) {
             assert!(
                 !text.contains("starter =="),
                 "{answers:?}: Liquid in {}",
@@ -64,24 +64,24 @@ fn a_service_has_no_leftovers_of_the_template() {
             );
             continue;
         }
-        // GitHub's workflows have expressions of their own: ${{ … }}.
+        // GitHub's workflows have their own expressions: ${{ … }}.
         let text = text.replace("${{", "");
         assert!(
             !text.contains("{{") && !text.contains("{%"),
             "{answers:?}: Liquid in {}",
             file.display()
         );
-        // README.md tells how to update a service.
+        // README.md explains how to update a service.
         assert!(
             !text.to_lowercase().contains("cargo-generate") || file == Path::new("README.md"),
-            "{answers:?}: {} speaks of the template",
+            "{answers:?}: {} mentions the template",
             file.display()
         );
         assert!(
-            !VERSIONS
+            !VARIANTS
                 .iter()
                 .any(|starter| file.to_string_lossy().contains(starter)),
-            "{answers:?}: {} is a starter's own version of a file",
+            "{answers:?}: {} is a starter's variant of a file",
             file.display()
         );
     }
@@ -126,7 +126,7 @@ fn unformatted(text: &str, settings: &Path) -> String {
 fn every_file_is_formatted_for_short_and_long_names() {
     let long = "a-service-whose-name-has-forty-letters-x";
     assert_eq!(long.len(), 40);
-    // Services that have every distinct source file between them.
+    // Services that between them have every distinct source file.
     let examples: BTreeMap<String, &Answers> = distinct_files()
         .filter(|(_, file, _)| has_extension(file, "rs"))
         .map(|(Sources { answers, .. }, _, _)| (format!("{answers:?}"), answers))
@@ -136,7 +136,7 @@ fn every_file_is_formatted_for_short_and_long_names() {
     let mut checked = HashSet::new();
     for answers in examples.into_values() {
         for name in ["ab", long] {
-            let service = Sources::of(answers.clone().named(name));
+            let service = Sources::render(answers.clone().named(name));
             for (file, text) in service.files() {
                 if has_extension(file, "rs") && checked.insert(Arc::clone(text)) {
                     let changes = unformatted(text, &settings);
@@ -147,7 +147,7 @@ fn every_file_is_formatted_for_short_and_long_names() {
     }
 }
 
-/// The modules that a directory's sources name, and those that it has.
+/// The modules that a directory's sources declare, and those that exist.
 fn modules(
     service: &Sources,
     directory: &Path,
@@ -185,7 +185,7 @@ fn every_module_has_its_file_and_every_file_its_module() {
     for service in services() {
         for (file, _) in service.files() {
             let name = file.file_name().expect("a name");
-            // The memory crate is the same in every service, and its compiler sees to that.
+            // The memory crate is the same in every service, and its own build checks this.
             if name != "mod.rs" && name != "lib.rs" || file.starts_with("memory") {
                 continue;
             }
@@ -197,13 +197,13 @@ fn every_module_has_its_file_and_every_file_its_module() {
 }
 
 #[test]
-fn nothing_of_a_choice_not_taken_is_there() {
+fn nothing_of_other_choices_is_included() {
     for service in services() {
         let answers = &service.answers;
         let all: String = service
             .files()
-            // The memory crate has a feature for each choice, README.md says how to change one, and the
-            // guide is of all services.
+            // The memory crate has a feature for each choice, README.md explains how to change one,
+            // and the guide covers all services.
             .filter(|(file, _)| !file.starts_with("memory") && !file.ends_with(".template.toml"))
             .filter(|(file, _)| !file.ends_with("Cargo.lock") && !file.ends_with("README.md"))
             .filter(|(file, _)| !file.ends_with("development.md"))
@@ -247,17 +247,17 @@ fn nothing_of_a_choice_not_taken_is_there() {
 }
 
 #[test]
-fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
+fn a_service_has_the_options_of_its_profile() {
     for profile in profiles::all() {
         let Some(options) = profile.options else {
             continue;
         };
-        let service = Sources::of(Answers::new("svc").with("memory_profile", &profile.name));
+        let service = Sources::render(Answers::new("svc").with("memory_profile", &profile.name));
         let config: toml::Table = toml::from_str(service.read(".cargo/config.toml")).expect("TOML");
         let env = config["env"].as_table().expect("[env]");
         let value = |name: &str| {
             let variable = env.get(name)?.as_table().expect("value and force");
-            // Or a variable of the shell would replace it.
+            // Otherwise a variable in the shell would replace it.
             assert_eq!(variable["force"].as_bool(), Some(true), "{name}");
             variable["value"].as_str()
         };
@@ -285,7 +285,7 @@ fn a_profile_reaches_the_service_as_it_stands_in_the_table() {
 }
 
 #[test]
-fn locos_scaffold_generator_finds_its_places_in_the_front_end() {
+fn locos_scaffold_generator_finds_its_anchors_in_the_front_end() {
     let service = Answers::new("svc")
         .with("starter", "saas-client")
         .render()
@@ -306,7 +306,7 @@ fn locos_scaffold_generator_finds_its_places_in_the_front_end() {
 }
 
 #[test]
-fn both_saas_starters_have_one_look() {
+fn both_saas_starters_look_the_same() {
     let template = template_tests::repository().join("template");
     for (server, client) in [
         ("assets/static/style.css", "frontend/src/index.css"),
@@ -351,7 +351,7 @@ fn every_choice_of_the_questions_is_rendered() {
         .values()
         .filter_map(|block| block.get("placeholders"));
 
-    let services = every_combination();
+    let services = all_combinations();
     let mut count = 0;
     for (name, question) in tables.flat_map(|table| table.as_table().expect("questions")) {
         let Some(choices) = question.get("choices") else {
@@ -375,7 +375,7 @@ fn every_choice_of_the_questions_is_rendered() {
 
 #[test]
 fn defaults_need_no_answer() {
-    let service = Sources::of(Answers::new("svc"));
+    let service = Sources::render(Answers::new("svc"));
 
     assert!(service
         .read(".cargo/config.toml")
@@ -385,7 +385,7 @@ fn defaults_need_no_answer() {
         .contains("sqlite://svc_development.sqlite"));
 }
 
-/// Those that have more conditions than a handful, with the most that they may have.
+/// Files with more conditions than a handful, and how many they may have.
 const MANY_CONDITIONS: [(&str, usize); 16] = [
     (".dockerignore", 9),
     (".github/workflows/ci.yaml", 17),
@@ -442,11 +442,11 @@ fn few_files_have_more_than_a_handful_of_conditions() {
 }
 
 #[test]
-fn the_service_records_what_it_was_made_of() {
+fn a_service_records_what_it_was_generated_from() {
     let answers = Answers::new("svc")
         .with("starter", "saas-client")
         .with("memory_profile", "balanced");
-    let service = Sources::of(answers);
+    let service = Sources::render(answers);
     let record: toml::Table = toml::from_str(service.read(".template.toml")).expect("TOML");
 
     assert_eq!(record["values"]["starter"].as_str(), Some("saas-client"));
@@ -477,7 +477,7 @@ fn wiring_files_are_as_last_reviewed() {
                 .with("memory_profile", "system"),
         ),
     ] {
-        let service = Sources::of(answers);
+        let service = Sources::render(answers);
         let wiring: String = [
             "Cargo.toml",
             ".cargo/config.toml",

@@ -19,7 +19,7 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
     service.run(&["test"]).expect("its own tests pass");
-    service.run(&CLIPPY).expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy passes");
 
     let binary = service.build().expect("it builds");
     let production = [
@@ -46,25 +46,25 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
         .post(running.url("/register"))
         .send_form(user)
         .expect("a redirect");
-    let answer = agent
+    let response = agent
         .post(running.url("/login"))
         .send_form(user)
         .expect("a redirect");
 
-    let cookie = answer.headers()["set-cookie"].to_str().expect("text");
+    let cookie = response.headers()["set-cookie"].to_str().expect("text");
     assert!(cookie.starts_with("auth_token=ey"), "{cookie}");
     assert!(cookie.contains("; Secure"), "{cookie}");
 
-    // Static files are compressed, and asked for again after a deployment.
-    let answer = agent
+    // Static files are compressed, and revalidated after a deployment.
+    let response = agent
         .get(running.url("/static/style.css"))
         .header("accept-encoding", "gzip")
         .call()
         .expect("2xx");
-    assert_eq!(answer.headers()["content-encoding"], "gzip");
-    assert_eq!(answer.headers()["cache-control"], "no-cache");
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert_eq!(response.headers()["cache-control"], "no-cache");
 
-    // A page that CORS names may send what it likes, and no other.
+    // Only pages that CORS allows may send forms.
     let sent_from = |origin: &str| {
         agent
             .post(running.url("/login"))
@@ -75,12 +75,12 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
             .header("origin", origin)
             .header("sec-fetch-site", "cross-site")
             .send_form(user)
-            .expect("an answer")
+            .expect("a response")
     };
     assert_eq!(sent_from("https://app.example.com").status(), 303);
     let mut refused = sent_from("https://elsewhere.example");
     assert_eq!(refused.status(), 403);
-    // The page that says so has the headers of every answer.
+    // The error page has the headers of every response.
     assert_eq!(refused.headers()["x-content-type-options"], "nosniff");
     assert!(refused.headers().contains_key("x-request-id"));
     let page = refused.body_mut().read_to_string().expect("text");
@@ -89,15 +89,15 @@ fn a_saas_server_is_clean_and_tested_and_its_login_is_not_sent_in_the_clear() {
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn pages_that_are_built_in_are_served_where_there_are_no_assets() {
+fn embedded_pages_are_served_without_the_assets_folder() {
     let service = render("true");
     let elsewhere = tempfile::tempdir().expect("a directory");
     let config = service.root().join("config").display().to_string();
     let env = [("LOCO_CONFIG_FOLDER", config.as_str())];
 
-    // Loco looks for them beside the build directory, which is not the service's here.
-    let beside = target_dir().with_file_name("assets");
-    drop(fs::remove_dir_all(&beside));
+    // Loco looks for them next to the build directory, which is not in the service here.
+    let assets = target_dir().with_file_name("assets");
+    drop(fs::remove_dir_all(&assets));
     let without = service.build().expect("it builds");
     let Err(refused) = service.start(&without, &env) else {
         panic!("it starts without assets")
@@ -105,9 +105,9 @@ fn pages_that_are_built_in_are_served_where_there_are_no_assets() {
     let refused = refused.to_string();
     assert!(refused.contains("no assets are built in"), "{refused}");
 
-    copy_assets(&service, &beside);
+    copy_assets(&service, &assets);
     let binary = service.build();
-    fs::remove_dir_all(&beside).expect("they are away again");
+    fs::remove_dir_all(&assets).expect("they are removed again");
     let binary = binary.expect("it builds");
     let running = Running::start(&binary, elsewhere.path(), &env).expect("it starts elsewhere");
 

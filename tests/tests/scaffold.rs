@@ -1,5 +1,5 @@
-//! Slow tier: what `.loco-templates` of `saas-client` makes of a table compiles, whatever its
-//! columns are. Loco's generator itself wants a database and sea-orm-cli; its engine does not.
+//! Slow tier: what the `.loco-templates` of `saas-client` generate for a table compiles with every
+//! kind of column. Loco's generator itself needs a database and sea-orm-cli; its engine does not.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,7 @@ use rrgen::RRgen;
 use serde_json::{json, Value};
 use template_tests::{needs, Answers};
 
-/// A column as loco-gen 1.2 tells its templates of it (src/scaffold.rs), with its TypeScript type.
+/// A column as loco-gen 1.2 passes it to its templates (src/scaffold.rs), with its TypeScript type.
 fn column(name: &str, input: &str, rust: &str, ts: &str, nullable: bool) -> (Value, String) {
     let name = if nullable {
         format!("{name}_or_null")
@@ -35,7 +35,7 @@ fn column(name: &str, input: &str, rust: &str, ts: &str, nullable: bool) -> (Val
     (field, format!("{name}: {ts}{null}"))
 }
 
-/// What the fields show of the service's JSON, and what they make of what a person enters.
+/// What the fields show for the JSON of the service, and what they send for a person's input.
 const FIELDS_TEST: &str = r#"
 import { cleanup, fireEvent, render, screen } from '@testing-library/react'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -148,7 +148,7 @@ fn a_scaffolded_page_compiles_with_every_kind_of_column() {
         assert!(service.has(&format!("frontend/src/pages/posts/{page}.tsx")));
     }
 
-    // What Loco and ts-rs make beside them.
+    // What Loco and ts-rs generate in addition.
     let columns = types.join("; ");
     for (file, text) in [
         ("bindings/PostStatus.ts", "export type PostStatus = 'draft' | 'live'".to_string()),

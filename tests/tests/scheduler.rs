@@ -11,9 +11,9 @@ use std::{
 
 use template_tests::{Answers, Rendered};
 
-struct Killed(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
@@ -21,7 +21,7 @@ impl Drop for Killed {
 }
 
 /// Lists the schedule, then runs it with the example job every second, until it prints `result`.
-fn runs(answers: &Answers, task: &str, setup: &[&[&str]], result: &str) {
+fn assert_scheduled(answers: &Answers, task: &str, setup: &[&[&str]], result: &str) {
     let service: Rendered = answers.render().expect("the answers render");
     let binary = service.build().expect("it builds");
     let command = |args: &[&str]| {
@@ -39,13 +39,13 @@ fn runs(answers: &Answers, task: &str, setup: &[&[&str]], result: &str) {
     let config = service.root().join("config/development.yaml");
     let text = fs::read_to_string(&config).expect("the configuration");
     let often = text.replace("0 30 3 * * *", "* * * * * *");
-    assert_ne!(text, often, "the example job runs every night");
+    assert_ne!(text, often, "no job runs every night");
     fs::write(&config, often).expect("the configuration");
     for args in setup {
         let status = command(args).stdout(Stdio::null()).status();
         assert!(status.expect("it runs").success(), "{args:?}");
     }
-    let mut scheduler = Killed(
+    let mut scheduler = KillOnDrop(
         command(&["scheduler"])
             .stdout(Stdio::piped())
             .spawn()
@@ -72,7 +72,7 @@ fn runs(answers: &Answers, task: &str, setup: &[&[&str]], result: &str) {
 
 #[test]
 fn expired_tokens_are_cleared_on_schedule() {
-    runs(
+    assert_scheduled(
         &Answers::new("svc").with("background", "sqlite"),
         "user:clear_tokens",
         &[&["db", "migrate"]],
@@ -83,5 +83,5 @@ fn expired_tokens_are_cleared_on_schedule() {
 #[test]
 fn a_service_without_users_has_a_scheduled_task_too() {
     let lightweight = Answers::new("svc").with("starter", "lightweight");
-    runs(&lightweight, "memory", &[], "allocator");
+    assert_scheduled(&lightweight, "memory", &[], "allocator");
 }

@@ -1,5 +1,5 @@
-//! Slow tier: SIGTERM while a few hundred connections ask for answers. Unix only: there are no such
-//! signals elsewhere.
+//! Slow tier: SIGTERM while a few hundred connections send requests. Unix only, because of the
+//! signals.
 #![cfg(unix)]
 
 use std::{
@@ -17,21 +17,21 @@ use std::{
 use template_tests::{Answers, Rendered, Running};
 
 const CONNECTIONS: usize = 300;
-/// The longest that a load runs.
+/// How long a load runs at most.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the load shares with the test.
 #[derive(Default)]
 struct Shared {
-    answered: AtomicUsize,
-    /// Kept connections that the service asked to go elsewhere.
-    sent_away: AtomicUsize,
+    responses: AtomicUsize,
+    /// Persistent connections that the service asked the client to close.
+    asked_to_close: AtomicUsize,
     not_ready: AtomicBool,
 }
 
-/// Clients behind a load balancer: each asks again as soon as it is answered, every other one on a
-/// new connection each time. A connection that the service closes is opened again, unless the
-/// balancer has seen by `/_readiness` that the service takes no more.
+/// Clients behind a load balancer. Each sends its next request as soon as it has a response, every
+/// other client on a new connection each time. A connection that the service closes is reopened,
+/// unless the balancer knows from `/_readiness` that the service accepts no more.
 struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<Result<(), String>>>,
@@ -61,25 +61,25 @@ impl Load {
         Self { shared, clients }
     }
 
-    fn answered(&self) -> usize {
-        self.shared.answered.load(Ordering::SeqCst)
+    fn responses(&self) -> usize {
+        self.shared.responses.load(Ordering::SeqCst)
     }
 
-    /// Waits until every client has been answered a few times on average.
+    /// Waits until every client has had a few responses on average.
     fn wait_until_busy(&self) {
         let started = Instant::now();
-        while self.answered() < 5 * CONNECTIONS {
+        while self.responses() < 5 * CONNECTIONS {
             assert!(
                 started.elapsed() < LIMIT,
-                "only {} answers",
-                self.answered()
+                "only {} responses",
+                self.responses()
             );
             thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// Waits for all clients, and returns what went wrong.
-    fn end(self) -> Vec<String> {
+    fn join(self) -> Vec<String> {
         self.clients
             .into_iter()
             .filter_map(|client| client.join().expect("no panic").err())
@@ -95,12 +95,12 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 fn is_ready(address: SocketAddr) -> bool {
     connect(address)
-        .and_then(|mut stream| ask(&mut stream, "/_readiness", false))
-        .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+        .and_then(|mut stream| send(&mut stream, "/_readiness", false))
+        .is_ok_and(|response| response.starts_with("HTTP/1.1 200"))
 }
 
-/// Asks until the service ends. What fails once a request is sent is an error; a connection that
-/// is refused is not.
+/// Sends requests until the service stops. A failure after a request was sent is an error; a
+/// refused connection is not.
 fn client(address: SocketAddr, keep_alive: bool, shared: &Shared) -> Result<(), String> {
     let started = Instant::now();
     while started.elapsed() < LIMIT && !shared.not_ready.load(Ordering::SeqCst) {
@@ -108,16 +108,16 @@ fn client(address: SocketAddr, keep_alive: bool, shared: &Shared) -> Result<(), 
             return Ok(());
         };
         loop {
-            let answer = ask(&mut stream, "/api", keep_alive).map_err(|err| err.to_string())?;
-            if !answer.starts_with("HTTP/1.1 200") {
-                return Err(answer);
+            let response = send(&mut stream, "/api", keep_alive).map_err(|err| err.to_string())?;
+            if !response.starts_with("HTTP/1.1 200") {
+                return Err(response);
             }
-            shared.answered.fetch_add(1, Ordering::SeqCst);
+            shared.responses.fetch_add(1, Ordering::SeqCst);
             if !keep_alive {
                 break;
             }
-            if answer.to_lowercase().contains("connection: close") {
-                shared.sent_away.fetch_add(1, Ordering::SeqCst);
+            if response.to_lowercase().contains("connection: close") {
+                shared.asked_to_close.fetch_add(1, Ordering::SeqCst);
                 break;
             }
             if started.elapsed() > LIMIT {
@@ -128,30 +128,30 @@ fn client(address: SocketAddr, keep_alive: bool, shared: &Shared) -> Result<(), 
     Ok(())
 }
 
-/// A request, and its complete answer.
-fn ask(stream: &mut TcpStream, path: &str, keep_alive: bool) -> io::Result<String> {
+/// Sends a request, and returns the complete response.
+fn send(stream: &mut TcpStream, path: &str, keep_alive: bool) -> io::Result<String> {
     let connection = if keep_alive { "keep-alive" } else { "close" };
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n"
     )?;
-    read_answer(stream)
+    read_response(stream)
 }
 
-fn read_answer(stream: &mut TcpStream) -> io::Result<String> {
-    let mut answer = Vec::new();
+fn read_response(stream: &mut TcpStream) -> io::Result<String> {
+    let mut response = Vec::new();
     let mut buffer = [0; 4096];
-    // Every answer here is a JSON object.
-    while !answer.ends_with(b"}") {
+    // Every response here is a JSON object.
+    while !response.ends_with(b"}") {
         match stream.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            length => answer.extend(&buffer[..length]),
+            length => response.extend(&buffer[..length]),
         }
     }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
-/// A new process of a service that is built once.
+/// Starts a new process of a service that is built once.
 fn start() -> Running {
     static SERVICE: OnceLock<(Rendered, PathBuf)> = OnceLock::new();
     let (service, binary) = SERVICE.get_or_init(|| {
@@ -173,7 +173,7 @@ fn start() -> Running {
 }
 
 #[test]
-fn no_request_is_lost_when_the_service_is_asked_to_end_under_load() {
+fn no_request_is_lost_when_the_service_shuts_down_under_load() {
     let mut running = start();
     let load = Load::start(running.port());
     load.wait_until_busy();
@@ -183,29 +183,32 @@ fn no_request_is_lost_when_the_service_is_asked_to_end_under_load() {
         .expect("half a request");
 
     running.signal("TERM").expect("a signal");
-    let answered_before = load.answered();
+    let responses_before = load.responses();
     thread::sleep(Duration::from_secs(1));
     assert!(
-        load.answered() > answered_before,
-        "the service goes on answering"
+        load.responses() > responses_before,
+        "the service keeps responding"
     );
     slow.write_all(b"Host: localhost\r\n\r\n")
         .expect("the rest");
-    let answer = read_answer(&mut slow).expect("its answer");
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let response = read_response(&mut slow).expect("a response");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
 
     let status = running
         .wait(Duration::from_secs(15))
         .expect("it ends in time");
     assert_eq!(status.code(), Some(0));
-    let sent_away = load.shared.sent_away.load(Ordering::SeqCst);
-    let failures = load.end();
+    let asked_to_close = load.shared.asked_to_close.load(Ordering::SeqCst);
+    let failures = load.join();
     assert_eq!(failures, Vec::<String>::new(), "{} failed", failures.len());
-    assert!(sent_away >= CONNECTIONS / 2, "{sent_away} were sent away");
+    assert!(
+        asked_to_close >= CONNECTIONS / 2,
+        "{asked_to_close} were asked to close"
+    );
 }
 
 #[test]
-fn a_client_that_sends_half_a_request_does_not_keep_the_service_from_ending() {
+fn a_client_that_sends_half_a_request_does_not_block_the_shutdown() {
     let mut running = start();
     let mut half = connect(SocketAddr::from(([127, 0, 0, 1], running.port()))).expect("connected");
     half.write_all(b"GET /api HTTP/1.1\r\n")
@@ -228,6 +231,6 @@ fn the_load_notices_a_service_that_is_killed() {
     running.signal("KILL").expect("a signal");
 
     running.wait(Duration::from_secs(10)).expect("it is gone");
-    let failures = load.end();
+    let failures = load.join();
     assert!(!failures.is_empty(), "a killed service loses requests");
 }

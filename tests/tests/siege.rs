@@ -1,5 +1,5 @@
-//! Whatever arrives from the network: a release service in a memory cgroup of 256 MiB lives, answers
-//! honest clients meanwhile, and ends when it is asked to. It takes root.
+//! Whatever arrives from the network: a release build in a memory cgroup of 256 MiB survives,
+//! responds to honest clients meanwhile, and exits on SIGTERM. Requires root.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn no_attack_kills_it_or_keeps_it_from_answering() {
     std::fs::create_dir_all(&work).expect("a directory");
     let service = Service::generated(&work, false).expect("a service");
 
-    let mut faults = Vec::new();
+    let mut failures = Vec::new();
     for row in Attack::ALL {
         let outcome = attack(&service, row, LIMIT, TIME).expect("an outcome");
         println!("{outcome:?}");
@@ -32,9 +32,9 @@ fn no_attack_kills_it_or_keeps_it_from_answering() {
             && (outcome.refused, outcome.failed, outcome.lost) == (0, 0, 0)
             && outcome.ended_after_s.is_some();
         if !is_well {
-            faults.push(outcome);
+            failures.push(outcome);
         }
     }
 
-    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(failures.is_empty(), "{failures:#?}");
 }

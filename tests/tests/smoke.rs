@@ -1,4 +1,4 @@
-//! Slow tier: services are built, tested, started and asked over HTTP. All share one build
+//! Slow tier: services are built, tested, started and used over HTTP. All share one build
 //! directory, `tests/target/services`.
 
 use std::{
@@ -43,7 +43,7 @@ fn register_and_log_in(service: &Running) {
     assert_eq!(current["pid"], login["pid"]);
 }
 
-/// What README.md shows of users, as it stands there but for the port.
+/// The commands for users in README.md, as written except for the port.
 fn assert_documented_commands_work(service: &Rendered, running: &Running) {
     let readme = service.read("README.md");
     let (_, commands) = readme.split_once("## Users").expect("the section");
@@ -57,20 +57,20 @@ fn assert_documented_commands_work(service: &Rendered, running: &Running) {
         .output()
         .expect("bash runs");
 
-    let answers = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{answers}");
+    let responses = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{responses}");
     assert!(
-        answers.contains(r#""email":"ann@example.com""#),
-        "{answers}"
+        responses.contains(r#""email":"ann@example.com""#),
+        "{responses}"
     );
 }
 
-/// A mailed link is worth a login, and logs are read by more people than mails.
+/// A mailed link is as good as a login, and logs are read by more people than mails.
 fn assert_tokens_are_not_logged(running: &mut Running) {
     for path in ["verify", "magic-link"] {
         ureq::post(running.url(&format!("/api/auth/{path}/a-token-of-a-mail")))
             .send_empty()
-            .expect_err("it is void");
+            .expect_err("the token is invalid");
     }
 
     let log = running.log();
@@ -79,7 +79,7 @@ fn assert_tokens_are_not_logged(running: &mut Running) {
     assert!(!log.contains("a-token-of-a-mail"), "{log}");
 }
 
-/// 60 attempts in a minute: the next one is told when there are others.
+/// 60 attempts per minute: the next one is refused, with the time to wait.
 fn assert_attempts_are_limited(running: &Running) {
     let unknown = json!({ "email": "nobody@example.com" });
     let attempt = || {
@@ -88,11 +88,11 @@ fn assert_attempts_are_limited(running: &Running) {
             .http_status_as_error(false)
             .build()
             .send_json(&unknown)
-            .expect("an answer")
+            .expect("a response")
     };
     let refused = (0..120)
         .map(|_| attempt())
-        .find(|answer| answer.status() != 200);
+        .find(|response| response.status() != 200);
     let refused = refused.expect("a limit");
     assert_eq!(refused.status(), 429);
     let wait = refused.headers()["retry-after"].to_str().expect("text");
@@ -110,7 +110,7 @@ fn a_rest_api_on_sqlite_is_clean_tested_and_serves_users() {
         .expect("its own tests pass");
 
     let binary = service.build().expect("it builds");
-    // Without decay: what is returned is returned because the service has fallen idle.
+    // Without decay, so that memory is returned only because the service goes idle.
     let mut running = service
         .start(&binary, &[("MALLOC_CONF", "dirty_decay_ms:-1")])
         .expect("it starts");
@@ -121,10 +121,10 @@ fn a_rest_api_on_sqlite_is_clean_tested_and_serves_users() {
     assert_attempts_are_limited(&running);
     drop(running);
 
-    service.run(&CLIPPY).expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy passes");
 }
 
-/// Each password takes 19 MiB (Argon2's default), which the service does not need afterwards.
+/// Hashing a password takes 19 MiB (Argon2's default), which the service does not need afterwards.
 fn assert_memory_is_returned(service: &mut Running) {
     let status = format!("/proc/{}/status", service.pid());
     let kibibytes = |field: &str| -> u64 {
@@ -143,7 +143,7 @@ fn assert_memory_is_returned(service: &mut Running) {
     panic!("the idle service keeps its memory:\n{}", service.log());
 }
 
-/// Takes everything out of a database.
+/// Drops everything in a database.
 fn empty(url: &str) {
     let status = Command::new("psql")
         .args(["--quiet", url, "--command", "DROP SCHEMA public CASCADE"])
@@ -163,7 +163,7 @@ fn a_rest_api_on_postgres_is_tested_and_serves_users() {
     }
     let env = [
         ("TEST_DATABASE_URL", url.as_str()),
-        // What a developer may have exported is not touched by tests.
+        // A developer may have exported this; tests do not touch it.
         (
             "DATABASE_URL",
             "postgres://postgres@127.0.0.1:5432/precious",
@@ -185,7 +185,7 @@ fn a_rest_api_on_postgres_is_tested_and_serves_users() {
         let running = service.start(&binary, &[("DATABASE_URL", &url)]);
         running.expect("it starts")
     };
-    // At once: one of them makes the tables.
+    // All at once: one of them creates the tables.
     let running = thread::scope(|scope| {
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
         let started = starting.into_iter().map(|one| one.join().expect("it runs"));
@@ -208,7 +208,7 @@ fn a_lightweight_service_is_clean_and_tested_without_jemalloc_too() {
     service
         .run(&["test", "--locked"])
         .expect("its own tests pass");
-    service.run(&CLIPPY).expect("clippy is content");
+    service.run(&CLIPPY).expect("clippy passes");
     let tree = service.run(&["tree", "--edges", "all"]).expect("a tree");
     assert!(!tree.contains("jemalloc"), "{tree}");
 

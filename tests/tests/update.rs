@@ -1,5 +1,5 @@
-//! Fast tier, but for one: a service that has grown takes a later version of the template, by the
-//! commands of its README.
+//! Fast tier, except for one: a service with changes is updated to a later version of the template,
+//! with the commands of its README.
 
 #![cfg(unix)]
 
@@ -13,25 +13,25 @@ use std::{
 use tempfile::TempDir;
 use template_tests::{copy_template, repository, Answers, Rendered};
 
-/// The commit before the memory part became a crate.
+/// The last commit before the memory code became a crate.
 const OLD_LAYOUT: &str = "ba22ff7";
 
-/// Folders for the template, for the service, and for the programs that its README names.
-struct Place(TempDir);
+/// Folders for the template, the service, and the programs that its README uses.
+struct Sandbox(TempDir);
 
-impl Place {
+impl Sandbox {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let place = Self(directory);
-        let programs = place.path("programs");
+        let sandbox = Self(directory);
+        let programs = sandbox.path("programs");
         fs::create_dir(&programs).expect("a directory");
         symlink(
             env!("CARGO_BIN_EXE_generate"),
             programs.join("cargo-generate"),
         )
         .expect("a link");
-        drop(copy_template(&place.template()));
-        place
+        drop(copy_template(&sandbox.template()));
+        sandbox
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -42,7 +42,7 @@ impl Place {
         self.path("template")
     }
 
-    /// A service, committed as it has been generated.
+    /// A service, committed as generated.
     fn service(&self, answers: &Answers, template: &Path) -> Rendered {
         let root = answers
             .render_from(template, self.0.path())
@@ -55,7 +55,7 @@ impl Place {
         Rendered::at(root)
     }
 
-    /// What bash does with these lines, stopping at the first that fails.
+    /// The output of bash for these lines, stopping at the first that fails.
     fn shell(&self, directory: &Path, lines: &str) -> Result<String, String> {
         let path = std::env::var("PATH").expect("PATH");
         let output = Command::new("bash")
@@ -94,7 +94,7 @@ fn edit(path: &Path, from: &str, to: &str) {
     fs::write(path, text.replacen(from, to, 1)).expect("a file");
 }
 
-/// The commands of README.md, "Update": once, and for each update.
+/// The commands of "Update" in README.md: those to run once, and those for each update.
 fn commands(service: &Rendered) -> [String; 2] {
     let readme = service.read("README.md");
     let (_, section) = readme.split_once("\n## Update\n").expect("a section");
@@ -112,9 +112,9 @@ fn lightweight() -> Answers {
 }
 
 #[test]
-fn what_the_owner_and_what_the_template_changed_are_both_there() {
-    let place = Place::new();
-    let service = place.service(&lightweight(), &place.template());
+fn the_changes_of_the_owner_and_of_the_template_are_merged() {
+    let sandbox = Sandbox::new();
+    let service = sandbox.service(&lightweight(), &sandbox.template());
     let [once, update] = commands(&service);
     let root = service.root();
     edit(
@@ -128,25 +128,25 @@ fn what_the_owner_and_what_the_template_changed_are_both_there() {
         "// ours\nuse ",
     );
     fs::write(root.join("src/controllers/orders.rs"), "// new\n").expect("a file");
-    place
+    sandbox
         .shell(root, "git add --all && git commit --quiet -m Ours")
         .expect("it is committed");
-    place.edit(
+    sandbox.edit(
         "config/production.lightweight.yaml",
         "timeout: 15000",
         "timeout: 9000",
     );
-    place.edit(
+    sandbox.edit(
         "memory/src/lib.rs",
         "mod cgroup;",
         "mod cgroup;\nmod later;",
     );
-    let folder = place.template().join("template/memory/src");
+    let folder = sandbox.template().join("template/memory/src");
     fs::write(folder.join("later.rs"), "//! Later.\n").expect("a file");
     fs::remove_file(folder.join("wiring.rs")).expect("a file");
 
-    place.shell(root, &once).expect("the branch");
-    place.shell(root, &update).expect("the update");
+    sandbox.shell(root, &once).expect("the branch");
+    sandbox.shell(root, &update).expect("the update");
 
     let config = service.read("config/production.yaml");
     assert!(
@@ -160,43 +160,43 @@ fn what_the_owner_and_what_the_template_changed_are_both_there() {
     assert!(service.read(".template.toml").contains("lightweight"));
 
     // Once more, with nothing new.
-    let again = place.shell(root, &update);
-    assert!(again.is_err_and(|said| said.contains("nothing to commit")));
-    place
+    let again = sandbox.shell(root, &update);
+    assert!(again.is_err_and(|output| output.contains("nothing to commit")));
+    sandbox
         .shell(root, "git worktree remove ../shop-template")
-        .expect("it is taken away");
+        .expect("it is removed");
 }
 
 #[test]
-fn a_clash_in_the_same_line_is_a_conflict_of_git() {
-    let place = Place::new();
-    let service = place.service(&lightweight(), &place.template());
+fn changes_to_the_same_line_are_a_git_conflict() {
+    let sandbox = Sandbox::new();
+    let service = sandbox.service(&lightweight(), &sandbox.template());
     let [once, update] = commands(&service);
     let root = service.root();
     let config = root.join("config/production.yaml");
     edit(&config, "timeout: 15000", "timeout: 1");
-    place
+    sandbox
         .shell(root, "git commit --quiet --all -m Ours")
         .expect("it is committed");
-    place.edit(
+    sandbox.edit(
         "config/production.lightweight.yaml",
         "timeout: 15000",
         "timeout: 2",
     );
 
-    place.shell(root, &once).expect("the branch");
-    let said = place.shell(root, &update).expect_err("a conflict");
+    sandbox.shell(root, &once).expect("the branch");
+    let output = sandbox.shell(root, &update).expect_err("a conflict");
 
     assert!(
-        said.contains("CONFLICT (content): Merge conflict in config/production.yaml"),
-        "{said}"
+        output.contains("CONFLICT (content): Merge conflict in config/production.yaml"),
+        "{output}"
     );
     let text = service.read("config/production.yaml");
     assert!(
         text.contains("<<<<<<<") && text.contains("timeout: 1 "),
         "{text}"
     );
-    place
+    sandbox
         .shell(
             root,
             "git merge --abort && test -z \"$(git status --porcelain)\"",
@@ -207,7 +207,7 @@ fn a_clash_in_the_same_line_is_a_conflict_of_git() {
         .contains("timeout: 1 "));
 }
 
-/// Lists of modules, in which both have added lines at the same place.
+/// Lists of modules, to which both sides have added lines at the same place.
 const LISTS: [&str; 4] = [
     "migration/src/lib.rs",
     "src/models/_entities/mod.rs",
@@ -216,12 +216,12 @@ const LISTS: [&str; 4] = [
 ];
 
 #[test]
-#[ignore = "takes minutes, and the history: the workflow on GitHub runs it, with --ignored"]
-fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_update() {
+#[ignore = "takes minutes, and needs the history: the workflow on GitHub runs it, with --ignored"]
+fn edited_services_of_both_layouts_build_and_pass_their_tests_after_an_update() {
     for is_old in [true, false] {
-        let place = Place::new();
+        let sandbox = Sandbox::new();
         let before = if is_old {
-            let old = place.path("old");
+            let old = sandbox.path("old");
             fs::create_dir(&old).expect("a directory");
             let archive = format!(
                 "git -C '{}' archive {OLD_LAYOUT} cargo-generate.toml hooks template README.md \
@@ -229,14 +229,16 @@ fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_updat
                 repository().display(),
                 old.display()
             );
-            place.shell(place.0.path(), &archive).expect("the history");
+            sandbox
+                .shell(sandbox.0.path(), &archive)
+                .expect("the history");
             old
         } else {
-            place.template()
+            sandbox.template()
         };
-        let service = place.service(&Answers::new("svc"), &before);
+        let service = sandbox.service(&Answers::new("svc"), &before);
         let root = service.root();
-        // What the owner adds: a model, a setting, another answer.
+        // The owner's changes: a model, a controller, a setting, a comment.
         for generator in ["model tags label:string", "controller guide --api"] {
             let args: Vec<&str> = ["loco", "generate"]
                 .into_iter()
@@ -250,7 +252,7 @@ fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_updat
             "waiting: 77",
         );
         edit(&root.join("src/controllers/auth.rs"), "//! ", "//! Ours. ");
-        place
+        sandbox
             .shell(root, "git add --all && git commit --quiet -m Ours")
             .expect("it is committed");
 
@@ -258,23 +260,24 @@ fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_updat
         let [once, mut update] = commands(&latest);
         // A service of the old layout has no record of its answers.
         if is_old {
-            let answers = place.path("answers.toml");
+            let answers = sandbox.path("answers.toml");
             fs::write(&answers, "[values]\nstarter = \"rest-api\"\n").expect("the answers");
             update = update.replace(".template.toml", &answers.display().to_string());
         }
-        // What is later in the template.
-        place.edit("memory/README.md", "# The memory crate", "# The crate");
-        place.shell(root, &once).expect("the branch");
-        let merged = place.shell(root, &update);
-        let clashes = place
+        // The later version of the template.
+        sandbox.edit("memory/README.md", "# The memory crate", "# The crate");
+        sandbox.shell(root, &once).expect("the branch");
+        let merged = sandbox.shell(root, &update);
+        let conflicts = sandbox
             .shell(root, "git diff --name-only --diff-filter=U")
             .expect("a list");
         if is_old {
-            // Both have changed the lines beside each other: the owner adds his to the template's.
-            let (settings, lists) = clashes.split_once('\n').expect("several files");
+            // Both sides have changed adjacent lines: the owner adds theirs to those of the
+            // template.
+            let (settings, lists) = conflicts.split_once('\n').expect("several files");
             assert_eq!(settings, "config/production.yaml", "{merged:?}");
             assert_eq!(lists.lines().collect::<Vec<_>>(), LISTS, "{merged:?}");
-            place
+            sandbox
                 .shell(root, "git checkout --quiet --theirs config")
                 .expect("the template's");
             edit(
@@ -286,16 +289,16 @@ fn services_with_edits_of_both_layouts_build_and_pass_their_tests_after_an_updat
                 "sed --in-place '/^<<<<<<< /d; /^=======$/d; /^>>>>>>> /d' {}",
                 LISTS.join(" ")
             );
-            place.shell(root, &both).expect("both sides");
-            place
+            sandbox.shell(root, &both).expect("both sides");
+            sandbox
                 .shell(root, "git commit --quiet --all --no-edit")
                 .expect("it is merged");
         } else {
             merged.expect("it is merged");
         }
-        place
+        sandbox
             .shell(root, "! git grep --line-number '^<<<<<<< '")
-            .expect("no marker of a conflict");
+            .expect("no conflict markers");
 
         assert!(service
             .read("config/production.yaml")

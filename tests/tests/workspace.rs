@@ -1,4 +1,5 @@
-//! The longest tests: several services in one Cargo workspace, beside what has their names.
+//! The longest tests: several services in one Cargo workspace, next to members with the same names
+//! as their crates.
 
 use std::{fs, path::Path};
 
@@ -17,7 +18,7 @@ fn member(root: &Path, name: &str) {
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
-fn two_services_and_members_that_are_called_migration_and_memory_live_together() {
+fn two_services_coexist_with_members_called_migration_and_memory() {
     let workspace = tempfile::tempdir().expect("a directory");
     let root = workspace.path();
     for name in ["memory", "migration"] {
@@ -31,9 +32,9 @@ fn two_services_and_members_that_are_called_migration_and_memory_live_together()
         let service = Answers::new(name).render_into(root);
         Rendered::at(service.expect("the answers render"))
     });
-    let whole = Rendered::at(root.to_path_buf());
+    let workspace_root = Rendered::at(root.to_path_buf());
 
-    let error = whole
+    let error = workspace_root
         .run(&["build", "--workspace"])
         .expect_err("the root does not see the profile")
         .to_string();
@@ -49,7 +50,7 @@ fn two_services_and_members_that_are_called_migration_and_memory_live_together()
     fs::create_dir(root.join(".cargo")).expect("a directory");
     let config = services[0].read(".cargo/config.toml");
     fs::write(root.join(".cargo/config.toml"), config).expect("the profile");
-    whole
+    workspace_root
         .run(&["test", "--workspace"])
         .expect("the tests of all pass");
 }

@@ -1,5 +1,5 @@
-//! What `membench` measured, as it stands in `tests/membench.json`, and the tables that README.md
-//! makes of it.
+//! The results of `membench`, as stored in `tests/membench.json`, and the tables in README.md that
+//! are made from them.
 
 pub mod plot;
 
@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-/// The route of the main table: 500 KB of JSON for each request, held over a wait.
+/// The route of the main table: 500 KB of JSON for each request, held while it waits.
 pub const HELD: &str = "500 KB, held";
 
 /// One run of the benchmark.
@@ -17,19 +17,19 @@ pub struct Results {
     pub command: String,
     pub machine: String,
     pub load: Load,
-    /// One server at a time, the whole list of posts held over a wait.
+    /// One service at a time, with the whole list of posts held while the request waits.
     pub memory: Vec<Memory>,
-    /// The same with a payload that takes about 3 GB at the peak.
+    /// The same with a payload that peaks at about 3 GB.
     pub large: Vec<Memory>,
-    /// Requests a second of the load at a fixed rate.
+    /// Requests per second of the load at a fixed rate.
     #[serde(default)]
     pub rate: u32,
-    /// One server at a time, at that rate.
-    #[serde(default)]
-    pub at_a_rate: Vec<AtARate>,
-    /// Pairs of servers at the same time, each with its own load.
+    /// One service at a time, at that rate.
+    #[serde(default, rename = "at_a_rate")]
+    pub fixed_rate: Vec<FixedRate>,
+    /// Pairs of services at the same time, each under its own load.
     pub cpu: Vec<Cpu>,
-    /// The same for what a switch adds, as a ratio to the service without it.
+    /// The same for what each switch adds, as a ratio to the service without it.
     pub switches: Vec<Cpu>,
 }
 
@@ -42,7 +42,7 @@ pub struct Load {
     pub rounds: u32,
 }
 
-/// The median of all rounds, and the ends of their range.
+/// The median, minimum and maximum of all rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     pub median: f64,
@@ -61,24 +61,24 @@ pub struct Memory {
     pub p50_ms: Spread,
     pub p99_ms: Spread,
     pub cpu_us_per_request: Spread,
-    /// Answers other than 2xx and connections that broke, of all rounds.
+    /// Responses other than 2xx and broken connections, over all rounds.
     pub failed: u64,
     /// Resident set size over time in one round: seconds since the load ended, megabytes.
     pub series: Vec<(f64, f64)>,
 }
 
-/// Memory some time after the load has ended.
+/// Memory at some time after the load has ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct After {
     pub seconds: f64,
     pub rss_mb: Spread,
-    /// Resident set size without what the kernel may take at any time (`LazyFree`).
+    /// Resident set size without what the kernel may reclaim at any time (`LazyFree`).
     pub without_lazy_free_mb: Spread,
 }
 
-/// A fixed rate of requests. The time of each counts from when it was due.
+/// Results at a fixed request rate. Latency counts from when a request was due.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AtARate {
+pub struct FixedRate {
     pub name: String,
     pub p50_ms: Spread,
     pub p99_ms: Spread,
@@ -86,7 +86,7 @@ pub struct AtARate {
     pub failed: u64,
 }
 
-/// CPU time for each request, as a ratio to that of another service in the same seconds.
+/// CPU time per request, as a ratio to that of another service during the same seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cpu {
     pub name: String,
@@ -98,7 +98,7 @@ pub struct Cpu {
 impl Spread {
     /// # Panics
     ///
-    /// When there are no values.
+    /// If there are no values.
     #[must_use]
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
@@ -120,7 +120,7 @@ impl Spread {
         format!("{:.decimals$}", self.median)
     }
 
-    /// `39 (38–41)`, or `39` where all are alike.
+    /// `39 (38–41)`, or `39` if all are equal.
     fn with_range(&self, decimals: usize) -> String {
         let [median, min, max] =
             [self.median, self.min, self.max].map(|value| format!("{value:.decimals$}"));
@@ -133,7 +133,7 @@ impl Spread {
 }
 
 impl Memory {
-    /// The memory some seconds after the load.
+    /// Memory this many seconds after the load.
     #[must_use]
     pub fn after(&self, seconds: f64) -> Option<&After> {
         self.after
@@ -141,7 +141,8 @@ impl Memory {
             .find(|after| (after.seconds - seconds).abs() < 1e-9)
     }
 
-    /// Of the memory that the load took, the part that is held some seconds after it, in percent.
+    /// The percentage of the memory taken by the load that is still held this many seconds after
+    /// it.
     #[must_use]
     pub fn held_percent(&self, seconds: f64) -> Option<f64> {
         let after = self.after(seconds)?.rss_mb.median;
@@ -165,12 +166,13 @@ impl Results {
             self.load.seconds,
             self.command,
             self.load.rounds,
-            // All rounds lie on one side of it with a probability of 1 / 2^rounds each.
+            // All rounds are on the same side of it with a probability of 1 / 2^rounds for each
+            // side.
             100.0 * (1.0 - 2.0 * 0.5_f64.powf(f64::from(self.load.rounds)))
         )
     }
 
-    /// All tables of what was measured.
+    /// The tables of all results.
     #[must_use]
     pub fn tables(&self) -> Vec<String> {
         let mut tables = vec![
@@ -179,7 +181,7 @@ impl Results {
             self.cpu_table(),
             self.switches_table(),
         ];
-        if !self.at_a_rate.is_empty() {
+        if !self.fixed_rate.is_empty() {
             tables.push(self.rate_table());
         }
         tables
@@ -212,7 +214,7 @@ impl Results {
                 row.p99_ms.median / 1000.0,
                 ratio(&self.cpu, &row.name, HELD),
             )
-            .expect("a text");
+            .expect("infallible");
         }
         table
     }
@@ -237,18 +239,18 @@ impl Results {
                 row.p50_ms.median / 1000.0,
                 row.p99_ms.median / 1000.0,
             )
-            .expect("a text");
+            .expect("infallible");
         }
         table
     }
 
-    /// The table at a fixed rate of requests.
+    /// The table at a fixed request rate.
     fn rate_table(&self) -> String {
         let mut table = format!(
             "| {} requests/s | p50 (ms) | p99 (ms) | peak |\n|---|---|---|---|\n",
             self.rate
         );
-        for row in &self.at_a_rate {
+        for row in &self.fixed_rate {
             let failed = failures(row.failed);
             writeln!(
                 table,
@@ -258,23 +260,23 @@ impl Results {
                 row.p99_ms.with_range(1),
                 row.peak_mb.with_range(0),
             )
-            .expect("a text");
+            .expect("infallible");
         }
         table
     }
 
-    /// The table of CPU time for each request on every route.
+    /// The table of CPU time per request on every route.
     fn cpu_table(&self) -> String {
-        table_of(&self.cpu)
+        ratio_table(&self.cpu)
     }
 
     /// The table of what the switches cost.
     fn switches_table(&self) -> String {
-        table_of(&self.switches)
+        ratio_table(&self.switches)
     }
 }
 
-/// Answers that failed, for a cell of a table: nothing where there are none.
+/// The number of failed requests for a table cell, empty if there are none.
 fn failures(failed: u64) -> String {
     match failed {
         0 => String::new(),
@@ -282,7 +284,7 @@ fn failures(failed: u64) -> String {
     }
 }
 
-fn table_of(ratios: &[Cpu]) -> String {
+fn ratio_table(ratios: &[Cpu]) -> String {
     let mut routes: Vec<&str> = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     for cpu in ratios {
@@ -303,7 +305,7 @@ fn table_of(ratios: &[Cpu]) -> String {
             .iter()
             .map(|route| ratio(ratios, name, route))
             .collect();
-        writeln!(table, "| {name} | {} |", row.join(" | ")).expect("a text");
+        writeln!(table, "| {name} | {} |", row.join(" | ")).expect("infallible");
     }
     table
 }

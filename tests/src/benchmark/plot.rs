@@ -1,4 +1,4 @@
-//! Memory over time, as a picture.
+//! A chart of memory over time.
 
 use plotters::{
     prelude::*,
@@ -13,16 +13,16 @@ pub enum Theme {
     Dark,
 }
 
-/// The pictures that README.md shows.
+/// The charts in README.md.
 pub const FILES: [(Theme, &str); 2] = [
     (Theme::Light, ".github/memory.svg"),
     (Theme::Dark, ".github/memory-dark.svg"),
 ];
 
-/// The picture's size: that of a picture in a README on GitHub.
+/// The size of an image in a README on GitHub.
 const SIZE: (u32, u32) = (880, 460);
 const LABELS: u32 = 190;
-/// Seconds after the load that are shown: all that happens, happens in these.
+/// The seconds after the load that are shown, in which everything of interest happens.
 const SHOWN: f64 = 8.0;
 pub(crate) const FONT: &str = "sans-serif";
 
@@ -41,7 +41,7 @@ impl Theme {
         }
     }
 
-    /// Colours that people with a colour vision deficiency can tell apart, too (Okabe and Ito).
+    /// Colours that remain distinct with a colour vision deficiency (Okabe and Ito).
     pub(crate) fn line(self, index: usize) -> RGBColor {
         let colours = match self {
             Self::Light => [
@@ -66,11 +66,11 @@ impl Theme {
     }
 }
 
-/// Draws resident memory over time of every profile, as SVG.
+/// Draws the resident memory of every profile over time, as SVG.
 ///
 /// # Errors
 ///
-/// When the picture cannot be drawn.
+/// If the chart cannot be drawn.
 pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     let rows: Vec<&Memory> = results
@@ -80,7 +80,7 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
         .collect();
     let load = f64::from(results.load.seconds);
     let highest = rows.iter().map(|row| row.peak_mb.max).fold(0.0, f64::max);
-    // With room for what stands above the lines.
+    // With room for the labels above the lines.
     let top = (highest * 1.05 / 100.0).ceil() * 100.0;
     let end = SHOWN;
     let text = theme.text();
@@ -110,7 +110,7 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
-    // The load's end.
+    // The end of the load.
     chart.draw_series(std::iter::once(PathElement::new(
         vec![(0.0, 0.0), (0.0, top)],
         theme.grid().stroke_width(2),
@@ -135,7 +135,7 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
         chart.draw_series(LineSeries::new(points, theme.line(index).stroke_width(2)))?;
     }
 
-    // Each line's name at its end, moved apart where they would cover each other.
+    // Each line is named at its end; labels that would overlap are moved apart.
     let mut ends: Vec<(usize, i32)> = rows
         .iter()
         .enumerate()
@@ -167,7 +167,7 @@ pub fn draw(results: &Results, theme: Theme) -> Result<String, Box<dyn std::erro
     Ok(svg)
 }
 
-/// The last value that is shown.
+/// The last value shown.
 fn at_end(row: &Memory, end: f64) -> f64 {
     row.series
         .iter()

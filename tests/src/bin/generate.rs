@@ -1,4 +1,4 @@
-//! cargo-generate itself, at the version of these tests: `generate generate --path …`.
+//! cargo-generate in the version that the tests use: `generate generate --path …`.
 
 use anyhow::Result;
 use cargo_generate::{generate, Cli};

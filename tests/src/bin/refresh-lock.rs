@@ -1,5 +1,5 @@
-//! Writes `template/Cargo.lock.liquid` anew: for every service, the newest versions that all services
-//! can have.
+//! Regenerates `template/Cargo.lock.liquid` for every service, with the newest versions that work
+//! for all of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -10,10 +10,10 @@ use anyhow::{anyhow, Context, Result};
 use template_tests::{distinct_combinations, repository, Answers, Rendered, Sources};
 
 /// Whether a condition holds for a set of answers.
-type Holds = fn(&Answers) -> bool;
+type Predicate = fn(&Answers) -> bool;
 
-/// On what a line of the lock can depend, in the words of the template.
-const CONDITIONS: [(&str, Holds); 9] = [
+/// What a line of the lock file can depend on, as conditions in Liquid.
+const CONDITIONS: [(&str, Predicate); 9] = [
     (r#"starter != "lightweight""#, |answers| {
         !is(answers, "starter", "lightweight")
     }),
@@ -47,8 +47,9 @@ const CONDITIONS: [(&str, Holds); 9] = [
     }),
 ];
 
-/// As `CONDITIONS`, of what is not asked everywhere: it is told within another condition.
-const NESTED: [(&str, &str, Holds); 3] = [
+/// As `CONDITIONS`, but for prompts that are not always asked, whose conditions are nested in
+/// another one.
+const NESTED: [(&str, &str, Predicate); 3] = [
     (
         r#"starter == "saas-client""#,
         r#"embedded_assets == "true""#,
@@ -66,13 +67,13 @@ const NESTED: [(&str, &str, Holds); 3] = [
     ),
 ];
 
-/// Newer versions than the newest that build on this Rust are left out.
+/// Leaves out versions that need a newer Rust.
 const RESOLVER: [(&str, &str); 1] = [("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")];
 
-/// The services that a line is for, by their places in the list of all.
+/// The services that have a line, as indices into the list of all.
 type Services = BTreeSet<usize>;
 
-/// A package of the lock, whose lines are for some services only.
+/// A package in the lock file, whose lines are for some of the services.
 #[derive(Default)]
 struct Package {
     services: Services,
@@ -83,19 +84,20 @@ struct Package {
 
 fn main() -> Result<()> {
     let mut manifests = HashSet::new();
-    let services: Vec<Sources> = Sources::of_each(&distinct_combinations())
+    let services: Vec<Sources> = Sources::render_all(&distinct_combinations())
         .into_iter()
-        // Of the memory crate, Cargo locks what any feature needs.
+        // For the memory crate, Cargo locks what any of its features needs, so one profile is
+        // enough.
         .filter(|service| is(&service.answers, "memory_profile", "lean"))
         .filter(|service| manifests.insert(service.read("Cargo.toml").to_string()))
         .collect();
     let newest = resolve_together(&services)?;
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
-    let mut begin = String::new();
+    let mut header = String::new();
     for (index, service) in services.iter().enumerate() {
         let lock = resolve(&service.answers, &newest)?;
         let mut parts = lock.trim_end().split("\n\n[[package]]\n");
-        begin = parts.next().context("an empty lock")?.to_string();
+        header = parts.next().context("an empty lock file")?.to_string();
         for part in parts {
             let (head, dependencies) = part
                 .split_once("\ndependencies = [\n")
@@ -117,18 +119,18 @@ fn main() -> Result<()> {
     let is_own = |package: &&Package| !package.head.iter().any(|line| line.starts_with("source"));
     let all = packages.values();
     let (own, others): (Vec<&Package>, Vec<&Package>) = all.partition(is_own);
-    let mut lock = begin;
-    // Where the name of the service has its place is not known: the first build will move these.
+    let mut lock = header;
+    // Where the name of the service belongs in the order is unknown: the first build moves these.
     for package in own.into_iter().chain(others) {
-        lock += &text_of(package, &services)?;
+        lock += &render_package(package, &services)?;
     }
     let path = repository().join("template/Cargo.lock.liquid");
-    fs::write(&path, named_by_the_template(&lock) + "\n")?;
+    fs::write(&path, with_template_names(&lock) + "\n")?;
     println!("{} packages in {}", packages.len(), path.display());
     Ok(())
 }
 
-/// One workspace with a member for each manifest: Cargo then takes versions that suit all.
+/// Locks a workspace with a member for each manifest, so that Cargo chooses versions that suit all.
 fn resolve_together(services: &[Sources]) -> Result<String> {
     let workspace = tempfile::tempdir()?;
     let mut members = Vec::new();
@@ -156,7 +158,7 @@ fn resolve_together(services: &[Sources]) -> Result<String> {
     Ok(workspace.read("Cargo.lock"))
 }
 
-/// The lock that Cargo completes for one service.
+/// The lock file of one service, as completed by Cargo.
 fn resolve(answers: &Answers, newest: &str) -> Result<String> {
     let service = answers.clone().named("svc").render()?;
     fs::write(service.root().join("Cargo.lock"), newest)?;
@@ -164,7 +166,7 @@ fn resolve(answers: &Answers, newest: &str) -> Result<String> {
     Ok(service.read("Cargo.lock"))
 }
 
-fn text_of(package: &Package, services: &[Sources]) -> Result<String> {
+fn render_package(package: &Package, services: &[Sources]) -> Result<String> {
     let mut lines = vec![String::new(), "[[package]]".to_string()];
     lines.extend(package.head.iter().cloned());
     let mut text = format!("\n{}", lines.join("\n"));
@@ -175,7 +177,7 @@ fn text_of(package: &Package, services: &[Sources]) -> Result<String> {
         };
         text += &within("\ndependencies = [", &with_any)?;
         let mut dependencies: Vec<(&String, &Services)> = package.dependencies.iter().collect();
-        // Of one name, Cargo has the one without a version first.
+        // Cargo sorts a name without a version before the same name with one.
         dependencies.sort_by_key(|(line, _)| line.trim_end_matches("\",").to_string());
         for lines in dependencies.chunk_by(|one, other| one.1 == other.1) {
             let text_of_lines: String = lines.iter().map(|(line, _)| format!("\n{line}")).collect();
@@ -187,7 +189,7 @@ fn text_of(package: &Package, services: &[Sources]) -> Result<String> {
     within_condition(&text, &package.services, &all, services)
 }
 
-/// The lines for a part of the services, where those of `whole` are read.
+/// Lines that only some of the services in `whole` have, within the condition for these services.
 fn within_condition(
     lines: &str,
     part: &Services,
@@ -197,26 +199,30 @@ fn within_condition(
     if part == whole {
         return Ok(lines.to_string());
     }
-    let is_for_part = |condition: Holds| {
+    let is_for_part = |condition: Predicate| {
         whole
             .iter()
             .all(|index| condition(&services[*index].answers) == part.contains(index))
     };
-    if let Some((condition, _)) = CONDITIONS.iter().find(|(_, holds)| is_for_part(*holds)) {
+    if let Some((condition, _)) = CONDITIONS
+        .iter()
+        .find(|(_, predicate)| is_for_part(*predicate))
+    {
         return Ok(format!("\n{{%- if {condition} %}}{lines}\n{{%- endif %}}"));
     }
-    if let Some((outer, inner, _)) = NESTED.iter().find(|(_, _, holds)| is_for_part(*holds)) {
+    if let Some((outer, inner, _)) = NESTED
+        .iter()
+        .find(|(_, _, predicate)| is_for_part(*predicate))
+    {
         return Ok(format!(
             "\n{{%- if {outer} %}}\n{{%- if {inner} %}}{lines}\n{{%- endif %}}\n{{%- endif %}}"
         ));
     }
     let services: Vec<&Answers> = part.iter().map(|index| &services[*index].answers).collect();
-    Err(anyhow!(
-        "no condition says that{lines}\nis for {services:?}"
-    ))
+    Err(anyhow!("no condition puts{lines}\ninto only {services:?}"))
 }
 
-fn named_by_the_template(lock: &str) -> String {
+fn with_template_names(lock: &str) -> String {
     let mut lock = lock.replace("\"svc\"", "\"{{project-name}}\"");
     for part in ["memory", "migration"] {
         lock = lock.replace(

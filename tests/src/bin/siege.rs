@@ -1,8 +1,8 @@
-//! The siege behind README.md: what `loco new` makes and what this template makes, each in a memory
-//! cgroup of its own, attacked in turn. It takes root, and `ulimit -n 20000`.
+//! The siege behind README.md: a service from `loco new` and one from this template, each in its
+//! own memory cgroup, are attacked in turn. Requires root, and `ulimit -n 20000`.
 //!
-//! `cargo run --manifest-path tests/Cargo.toml --bin siege` writes `tests/siege.json` and the pictures,
-//! and prints the table.
+//! `cargo run --manifest-path tests/Cargo.toml --bin siege` writes `tests/siege.json` and the
+//! charts, and prints the table.
 
 #[cfg(unix)]
 mod siege {
@@ -17,26 +17,26 @@ mod siege {
 
     #[derive(Parser)]
     struct Options {
-        /// Of the cgroup, in MiB
+        /// Memory limit of the cgroup, in MiB
         #[arg(long, default_value_t = 256)]
         limit: u64,
         #[arg(long, default_value_t = 30)]
         seconds: u64,
         #[arg(long, default_value_t = 3)]
         rounds: u32,
-        /// Only attacks whose name contains this
+        /// Run only attacks whose name contains this
         #[arg(long, default_value = "")]
         only: String,
-        /// Only what this template makes
+        /// Attack only the service of this template
         #[arg(long)]
         ours: bool,
-        /// Take the services that an earlier run has built
+        /// Reuse the services built by an earlier run
         #[arg(long)]
         built: bool,
-        /// Draw and print an earlier run's results again
+        /// Only draw and print the results of an earlier run
         #[arg(long)]
         draw: bool,
-        /// Where the results go
+        /// Where to store the results
         #[arg(long)]
         json: Option<PathBuf>,
     }
@@ -75,9 +75,9 @@ mod siege {
         for round in 1..=options.rounds {
             for row in Attack::ALL {
                 for service in &services {
-                    // How the other fares is seen after one round.
-                    let is_over = round > 1 && service.name != OURS;
-                    if is_over || !row.name().contains(&options.only) {
+                    // One round is enough for the other service.
+                    let is_done = round > 1 && service.name != OURS;
+                    if is_done || !row.name().contains(&options.only) {
                         continue;
                     }
                     let time = Duration::from_secs(options.seconds);
@@ -106,5 +106,5 @@ fn main() -> anyhow::Result<()> {
 
 #[cfg(not(unix))]
 fn main() {
-    eprintln!("the siege needs memory cgroups: it runs on Linux only");
+    eprintln!("the siege needs memory cgroups, so it runs only on Linux");
 }

@@ -1,4 +1,4 @@
-//! What a service is attacked with.
+//! The attacks on a service.
 
 use std::{
     future::Future,
@@ -15,12 +15,12 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use super::client::{ask, connect_from, get, post, repeat, Served};
+use super::client::{connect_from, exchange, get, post, repeat, Stats};
 
 /// A row of the siege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attack {
-    /// Nothing: how the honest clients fare by themselves.
+    /// Nothing: how honest clients fare without an attack.
     None,
     Burst,
     Waiting,
@@ -40,7 +40,7 @@ pub enum Attack {
     GoneAtOnce,
     ConnectFlood,
     LoginFlood,
-    /// Half of the clients ask for what waits, half for what holds much.
+    /// Half of the clients request what waits, half what holds a lot of memory.
     Mixed,
 }
 
@@ -94,12 +94,12 @@ impl Attack {
         }
     }
 
-    /// Attacks until then. What the attackers themselves were served.
-    pub async fn run(self, address: SocketAddr, until: Instant) -> Served {
+    /// Attacks until this time. Returns what the attackers themselves got.
+    pub async fn run(self, address: SocketAddr, until: Instant) -> Stats {
         match self {
             Self::None => {
                 sleep(until.saturating_duration_since(Instant::now())).await;
-                Served::default()
+                Stats::default()
             }
             Self::Burst => load(1600, address, until, get(BURST)).await,
             Self::Waiting => load(1600, address, until, get(WAITING)).await,
@@ -108,36 +108,36 @@ impl Attack {
             }
             Self::SlowReaders => {
                 let request = get("/load/large");
-                many(300, until, move || slow_reader(address, request.clone())).await
+                swarm(300, until, move || slow_reader(address, request.clone())).await
             }
             Self::SlowReadersOfCompressed => {
                 let accept =
                     b"GET /load/noise HTTP/1.1\r\nhost: localhost\r\naccept-encoding: br\r\n\r\n";
                 let request = accept.to_vec();
-                many(300, until, move || slow_reader(address, request.clone())).await
+                swarm(300, until, move || slow_reader(address, request.clone())).await
             }
-            Self::SlowSenders => many(1000, until, move || slow_sender(address)).await,
+            Self::SlowSenders => swarm(1000, until, move || slow_sender(address)).await,
             Self::SlowBodies => {
                 let [some, others] = [ATTACKERS, OTHER_ATTACKERS]
-                    .map(|from| many(1500, until, move || slow_body(from, address)));
+                    .map(|from| swarm(1500, until, move || slow_body(from, address)));
                 tokio::join!(some, others).0
             }
-            Self::EndlessBodies => many(200, until, move || endless_body(address)).await,
-            Self::EndlessHeads => many(900, until, move || endless_head(address)).await,
-            Self::SlowHeads => many(1000, until, move || slow_head(address)).await,
-            Self::Idle => many(10_000, until, move || idle(address)).await,
+            Self::EndlessBodies => swarm(200, until, move || endless_body(address)).await,
+            Self::EndlessHeads => swarm(900, until, move || endless_head(address)).await,
+            Self::SlowHeads => swarm(1000, until, move || slow_head(address)).await,
+            Self::Idle => swarm(10_000, until, move || idle(address)).await,
             Self::JsonBombs => {
                 let bomb = post("/load/json", &format!("[{}0]", "0,".repeat(950_000)));
-                many(100, until, move || send(address, bomb.clone())).await
+                swarm(100, until, move || send(address, bomb.clone())).await
             }
-            Self::TinyChunks => many(100, until, move || tiny_chunks(address)).await,
-            Self::Pipelines => many(200, until, move || pipeline(address)).await,
+            Self::TinyChunks => swarm(100, until, move || tiny_chunks(address)).await,
+            Self::Pipelines => swarm(200, until, move || pipeline(address)).await,
             Self::UnreadPings => {
                 let pings = get("/_ping").repeat(1000);
-                many(2000, until, move || unread(address, pings.clone())).await
+                swarm(2000, until, move || unread(address, pings.clone())).await
             }
-            Self::GoneAtOnce => many(400, until, move || gone_at_once(address)).await,
-            Self::ConnectFlood => many(200, until, move || connect_only(address)).await,
+            Self::GoneAtOnce => swarm(400, until, move || gone_at_once(address)).await,
+            Self::ConnectFlood => swarm(200, until, move || connect_only(address)).await,
             Self::LoginFlood => {
                 let ann = r#""email":"ann@example.com","password":"correct horse battery""#;
                 let register = format!("{{{ann},\"name\":\"Ann\"}}");
@@ -148,15 +148,15 @@ impl Attack {
             Self::Mixed => {
                 let waiting = load(800, address, until, get(WAITING));
                 let burst = load(800, address, until, get(BURST));
-                let (mut served, others) = tokio::join!(waiting, burst);
-                served.merge(others);
-                served
+                let (mut stats, others) = tokio::join!(waiting, burst);
+                stats.merge(others);
+                stats
             }
         }
     }
 }
 
-/// Where attackers come from: not from where the honest do.
+/// The addresses of the attackers, which differ from those of honest clients.
 const ATTACKERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const OTHER_ATTACKERS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
@@ -167,7 +167,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 const BURST: &str = "/load/posts?wait_ms=10";
 const WAITING: &str = "/load/wait?wait_ms=1000";
 
-async fn load(count: usize, address: SocketAddr, until: Instant, request: Vec<u8>) -> Served {
+async fn load(count: usize, address: SocketAddr, until: Instant, request: Vec<u8>) -> Stats {
     let mut clients = JoinSet::new();
     for _ in 0..count {
         clients.spawn(repeat(
@@ -178,19 +178,19 @@ async fn load(count: usize, address: SocketAddr, until: Instant, request: Vec<u8
             until,
         ));
     }
-    let mut served = Served::default();
+    let mut stats = Stats::default();
     while let Some(client) = clients.join_next().await {
-        served.merge(client.unwrap_or_default());
+        stats.merge(client.unwrap_or_default());
     }
-    served
+    stats
 }
 
-/// Lets so many attackers do this again and again.
-async fn many<F>(
+/// Runs this many attackers, each of which repeats the attack.
+async fn swarm<F>(
     count: usize,
     until: Instant,
     attack: impl Fn() -> F + Clone + Send + 'static,
-) -> Served
+) -> Stats
 where
     F: Future<Output = Result<()>> + Send,
 {
@@ -199,18 +199,18 @@ where
         let attack = attack.clone();
         attackers.spawn(async move {
             while Instant::now() < until {
-                // Whatever the service does to it, it comes again.
+                // Whatever the service does, the attacker comes back.
                 drop(timeout_at(until.into(), attack()).await);
                 sleep(Duration::from_millis(100)).await;
             }
         });
     }
     attackers.join_all().await;
-    Served::default()
+    Stats::default()
 }
 
-/// A connection whose client takes little at a time.
-async fn connect_narrow(address: SocketAddr) -> io::Result<TcpStream> {
+/// A connection with a small receive buffer.
+async fn connect_with_small_buffer(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((ATTACKERS, 0).into())?;
     socket.set_recv_buffer_size(4096)?;
@@ -218,7 +218,7 @@ async fn connect_narrow(address: SocketAddr) -> io::Result<TcpStream> {
 }
 
 async fn slow_reader(address: SocketAddr, request: Vec<u8>) -> Result<()> {
-    let mut stream = connect_narrow(address).await?;
+    let mut stream = connect_with_small_buffer(address).await?;
     stream.write_all(&request).await?;
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await? > 0 {
@@ -238,7 +238,7 @@ async fn slow_sender(address: SocketAddr) -> Result<()> {
     }
 }
 
-/// A body that no rate forbids.
+/// A body that is just fast enough for any limit on its rate.
 async fn slow_body(from: Ipv4Addr, address: SocketAddr) -> Result<()> {
     let mut stream = connect_from(from, address).await?;
     stream
@@ -290,13 +290,13 @@ async fn slow_head(address: SocketAddr) -> Result<()> {
 
 async fn idle(address: SocketAddr) -> Result<()> {
     let mut stream = connect(address).await?;
-    ask(&mut stream, &get("/load/small")).await?;
+    exchange(&mut stream, &get("/load/small")).await?;
     until_closed(&mut stream).await
 }
 
 async fn send(address: SocketAddr, request: Vec<u8>) -> Result<()> {
     let mut stream = connect(address).await?;
-    ask(&mut stream, &request).await?;
+    exchange(&mut stream, &request).await?;
     Ok(())
 }
 
@@ -322,7 +322,7 @@ async fn pipeline(address: SocketAddr) -> Result<()> {
 }
 
 async fn unread(address: SocketAddr, requests: Vec<u8>) -> Result<()> {
-    let mut stream = connect_narrow(address).await?;
+    let mut stream = connect_with_small_buffer(address).await?;
     stream.write_all(&requests).await?;
     sleep(Duration::from_secs(3600)).await;
     Ok(())
@@ -332,7 +332,7 @@ async fn gone_at_once(address: SocketAddr) -> Result<()> {
     let mut stream = connect(address).await?;
     stream.write_all(&get("/load/posts?wait_ms=10")).await?;
     sleep(Duration::from_millis(5)).await;
-    // Data that is left unread makes it a reset.
+    // Closing with unread data sends a reset.
     Ok(())
 }
 

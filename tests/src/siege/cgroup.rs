@@ -1,4 +1,4 @@
-//! A memory cgroup of one's own: the kernel's OOM killer is the judge. It takes root.
+//! A separate memory cgroup, in which the OOM killer of the kernel decides. Requires root.
 
 use std::{
     fs,
@@ -7,21 +7,21 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// Version 2, or the older one, as the machine has it.
+/// The version of the cgroups on the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     One,
     Two,
 }
 
-/// A cgroup with a memory limit, which ends with this.
+/// A cgroup with a memory limit, removed on drop.
 #[derive(Debug)]
 pub struct Cgroup {
     directory: PathBuf,
     version: Version,
 }
 
-/// The version of the machine's memory cgroups, and where they are.
+/// The root of the machine's memory cgroups, and their version.
 fn hierarchy() -> (&'static Path, Version) {
     let one = Path::new("/sys/fs/cgroup/memory");
     if one.join("memory.limit_in_bytes").exists() {
@@ -43,11 +43,11 @@ pub fn version() -> u8 {
 impl Cgroup {
     /// # Errors
     ///
-    /// When the machine has no memory cgroups, or this user may not make one.
+    /// If the machine has no memory cgroups, or this user may not create one.
     pub fn new(name: &str, limit: u64) -> Result<Self> {
         let (root, version) = hierarchy();
         if version == Version::Two {
-            // What is not delegated yet, or is.
+            // Enables the controller, unless it is enabled already.
             drop(fs::write(root.join("cgroup.subtree_control"), "+memory"));
         }
         let directory = root.join(format!("{name}-{}", std::process::id()));
@@ -57,7 +57,7 @@ impl Cgroup {
         match version {
             Version::One => {
                 cgroup.write("memory.limit_in_bytes", &limit)?;
-                // There is none without swap.
+                // There is no such file without swap.
                 drop(cgroup.write("memory.memsw.limit_in_bytes", &limit));
             }
             Version::Two => {
@@ -68,17 +68,17 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// The file to which a process writes its number to enter.
+    /// The file to which a process writes its PID to join.
     #[must_use]
-    pub fn processes(&self) -> PathBuf {
+    pub fn procs_file(&self) -> PathBuf {
         self.directory.join("cgroup.procs")
     }
 
-    /// Bytes in use at the most, file pages included.
+    /// Peak memory in bytes, including file pages.
     ///
     /// # Errors
     ///
-    /// When the system does not tell.
+    /// If the file cannot be read.
     pub fn peak(&self) -> Result<u64> {
         let file = match self.version {
             Version::One => "memory.max_usage_in_bytes",
@@ -87,11 +87,11 @@ impl Cgroup {
         Ok(self.read(file)?.trim().parse()?)
     }
 
-    /// Processes that were killed for lack of memory.
+    /// The number of processes killed for lack of memory.
     ///
     /// # Errors
     ///
-    /// When the system does not tell.
+    /// If the file cannot be read.
     pub fn kills(&self) -> Result<u64> {
         let file = match self.version {
             Version::One => "memory.oom_control",
@@ -121,7 +121,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// Mebibytes in the buffers of all TCP sockets of the machine, 0 where the system does not tell.
+/// Mebibytes in the buffers of all TCP sockets on the machine, or 0 if that is unknown.
 #[must_use]
 pub fn sockets_mib() -> f64 {
     // `TCP: inuse 5 orphan 0 tw 0 alloc 8 mem 2`, in pages

@@ -1,4 +1,4 @@
-//! Clients over raw connections: they do just what they are told to.
+//! Clients on raw connections, which do exactly what they are told.
 
 use std::{
     io,
@@ -13,16 +13,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long an honest client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an honest client waits for a response.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer: its status, and the bytes of its body.
+/// A response: its status, and the length of its body.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub length: usize,
-    /// The service closes the connection after it.
-    pub is_last: bool,
+    /// Whether the service closes the connection after it.
+    pub closes_connection: bool,
 }
 
 #[must_use]
@@ -40,26 +40,26 @@ pub fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends a request on an open connection, and reads the whole answer.
+/// Sends a request on an open connection, and reads the whole response.
 ///
 /// # Errors
 ///
-/// When the connection ends before the answer does, or the answer has no length.
-pub async fn ask(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
+/// If the connection closes before the end of the response, or the response has no length.
+pub async fn exchange(stream: &mut TcpStream, request: &[u8]) -> Result<Response> {
     stream.write_all(request).await?;
-    let mut answer = Vec::with_capacity(1024);
+    let mut response = Vec::with_capacity(1024);
     let mut buffer = [0; 16 << 10];
     let end = loop {
         let length = stream.read(&mut buffer).await?;
         if length == 0 {
-            bail!("the connection ended");
+            bail!("the connection was closed");
         }
-        answer.extend_from_slice(&buffer[..length]);
-        if let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") {
+        response.extend_from_slice(&buffer[..length]);
+        if let Some(end) = response.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;
         }
     };
-    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let head = String::from_utf8_lossy(&response[..end]).to_lowercase();
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     let length: usize = head
         .lines()
@@ -67,34 +67,34 @@ pub async fn ask(stream: &mut TcpStream, request: &[u8]) -> Result<Answer> {
         .context("no length")?
         .trim()
         .parse()?;
-    let mut left = length.saturating_sub(answer.len() - end);
+    let mut left = length.saturating_sub(response.len() - end);
     while left > 0 {
         let length = stream.read(&mut buffer).await?;
         if length == 0 {
-            bail!("the connection ended");
+            bail!("the connection was closed");
         }
         left = left.saturating_sub(length);
     }
-    Ok(Answer {
+    Ok(Response {
         status,
         length,
-        is_last: head.contains("\r\nconnection: close"),
+        closes_connection: head.contains("\r\nconnection: close"),
     })
 }
 
-/// What a client got.
+/// The results of a client's requests.
 #[derive(Debug, Default, Clone)]
-pub struct Served {
-    /// Milliseconds from the first attempt to the end of the answer, of each good one.
+pub struct Stats {
+    /// Milliseconds from the first attempt to the end of the response, for each success.
     pub times_ms: Vec<f64>,
-    /// Answers with 503.
+    /// Responses with 503.
     pub refused: u64,
-    /// No answer, or another error.
+    /// No response, or another error.
     pub failed: u64,
     pub last_failure: Option<String>,
 }
 
-impl Served {
+impl Stats {
     pub fn merge(&mut self, other: Self) {
         self.times_ms.extend(other.times_ms);
         self.refused += other.refused;
@@ -102,27 +102,27 @@ impl Served {
         self.last_failure = other.last_failure.or(self.last_failure.take());
     }
 
-    /// Milliseconds within which so many, from 0 to 1, of the good answers came, if there are any.
+    /// The latency of successful requests at this quantile, from 0 to 1, if there are any.
     #[must_use]
-    pub fn within(&self, share: f64) -> Option<f64> {
+    pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
         let mut times = self.times_ms.clone();
         times.sort_unstable_by(f64::total_cmp);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         #[allow(clippy::cast_precision_loss)]
-        let index = ((times.len() as f64 - 1.0) * share).round() as usize;
+        let index = ((times.len() as f64 - 1.0) * quantile).round() as usize;
         times.get(index).copied()
     }
 
-    /// Counts an answer to what was first asked at `start`.
-    pub fn count(&mut self, start: Instant, answer: Result<Answer>) {
-        match answer {
-            Ok(answer) if answer.status < 400 => {
+    /// Records the response to a request that was first sent at `start`.
+    pub fn record(&mut self, start: Instant, response: Result<Response>) {
+        match response {
+            Ok(response) if response.status < 400 => {
                 self.times_ms.push(start.elapsed().as_secs_f64() * 1000.0);
             }
-            Ok(answer) if answer.status == 503 => self.refused += 1,
-            Ok(answer) => {
+            Ok(response) if response.status == 503 => self.refused += 1,
+            Ok(response) => {
                 self.failed += 1;
-                self.last_failure = Some(format!("status {}", answer.status));
+                self.last_failure = Some(format!("status {}", response.status));
             }
             Err(err) => {
                 self.failed += 1;
@@ -132,31 +132,34 @@ impl Served {
     }
 }
 
-/// Asks again and again, with a pause after each answer. As every HTTP client does, it keeps its
-/// connection, and takes another where the service has closed it meanwhile.
+/// Sends requests repeatedly, with a pause after each response. Like every HTTP client, it keeps
+/// its connection open, and opens another one if the service has closed it.
 pub async fn repeat(
     from: Ipv4Addr,
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
     pause: Duration,
     until: Instant,
-) -> Served {
-    let mut served = Served::default();
+) -> Stats {
+    let mut stats = Stats::default();
     let mut open = None;
     for request in requests.iter().cycle() {
         if Instant::now() >= until {
             break;
         }
         let start = Instant::now();
-        let answer = match timeout(PATIENCE, once(from, address, &mut open, request)).await {
-            Ok(answer) => answer,
+        let response = match timeout(TIMEOUT, send(from, address, &mut open, request)).await {
+            Ok(response) => response,
             Err(_) => {
                 open = None;
-                Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs()))
+                Err(anyhow::anyhow!(
+                    "no response within {} s",
+                    TIMEOUT.as_secs()
+                ))
             }
         };
-        let has_failed = answer.is_err();
-        served.count(start, answer);
+        let has_failed = response.is_err();
+        stats.record(start, response);
         sleep(if has_failed {
             Duration::from_millis(100)
         } else {
@@ -164,34 +167,34 @@ pub async fn repeat(
         })
         .await;
     }
-    served
+    stats
 }
 
-/// Asks until an answer says that it is the last on its connection, as a load balancer does that
-/// sends its requests elsewhere from then on. How many were lost before: not refused, but never
-/// answered.
-pub async fn until_sent_away(
+/// Sends requests until a response is the last on its connection, like a load balancer that sends
+/// its requests elsewhere from then on. Returns how many were lost until then: not refused, but
+/// never answered.
+pub async fn repeat_until_closed(
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
     pause: Duration,
-    patience: Duration,
+    limit: Duration,
 ) -> u64 {
     let mut lost = 0;
     let mut open = None;
-    let until = Instant::now() + patience;
+    let until = Instant::now() + limit;
     for request in requests.iter().cycle() {
         if Instant::now() >= until {
             break;
         }
         match timeout(
-            PATIENCE,
-            once(Ipv4Addr::LOCALHOST, address, &mut open, request),
+            TIMEOUT,
+            send(Ipv4Addr::LOCALHOST, address, &mut open, request),
         )
         .await
         {
-            Ok(Ok(answer)) if answer.is_last => break,
+            Ok(Ok(response)) if response.closes_connection => break,
             Ok(Ok(_)) => {}
-            // It listens no more: nothing was sent.
+            // It no longer listens, so nothing was sent.
             Ok(Err(err)) if is_refused(&err) => break,
             Ok(Err(_)) | Err(_) => lost += 1,
         }
@@ -205,29 +208,29 @@ fn is_refused(err: &anyhow::Error) -> bool {
         .is_some_and(|err| err.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-async fn once(
+async fn send(
     from: Ipv4Addr,
     address: SocketAddr,
     open: &mut Option<TcpStream>,
     request: &[u8],
-) -> Result<Answer> {
+) -> Result<Response> {
     if let Some(mut stream) = open.take() {
-        if let Ok(answer) = ask(&mut stream, request).await {
-            *open = (!answer.is_last).then_some(stream);
-            return Ok(answer);
+        if let Ok(response) = exchange(&mut stream, request).await {
+            *open = (!response.closes_connection).then_some(stream);
+            return Ok(response);
         }
     }
     let mut stream = connect_from(from, address).await?;
-    let answer = ask(&mut stream, request).await?;
-    *open = (!answer.is_last).then_some(stream);
-    Ok(answer)
+    let response = exchange(&mut stream, request).await?;
+    *open = (!response.closes_connection).then_some(stream);
+    Ok(response)
 }
 
 /// Connects from this address.
 ///
 /// # Errors
 ///
-/// When nobody listens.
+/// If nothing listens there.
 pub async fn connect_from(from: Ipv4Addr, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;

@@ -1,6 +1,6 @@
-//! The siege: a service in a memory cgroup is attacked, while honest clients ask beside it. Who is
-//! alive in the end, and what did the honest get? Then it is asked to end, in the middle of the
-//! attack.
+//! The siege: a service in a memory cgroup is attacked while honest clients use it. Does it
+//! survive, and does it respond to the honest clients? Then it has to shut down in the middle of
+//! the attack.
 
 pub mod attacks;
 pub mod cgroup;
@@ -17,28 +17,28 @@ use std::{
 use anyhow::Result;
 use tokio::{runtime::Runtime, task::JoinSet, time::sleep};
 
-use self::client::{get, post, repeat, until_sent_away, Served};
+use self::client::{get, post, repeat, repeat_until_closed, Stats};
 pub use self::{
     attacks::Attack,
     cgroup::Cgroup,
     results::{Outcome, Siege},
 };
 use crate::{
-    loaded::{self, binary},
+    load_target::{self, binary},
     Running,
 };
 
-/// How many honest clients ask, and how long each pauses between two requests.
-const HONEST: usize = 8;
+/// How many honest clients there are, and how long each pauses between two requests.
+const HONEST_CLIENTS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long the attack goes on when the service is asked to end: for longer than it has for that, a
+/// How long the attack goes on during the shutdown: longer than the service has for it, which is a
 /// drain of 2 s, 20 s for the last requests, and 2 s more.
-const END: Duration = Duration::from_secs(26);
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(26);
 
-/// The name of what this template makes, in tables and pictures.
+/// The name of this template's service, in tables and charts.
 pub const OURS: &str = "this template";
 
-/// A service that is attacked.
+/// A service to attack.
 #[derive(Debug, Clone)]
 pub struct Service {
     pub name: String,
@@ -47,14 +47,15 @@ pub struct Service {
 }
 
 impl Service {
-    /// What `loco new` makes: a release build below `work`, or that of an earlier run.
+    /// What `loco new` generates: a release build below `work`, or with `reuse` that of an earlier
+    /// run.
     ///
     /// # Errors
     ///
-    /// When it cannot be generated or built.
-    pub fn stock(work: &Path, built: bool) -> Result<Self> {
+    /// If it cannot be generated or built.
+    pub fn stock(work: &Path, reuse: bool) -> Result<Self> {
         let directory = work.join("loco-new");
-        loaded::stock(&directory, false, built)?;
+        load_target::build_stock(&directory, false, reuse)?;
         Ok(Self {
             name: "loco new".to_string(),
             directory,
@@ -62,16 +63,17 @@ impl Service {
         })
     }
 
-    /// What this template makes: a release build below `work`, or that of an earlier run.
+    /// What this template generates: a release build below `work`, or with `reuse` that of an
+    /// earlier run.
     ///
     /// # Errors
     ///
-    /// When it cannot be generated or built.
-    pub fn generated(work: &Path, built: bool) -> Result<Self> {
+    /// If it cannot be generated or built.
+    pub fn generated(work: &Path, reuse: bool) -> Result<Self> {
         let directory = work.join("lean");
-        loaded::generated(&directory, &[], &[], built)?;
-        // It compresses, and drains before it ends, as in production.
-        loaded::configure(&directory, "siege", |config| {
+        load_target::build_generated(&directory, &[], &[], reuse)?;
+        // With compression and draining, as in production.
+        load_target::write_config(&directory, "siege", |config| {
             config
                 .replace(
                     "  middlewares:\n",
@@ -96,15 +98,15 @@ impl Service {
         ];
         env.extend(&self.env);
         let binary = binary(&self.directory);
-        Running::start_in(&cgroup.processes(), &binary, &self.directory, &env)
+        Running::start_in_cgroup(&cgroup.procs_file(), &binary, &self.directory, &env)
     }
 }
 
-/// Attacks a service in a cgroup with this limit in bytes for so long, then lets it end.
+/// Attacks a service in a cgroup with this limit in bytes, then shuts it down.
 ///
 /// # Errors
 ///
-/// When the service does not start, or no cgroup can be made.
+/// If the service does not start, or the cgroup cannot be created.
 pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> Result<Outcome> {
     let cgroup = Cgroup::new("siege", limit)?;
     let listener = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -112,15 +114,15 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, running.port()));
     let start = Instant::now();
     let until = start + time;
-    // The honest are not to wait for the attackers' own work.
+    // Separate runtimes: honest clients should not wait for the work of the attackers.
     let attackers = Runtime::new()?;
     let honest = Runtime::new()?;
-    let attackers_got = attackers.spawn(attack.run(address, until));
-    let (served, killed_after, sockets_mib) = honest.block_on(async {
+    let attack_task = attackers.spawn(attack.run(address, until));
+    let (stats, killed_after, sockets_mib) = honest.block_on(async {
         let mut clients = JoinSet::new();
-        for number in 0..HONEST {
+        for number in 0..HONEST_CLIENTS {
             let (to, requests) = match attack {
-                // Half of them are the people on call.
+                // Half of the honest clients read the metrics.
                 Attack::LoginFlood if number % 2 == 1 && TcpStream::connect(listener).is_ok() => {
                     (listener, vec![get("/metrics")])
                 }
@@ -129,37 +131,37 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
             };
             clients.spawn(repeat(Ipv4Addr::LOCALHOST, to, requests, PAUSE, until));
         }
-        let mut served = Served::default();
+        let mut stats = Stats::default();
         let mut killed_after = None;
         let mut sockets: f64 = 0.0;
         loop {
             tokio::select! {
                 client = clients.join_next() => match client {
-                    Some(client) => served.merge(client.unwrap_or_default()),
+                    Some(client) => stats.merge(client.unwrap_or_default()),
                     None => break,
                 },
                 () = sleep(Duration::from_millis(100)) => {
                     sockets = sockets.max(cgroup::sockets_mib());
-                    if killed_after.is_none() && running.has_ended() {
+                    if killed_after.is_none() && running.has_exited() {
                         killed_after = Some(start.elapsed());
-                        // There is nobody left to ask.
+                        // There is nothing left to send requests to.
                         clients.abort_all();
                     }
                 }
             }
         }
-        (served, killed_after, sockets)
+        (stats, killed_after, sockets)
     });
     let load = match killed_after {
-        Some(_) => Served::default(),
-        None => attackers.block_on(attackers_got)?,
+        Some(_) => Stats::default(),
+        None => attackers.block_on(attack_task)?,
     };
     let peak = cgroup.peak()?;
     let (ended_after, lost) = match killed_after {
         Some(_) => (None, 0),
         None => {
-            attackers.spawn(attack.run(address, Instant::now() + END));
-            honest.block_on(end(&mut running, address))?
+            attackers.spawn(attack.run(address, Instant::now() + SHUTDOWN_LIMIT));
+            honest.block_on(shut_down(&mut running, address))?
         }
     };
     attackers.shutdown_background();
@@ -172,37 +174,42 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
         kills: cgroup.kills()?,
         peak_mib: mebibytes(peak),
         sockets_mib,
-        answered: served.times_ms.len(),
-        refused: served.refused,
-        failed: served.failed,
-        p50_ms: served.within(0.5),
-        p99_ms: served.within(0.99),
-        worst_ms: served.within(1.0),
+        answered: stats.times_ms.len(),
+        refused: stats.refused,
+        failed: stats.failed,
+        p50_ms: stats.quantile_ms(0.5),
+        p99_ms: stats.quantile_ms(0.99),
+        worst_ms: stats.quantile_ms(1.0),
         #[allow(clippy::cast_precision_loss)]
         load_per_second: load.times_ms.len() as f64 / seconds(time),
         ended_after_s: ended_after.map(seconds),
         lost,
-        last_failure: served.last_failure,
+        last_failure: stats.last_failure,
     };
     drop(running);
     Ok(outcome)
 }
 
-/// Asks the service to end, in the middle of the attack. How long that took, where it ended by itself,
+/// Shuts the service down in the middle of the attack. Returns how long it took to exit, if it did,
 /// and how many honest requests were lost.
-async fn end(running: &mut Running, address: SocketAddr) -> Result<(Option<Duration>, u64)> {
+async fn shut_down(running: &mut Running, address: SocketAddr) -> Result<(Option<Duration>, u64)> {
     let mut clients = JoinSet::new();
-    for _ in 0..HONEST {
-        clients.spawn(until_sent_away(address, honest_requests(), PAUSE, END));
+    for _ in 0..HONEST_CLIENTS {
+        clients.spawn(repeat_until_closed(
+            address,
+            honest_requests(),
+            PAUSE,
+            SHUTDOWN_LIMIT,
+        ));
     }
     sleep(Duration::from_secs(1)).await;
     running.signal("TERM")?;
     let start = Instant::now();
-    while !running.has_ended() && start.elapsed() < END {
+    while !running.has_exited() && start.elapsed() < SHUTDOWN_LIMIT {
         sleep(Duration::from_millis(50)).await;
     }
-    let ended_after = running.has_ended().then(|| start.elapsed());
-    // Each ends once nobody listens; whoever waits for a service that goes on is not waited for.
+    let ended_after = running.has_exited().then(|| start.elapsed());
+    // Clients stop once nothing listens; do not wait for them if the service keeps running.
     if ended_after.is_none() {
         clients.abort_all();
     }
@@ -213,7 +220,7 @@ async fn end(running: &mut Running, address: SocketAddr) -> Result<(Option<Durat
     Ok((ended_after, lost))
 }
 
-/// What an honest client asks for, in turn.
+/// The requests that an honest client sends in turn.
 fn honest_requests() -> Vec<Vec<u8>> {
     let mut requests = vec![get("/load/small"); 8];
     requests.push(post(

@@ -1,4 +1,4 @@
-//! Who is alive and what honest clients got, as a picture.
+//! A chart of who survives, and what honest clients get.
 
 use plotters::{
     coord::Shift,
@@ -9,29 +9,28 @@ use plotters::{
 use super::{results::Row, Attack, Siege};
 use crate::benchmark::plot::{Theme, FONT};
 
-/// The pictures that README.md shows.
+/// The charts in README.md.
 pub const FILES: [(Theme, &str); 2] = [
     (Theme::Light, ".github/siege.svg"),
     (Theme::Dark, ".github/siege-dark.svg"),
 ];
 
 const WIDTH: u32 = 880;
-/// Where the attacks' names end, and how wide a service's column is.
+/// Where the names of the attacks end, and the width of a service's column.
 const NAMES: i32 = 300;
 const COLUMN: i32 = 285;
 const HEADER: i32 = 64;
 const ROW: i32 = 22;
-/// The scale of the bars, in milliseconds: from the least to the most, by powers of ten.
+/// The lowest and highest value on the logarithmic scale of the bars, in milliseconds.
 const SCALE_MS: (f64, f64) = (1.0, 10_000.0);
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+type DrawResult = Result<(), Box<dyn std::error::Error>>;
 
-/// Draws a bar for each attack on each service: the time within which 99 of 100 honest requests were
-/// answered.
+/// Draws a bar for each attack on each service: the p99 latency of honest requests.
 ///
 /// # Errors
 ///
-/// When the picture cannot be drawn.
+/// If the chart cannot be drawn.
 pub fn draw(siege: &Siege, theme: Theme) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     let rows = i32::try_from(Attack::ALL.len())?;
@@ -70,7 +69,7 @@ fn bar(
     theme: Theme,
     row: &Row<'_>,
     (x, y): (i32, i32),
-) -> Drawn {
+) -> DrawResult {
     let middle = y + ROW / 2;
     if row.killed() > 0 {
         let colour = theme.line(0);
@@ -104,7 +103,7 @@ fn write(
     text: &str,
     at: (i32, i32),
     side: HPos,
-) -> Drawn {
+) -> DrawResult {
     let style = (FONT, 13)
         .into_font()
         .color(&theme.text())

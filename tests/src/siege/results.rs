@@ -1,4 +1,5 @@
-//! What came of a siege, as it stands in `tests/siege.json`, and the table that README.md makes of it.
+//! The results of a siege, as stored in `tests/siege.json`, and the table in README.md that is made
+//! from them.
 
 use std::fmt::Write;
 
@@ -6,34 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use super::Attack;
 
-/// What came of one attack on one service.
+/// The outcome of one attack on one service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     pub service: String,
     pub attack: String,
-    /// Seconds until the service was dead. `None`: it lived.
+    /// Seconds until the service was killed, or `None` if it survived.
     pub killed_after_s: Option<f64>,
-    /// Processes that the kernel killed.
+    /// The number of processes that the kernel killed.
     pub kills: u64,
-    /// Of the cgroup, file pages included.
+    /// Peak memory of the cgroup, including file pages.
     pub peak_mib: f64,
-    /// In the buffers of all TCP sockets of the machine, the attackers' included. In a cgroup of
-    /// version 2 the service's own are part of the peak.
+    /// In the buffers of all TCP sockets on the machine, including those of the attackers. With
+    /// cgroups of version 2, those of the service are part of the peak.
     pub sockets_mib: f64,
-    /// What the honest clients got: good answers, 503, and none or another.
+    /// Requests of honest clients: successful, refused with 503, and failed in any other way.
     pub answered: usize,
     pub refused: u64,
     pub failed: u64,
-    /// From the first attempt to the end of the good answers.
+    /// From the first attempt to the end of a successful response.
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,
     pub worst_ms: Option<f64>,
-    /// Good answers a second that the attackers got, where they want any.
+    /// Successful responses per second to the attackers, if they want any.
     pub load_per_second: f64,
-    /// Seconds from SIGTERM, in the middle of the attack, to the end. `None`: it did not end in time,
-    /// or was dead before.
+    /// Seconds from SIGTERM, in the middle of the attack, to the exit. `None` if it did not exit in
+    /// time, or had been killed before.
     pub ended_after_s: Option<f64>,
-    /// Honest requests that got no answer after SIGTERM.
+    /// Honest requests without a response after SIGTERM.
     pub lost: u64,
     pub last_failure: Option<String>,
 }
@@ -43,7 +44,7 @@ pub struct Outcome {
 pub struct Siege {
     pub date: String,
     pub machine: String,
-    /// The version of the machine's cgroups. In version 2 socket buffers count.
+    /// The version of the cgroups on the machine. Version 2 counts socket buffers.
     pub cgroup_version: u8,
     pub limit_mib: u64,
     pub seconds: u64,
@@ -62,30 +63,30 @@ impl Row<'_> {
         self.rounds.iter().map(|round| of(round)).sum()
     }
 
-    fn most(&self, of: impl Fn(&Outcome) -> f64) -> f64 {
+    fn max(&self, of: impl Fn(&Outcome) -> f64) -> f64 {
         self.rounds
             .iter()
             .map(|round| of(round))
             .fold(0.0, f64::max)
     }
 
-    /// In how many rounds the service was killed.
+    /// The number of rounds in which the service was killed.
     #[must_use]
     pub fn killed(&self) -> usize {
         let was_killed = |round: &&&Outcome| round.killed_after_s.is_some();
         self.rounds.iter().filter(was_killed).count()
     }
 
-    /// Honest requests without a good answer.
+    /// Honest requests without a successful response.
     #[must_use]
     pub fn unanswered(&self) -> u64 {
         self.sum(|round| round.refused + round.failed)
     }
 
-    /// The highest of all rounds.
+    /// The highest value of all rounds.
     #[must_use]
     pub fn p99_ms(&self) -> f64 {
-        self.most(|round| round.p99_ms.unwrap_or(0.0))
+        self.max(|round| round.p99_ms.unwrap_or(0.0))
     }
 
     #[must_use]
@@ -93,7 +94,7 @@ impl Row<'_> {
         self.rounds.len()
     }
 
-    /// Good answers to honest requests, in per cent.
+    /// The percentage of honest requests that succeeded.
     #[must_use]
     pub fn answered_percent(&self) -> f64 {
         let answered = self.sum(|round| round.answered as u64);
@@ -105,7 +106,7 @@ impl Row<'_> {
 
     fn fate(&self) -> String {
         match self.killed() {
-            0 => format!("alive, peak {:.0}", self.most(|round| round.peak_mib)),
+            0 => format!("alive, peak {:.0}", self.max(|round| round.peak_mib)),
             killed => {
                 let after = self
                     .rounds
@@ -131,15 +132,15 @@ impl Row<'_> {
         format!(
             "{unanswered}, {} ms ({:.0})",
             figure(self.p99_ms()),
-            self.most(|round| round.worst_ms.unwrap_or(0.0))
+            self.max(|round| round.worst_ms.unwrap_or(0.0))
         )
     }
 
-    fn end(&self) -> String {
+    fn shutdown(&self) -> String {
         if self.killed() == self.rounds() {
             return String::new();
         }
-        let has_ended = self
+        let has_exited = self
             .rounds
             .iter()
             .all(|round| round.ended_after_s.is_some());
@@ -147,8 +148,8 @@ impl Row<'_> {
             0 => String::new(),
             lost => format!(", {lost} lost"),
         };
-        if has_ended {
-            let after = self.most(|round| round.ended_after_s.unwrap_or(0.0));
+        if has_exited {
+            let after = self.max(|round| round.ended_after_s.unwrap_or(0.0));
             format!("{after:.1} s{lost}")
         } else {
             format!("not in 26 s{lost}")
@@ -156,7 +157,7 @@ impl Row<'_> {
     }
 }
 
-/// Milliseconds, with a decimal where there are few.
+/// Milliseconds, with one decimal below 10.
 fn figure(ms: f64) -> String {
     if ms < 10.0 {
         format!("{ms:.1}")
@@ -208,7 +209,7 @@ impl Siege {
         )
     }
 
-    /// Every attack, and what came of it.
+    /// Every attack with its outcome.
     #[must_use]
     pub fn table(&self) -> String {
         let services = self.services();
@@ -218,22 +219,23 @@ impl Siege {
                 table,
                 " {service} | honest clients: answered, p99 (worst) |"
             )
-            .expect("a text");
+            .expect("infallible");
         }
         table.push_str(" ends after SIGTERM in |\n|---|");
         table.push_str(&"---|---|".repeat(services.len()));
         table.push_str("---|\n");
         for attack in Attack::ALL {
-            write!(table, "| {} |", attack.name()).expect("a text");
+            write!(table, "| {} |", attack.name()).expect("infallible");
             for service in &services {
                 let row = self.row(service, attack);
-                write!(table, " {} | {} |", row.fate(), row.honest()).expect("a text");
+                write!(table, " {} | {} |", row.fate(), row.honest()).expect("infallible");
             }
-            let ends: Vec<String> = services
+            let shutdowns: Vec<String> = services
                 .iter()
-                .map(|service| self.row(service, attack).end())
+                .map(|service| self.row(service, attack).shutdown())
                 .collect();
-            writeln!(table, " {} |", ends.last().map_or("", String::as_str)).expect("a text");
+            writeln!(table, " {} |", shutdowns.last().map_or("", String::as_str))
+                .expect("infallible");
         }
         table
     }

@@ -1,10 +1,10 @@
-//! The load: `wrk`, and what it says.
+//! Generates the load with `wrk`, and parses its report.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{bail, Context, Result};
 
-/// wrk's own report rounds; this one does not. Times are microseconds.
+/// wrk's own report is rounded; this one is not. Times are in microseconds.
 const REPORT: &str = r#"
 done = function(summary, latency)
   local errors = summary.errors
@@ -14,21 +14,21 @@ done = function(summary, latency)
 end
 "#;
 
-/// A column of the tables: a route of `fixtures/load.rs`, and how it is asked.
+/// A column of the tables: a route of `fixtures/load.rs`, and how requests are sent to it.
 pub struct Route {
     pub name: &'static str,
     pub path: &'static str,
-    pub load: Load,
+    pub load: LoadKind,
 }
 
 /// How requests are sent.
 #[derive(Debug, Clone, Copy)]
-pub enum Load {
-    /// Each client sends its next request once it has its answer: as fast as the service answers.
+pub enum LoadKind {
+    /// Each client sends its next request once it has a response: as fast as the service responds.
     Closed,
-    /// The same, with pauses in which nobody asks.
+    /// The same, in bursts with pauses between them.
     Bursts,
-    /// So many requests a second, however fast the service answers.
+    /// A fixed number of requests per second, however fast the service responds.
     Open { rate: u32 },
 }
 
@@ -38,9 +38,9 @@ pub struct Wrk {
     pub connections: u32,
 }
 
-/// What one run of a load has seen.
+/// The result of one run of a load.
 #[derive(Debug, Clone, Copy)]
-pub struct Answers {
+pub struct LoadResult {
     pub requests: f64,
     pub seconds: f64,
     pub p50_ms: f64,
@@ -51,7 +51,7 @@ pub struct Answers {
 impl Wrk {
     /// # Errors
     ///
-    /// When the script cannot be written.
+    /// If the script cannot be written.
     pub fn new(directory: &std::path::Path, threads: u32, connections: u32) -> Result<Self> {
         let script = directory.join("report.lua");
         fs::write(&script, REPORT)?;
@@ -64,8 +64,8 @@ impl Wrk {
 
     /// # Errors
     ///
-    /// When `wrk` fails, or says something else than expected.
-    pub fn run(&self, url: &str, seconds: u32) -> Result<Answers> {
+    /// If `wrk` fails, or its output is unexpected.
+    pub fn run(&self, url: &str, seconds: u32) -> Result<LoadResult> {
         let output = Command::new("wrk")
             .arg(format!("-t{}", self.threads))
             .arg(format!("-c{}", self.connections))
@@ -81,15 +81,15 @@ impl Wrk {
         let line = text
             .lines()
             .find_map(|line| line.strip_prefix("membench "))
-            .with_context(|| format!("wrk says nothing: {text}"))?;
-        let figures = line
+            .with_context(|| format!("no report from wrk: {text}"))?;
+        let numbers = line
             .split_whitespace()
-            .map(|figure| figure.parse().context("a figure of wrk's"))
+            .map(|number| number.parse().context("a number in wrk's report"))
             .collect::<Result<Vec<f64>>>()?;
-        let [requests, microseconds, p50, p99, failed] = figures[..] else {
-            bail!("wrk says {line}");
+        let [requests, microseconds, p50, p99, failed] = numbers[..] else {
+            bail!("unexpected report from wrk: {line}");
         };
-        Ok(Answers {
+        Ok(LoadResult {
             requests,
             seconds: microseconds / 1e6,
             p50_ms: p50 / 1e3,

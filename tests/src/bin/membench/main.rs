@@ -1,5 +1,5 @@
 //! The benchmark behind README.md: memory before, under and after load, speed, and CPU time, for
-//! each memory profile and for what a Loco service has without this template.
+//! each memory profile and for Loco services without this template.
 //!
 //! `cargo run --manifest-path tests/Cargo.toml --bin membench` writes
 //! `tests/membench.json`, `.github/memory.svg` and `.github/memory-dark.svg`, and prints the tables.
@@ -15,81 +15,81 @@ use std::{fs, path::PathBuf, thread::JoinHandle};
 use anyhow::{anyhow, Context, Result};
 use clap::Parser;
 use template_tests::{
-    benchmark::{plot, After, AtARate, Cpu, Load, Memory, Results, Spread, HELD},
+    benchmark::{plot, After, Cpu, FixedRate, Load, Memory, Results, Spread, HELD},
     machine, repository,
 };
 
 use crate::{
-    load::{Load as Kind, Route, Wrk},
+    load::{LoadKind, Route, Wrk},
     measure::{Round, AFTER},
-    service::{Making, Service},
+    service::{BuildOptions, Service},
 };
 
 #[derive(Parser)]
 struct Options {
-    /// Less load and shorter, with one build for all profiles of jemalloc, for a machine of a few
+    /// A lighter and shorter load, with one build for all jemalloc profiles, for a machine with few
     /// cores (the default below 8)
     #[arg(long)]
     short: bool,
-    /// The load of Loco's report: -t12 -c1600 -d30s (the default from 8 cores on)
+    /// The load of Loco's report: -t12 -c1600 -d30s (the default with 8 cores or more)
     #[arg(long, conflicts_with = "short")]
     full: bool,
-    /// How often everything is measured
+    /// How many times to measure everything
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Only these rows
+    /// Measure only these rows
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Take the services that an earlier run has built
+    /// Reuse the services built by an earlier run
     #[arg(long)]
     built: bool,
-    /// Draw and print an earlier run's results again
+    /// Only draw and print the results of an earlier run
     #[arg(long)]
     draw: bool,
-    /// Where the results go
+    /// Where to store the results
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
-/// The routes of `fixtures/load.rs` under the names of the tables.
+/// The routes of `fixtures/load.rs`, under their names in the tables.
 const ROUTES: [Route; 6] = [
     Route {
         name: HELD,
         path: HELD_PATH,
-        load: Kind::Closed,
+        load: LoadKind::Closed,
     },
     Route {
         name: "the same in bursts",
         path: HELD_PATH,
-        load: Kind::Bursts,
+        load: LoadKind::Bursts,
     },
     Route {
         name: "the same at a fixed rate",
         path: HELD_PATH,
-        load: Kind::Open { rate: RATE },
+        load: LoadKind::Open { rate: RATE },
     },
     Route {
         name: "500 KB",
         path: "/load/posts",
-        load: Kind::Closed,
+        load: LoadKind::Closed,
     },
     Route {
         name: "500 KB from the database",
         path: "/load/stored",
-        load: Kind::Closed,
+        load: LoadKind::Closed,
     },
     Route {
         name: "a few bytes",
         path: "/load/small",
-        load: Kind::Closed,
+        load: LoadKind::Closed,
     },
 ];
 const HELD_PATH: &str = "/load/posts?wait_ms=10";
-/// Requests a second of the load at a fixed rate: well below what two cores can answer for two
+/// Requests per second of the load at a fixed rate: well below what two cores can handle for two
 /// services at a time.
 const RATE: u32 = 200;
 
-/// About four times as much for each request: 3 GB at the peak, with 1600 connections.
+/// About four times as much for each request: a peak of 3 GB with 1600 connections.
 const LARGE: &str = "/load/posts?posts=4000&wait_ms=10";
 
 fn main() -> Result<()> {
@@ -127,23 +127,23 @@ fn run(options: &Options) -> Result<Results> {
 
     let work = repository().join("tests/target/membench");
     fs::create_dir_all(&work)?;
-    let making = Making {
+    let build = BuildOptions {
         work: &work,
         only: &options.only,
         built: options.built,
-        one_build: short,
+        single_build: short,
     };
-    let default = service::default(&making)?;
-    let services = service::all(&making, &default)?;
-    let [metrics, profiling] = service::switches(&making, &default)?;
+    let default = service::default(&build)?;
+    let services = service::all(&build, &default)?;
+    let [metrics, profiling] = service::switches(&build, &default)?;
     let wrk = Wrk::new(&work, load.threads, load.connections)?;
-    // Two at a time: each with half of the threads.
+    // Two services run at a time, each with half of the threads.
     let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
 
     let mode = if short { "--short" } else { "--full" };
     let profiles: Vec<Service> = services
         .iter()
-        .filter(|service| !service.peer)
+        .filter(|service| !service.baseline)
         .cloned()
         .collect();
     Ok(Results {
@@ -156,12 +156,12 @@ fn run(options: &Options) -> Result<Results> {
         memory: memory(&services, HELD_PATH, &wrk, &load)?,
         large: memory(&profiles, LARGE, &wrk, &load)?,
         rate: RATE,
-        at_a_rate: at_a_rate(&services, &load)?,
+        fixed_rate: fixed_rate(&services, &load)?,
         cpu: cpu(&services, &half, pair_seconds, load.rounds)?,
         switches: [
             ratios(
                 &[metrics],
-                measure::Pair::start_watched,
+                measure::Pair::start_scraped,
                 &half,
                 pair_seconds,
                 load.rounds,
@@ -180,17 +180,21 @@ fn run(options: &Options) -> Result<Results> {
 }
 
 fn memory(services: &[Service], path: &str, wrk: &Wrk, load: &Load) -> Result<Vec<Memory>> {
-    let mut watched: Vec<(usize, JoinHandle<Result<Round>>)> = Vec::new();
+    let mut handles: Vec<(usize, JoinHandle<Result<Round>>)> = Vec::new();
     for round in 1..=load.rounds {
         for index in rotated(services.len(), round) {
             let service = &services[index];
             println!("round {round}: {} {path}", service.name);
-            watched.push((index, measure::memory(service, path, wrk, load.seconds)?));
+            handles.push((index, measure::memory(service, path, wrk, load.seconds)?));
         }
     }
     let mut rounds: Vec<Vec<Round>> = services.iter().map(|_| Vec::new()).collect();
-    for (index, watch) in watched {
-        rounds[index].push(watch.join().map_err(|_| anyhow!("a watch panicked"))??);
+    for (index, handle) in handles {
+        rounds[index].push(
+            handle
+                .join()
+                .map_err(|_| anyhow!("the memory sampling panicked"))??,
+        );
     }
     Ok(services
         .iter()
@@ -199,18 +203,18 @@ fn memory(services: &[Service], path: &str, wrk: &Wrk, load: &Load) -> Result<Ve
         .collect())
 }
 
-/// Each round begins with another: what comes first or after what is to make no difference.
+/// Each round starts with another service, so that their order makes no difference.
 fn rotated(count: usize, round: u32) -> impl Iterator<Item = usize> {
     (0..count).map(move |index| (index + round as usize) % count)
 }
 
-fn at_a_rate(services: &[Service], load: &Load) -> Result<Vec<AtARate>> {
+fn fixed_rate(services: &[Service], load: &Load) -> Result<Vec<FixedRate>> {
     let mut rounds = vec![Vec::new(); services.len()];
     for round in 1..=load.rounds {
         for index in rotated(services.len(), round) {
             println!("round {round}: {} at a fixed rate", services[index].name);
             let seconds = load.seconds;
-            rounds[index].push(measure::at_a_rate(
+            rounds[index].push(measure::fixed_rate(
                 &services[index],
                 HELD_PATH,
                 RATE,
@@ -221,12 +225,12 @@ fn at_a_rate(services: &[Service], load: &Load) -> Result<Vec<AtARate>> {
     let rows = services
         .iter()
         .zip(rounds)
-        .map(|(service, rounds)| AtARate {
+        .map(|(service, rounds)| FixedRate {
             name: service.name.clone(),
-            p50_ms: Spread::of(rounds.iter().map(|(answers, _)| answers.p50_ms)),
-            p99_ms: Spread::of(rounds.iter().map(|(answers, _)| answers.p99_ms)),
+            p50_ms: Spread::of(rounds.iter().map(|(result, _)| result.p50_ms)),
+            p99_ms: Spread::of(rounds.iter().map(|(result, _)| result.p99_ms)),
             peak_mb: Spread::of(rounds.iter().map(|(_, peak_mb)| *peak_mb)),
-            failed: rounds.iter().map(|(answers, _)| answers.failed).sum(),
+            failed: rounds.iter().map(|(result, _)| result.failed).sum(),
         });
     Ok(rows.collect())
 }
@@ -247,12 +251,12 @@ fn summary(service: &Service, mut rounds: Vec<Round>) -> Memory {
         idle_mb: of(&|round| round.idle_mb),
         peak_mb: of(&|round| round.peak_mb),
         after,
-        requests_per_second: of(&|round| round.answers.requests / round.answers.seconds),
-        p50_ms: of(&|round| round.answers.p50_ms),
-        p99_ms: of(&|round| round.answers.p99_ms),
+        requests_per_second: of(&|round| round.result.requests / round.result.seconds),
+        p50_ms: of(&|round| round.result.p50_ms),
+        p99_ms: of(&|round| round.result.p99_ms),
         cpu_us_per_request: of(&|round| round.cpu_us_per_request),
-        failed: rounds.iter().map(|round| round.answers.failed).sum(),
-        // As exact as the picture shows.
+        failed: rounds.iter().map(|round| round.result.failed).sum(),
+        // As precise as the chart shows.
         series: rounds
             .swap_remove(0)
             .series
@@ -266,7 +270,7 @@ fn cpu(services: &[Service], wrk: &Wrk, seconds: u32, rounds: u32) -> Result<Vec
     let reference = services
         .iter()
         .find(|service| service.name == "jemalloc")
-        .context("the ratios are to `jemalloc`, which is not among the rows")?;
+        .context("the ratios refer to `jemalloc`, which is not among the rows")?;
     let pairs: Vec<[Service; 2]> = services
         .iter()
         .map(|service| [service.clone(), reference.clone()])
@@ -274,7 +278,7 @@ fn cpu(services: &[Service], wrk: &Wrk, seconds: u32, rounds: u32) -> Result<Vec
     ratios(&pairs, measure::Pair::start, wrk, seconds, rounds)
 }
 
-/// The CPU time of the first of each pair, as a ratio to the second's, on every route.
+/// The CPU time of the first service of each pair as a ratio to the second, on every route.
 fn ratios(
     pairs: &[[Service; 2]],
     start: fn(&Service, &Service) -> Result<measure::Pair>,
@@ -286,7 +290,7 @@ fn ratios(
     for round in 1..=rounds {
         for index in rotated(pairs.len(), round) {
             let [service, reference] = &pairs[index];
-            println!("round {round}: {} beside {}", service.name, reference.name);
+            println!("round {round}: {} against {}", service.name, reference.name);
             let pair = start(service, reference)?;
             for (route, (ratios, failures)) in ROUTES.iter().zip(&mut ratios[index]) {
                 let (ratio, failed) = pair.cpu_ratio(route, wrk, seconds)?;

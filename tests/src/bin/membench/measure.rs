@@ -1,4 +1,4 @@
-//! One server under load, and pairs of servers.
+//! Measures one service under load, and pairs of services.
 
 use std::{
     net::TcpListener,
@@ -11,7 +11,7 @@ use anyhow::{anyhow, Result};
 use template_tests::Running;
 
 use crate::{
-    load::{Answers, Load, Route, Wrk},
+    load::{LoadKind, LoadResult, Route, Wrk},
     open, process,
     service::Service,
 };
@@ -19,34 +19,34 @@ use crate::{
 /// Seconds after the load at which memory is read.
 pub const AFTER: [f64; 7] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// From here on a server only rests, and the next may start. CPU time counts until then: what is done
-/// about memory once the load has ended is paid for.
-const RESTING: Duration = Duration::from_secs(5);
-/// Bursts of the load in a row of bursts, each of a second, with pauses of a second.
+/// The next service may start this long after the load, when this one is idle. CPU time is read
+/// after the last sample, since returning memory after the load has a cost, too.
+const IDLE_AFTER: Duration = Duration::from_secs(5);
+/// The number of bursts in a load of bursts, each a second long, with pauses of a second.
 const BURSTS: u32 = 4;
 
-/// The same after a load of a pair.
-const REST: Duration = Duration::from_millis(2500);
-const BEFORE: Duration = Duration::from_millis(1500);
-const TICK: Duration = Duration::from_millis(50);
+/// The rest after the load of a pair, which counts towards its CPU time.
+const PAIR_REST: Duration = Duration::from_millis(2500);
+const WARM_UP: Duration = Duration::from_millis(1500);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// One round of one service.
 pub struct Round {
     pub idle_mb: f64,
     pub peak_mb: f64,
-    /// RSS and LazyFree at each time of [`AFTER`].
+    /// RSS and LazyFree at each time in [`AFTER`].
     pub after_mb: Vec<(f64, f64)>,
     pub cpu_us_per_request: f64,
-    pub answers: Answers,
+    pub result: LoadResult,
     pub series: Vec<(f64, f64)>,
 }
 
-/// Loads a service alone on the machine. It is then watched on a thread of its own, so that the
-/// next one need not wait until half a minute has passed.
+/// Puts a service under load, alone on the machine. Its memory is then sampled on another thread,
+/// so that the next service need not wait for half a minute.
 ///
 /// # Errors
 ///
-/// When the service or the load fails.
+/// If the service or the load fails.
 pub fn memory(
     service: &Service,
     path: &str,
@@ -55,32 +55,36 @@ pub fn memory(
 ) -> Result<JoinHandle<Result<Round>>> {
     let server = service.start()?;
     let id = server.pid();
-    thread::sleep(BEFORE);
+    thread::sleep(WARM_UP);
     let (idle_mb, _) = process::rss_and_lazy_free_mb(id)?;
     let cpu_before = process::cpu_seconds(id)?;
 
     let url = server.url(path);
     let started = Instant::now();
-    let (answers, mut series) = thread::scope(|scope| {
+    let (result, mut series) = thread::scope(|scope| {
         let load = scope.spawn(|| wrk.run(&url, seconds));
         let mut series = vec![(0.0, idle_mb)];
         while !load.is_finished() {
             series.push((started.elapsed().as_secs_f64(), process::rss_mb(id)?));
-            thread::sleep(TICK);
+            thread::sleep(SAMPLE_INTERVAL);
         }
-        let answers = load.join().map_err(|_| anyhow!("the load panicked"))??;
-        Ok::<_, anyhow::Error>((answers, series))
+        let result = load.join().map_err(|_| anyhow!("the load panicked"))??;
+        Ok::<_, anyhow::Error>((result, series))
     })?;
     let ended = Instant::now();
 
-    let resting = Instant::now() + RESTING;
-    let watch = thread::spawn(move || {
+    let idle_at = Instant::now() + IDLE_AFTER;
+    let sampling = thread::spawn(move || {
         let mut after_mb = Vec::new();
         for seconds in AFTER {
             let until = ended + Duration::from_secs_f64(seconds);
             loop {
                 let now = Instant::now();
-                let step = if seconds > 5.0 { TICK * 10 } else { TICK };
+                let step = if seconds > 5.0 {
+                    SAMPLE_INTERVAL * 10
+                } else {
+                    SAMPLE_INTERVAL
+                };
                 if now + step >= until {
                     break;
                 }
@@ -97,8 +101,8 @@ pub fn memory(
             idle_mb,
             peak_mb: process::peak_mb(id)?,
             after_mb,
-            cpu_us_per_request: cpu * 1e6 / answers.requests,
-            answers,
+            cpu_us_per_request: cpu * 1e6 / result.requests,
+            result,
             series: series
                 .into_iter()
                 .map(|(at, mb)| (at - (ended - started).as_secs_f64(), mb))
@@ -107,33 +111,39 @@ pub fn memory(
         drop(server);
         Ok(round)
     });
-    thread::sleep(resting.saturating_duration_since(Instant::now()));
-    Ok(watch)
+    thread::sleep(idle_at.saturating_duration_since(Instant::now()));
+    Ok(sampling)
 }
 
-/// One server at a fixed rate of requests.
+/// Puts one service under load at a fixed request rate.
 ///
 /// # Errors
 ///
-/// When the service or the load fails.
-pub fn at_a_rate(service: &Service, path: &str, rate: u32, seconds: u32) -> Result<(Answers, f64)> {
+/// If the service or the load fails.
+pub fn fixed_rate(
+    service: &Service,
+    path: &str,
+    rate: u32,
+    seconds: u32,
+) -> Result<(LoadResult, f64)> {
     let server = service.start()?;
-    thread::sleep(BEFORE);
-    let answers = open::run(server.port(), path, rate, seconds)?;
-    Ok((answers, process::peak_mb(server.pid())?))
+    thread::sleep(WARM_UP);
+    let result = open::run(server.port(), path, rate, seconds)?;
+    Ok((result, process::peak_mb(server.pid())?))
 }
 
-/// Two servers that are loaded in the same seconds: what else the machine does hits both alike.
+/// Two services under load during the same seconds: whatever else the machine does affects both
+/// equally.
 pub struct Pair {
     servers: [Running; 2],
-    /// Where the first one's metrics are read, each second.
+    /// The URL of the first service's metrics, if they are scraped every second.
     metrics: Option<String>,
 }
 
 impl Pair {
     /// # Errors
     ///
-    /// When a service does not start.
+    /// If a service does not start.
     pub fn start(service: &Service, reference: &Service) -> Result<Self> {
         let servers = [service.start()?, reference.start()?];
         for server in &servers {
@@ -145,12 +155,12 @@ impl Pair {
         })
     }
 
-    /// As `start`; the first service's metrics are read each second, as Prometheus might.
+    /// As `start`, with the first service's metrics scraped every second, as Prometheus might do.
     ///
     /// # Errors
     ///
-    /// When a service does not start, or has no metrics.
-    pub fn start_watched(service: &Service, reference: &Service) -> Result<Self> {
+    /// If a service does not start, or has no metrics.
+    pub fn start_scraped(service: &Service, reference: &Service) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let pair = Self::start(&service.clone().listening(port), reference)?;
         let metrics = format!("http://127.0.0.1:{port}/metrics");
@@ -161,18 +171,18 @@ impl Pair {
         })
     }
 
-    /// CPU time for each request, as a ratio to the reference's, and the answers that failed.
+    /// CPU time per request as a ratio to the reference, and the number of failed requests.
     ///
     /// # Errors
     ///
-    /// When a service or the load fails.
+    /// If a service or the load fails.
     pub fn cpu_ratio(&self, route: &Route, wrk: &Wrk, seconds: u32) -> Result<(f64, u64)> {
         let done = &AtomicBool::new(false);
         let [one, two] = thread::scope(|scope| {
             if let Some(metrics) = &self.metrics {
                 scope.spawn(move || {
                     while !done.load(Ordering::Relaxed) {
-                        // The load is what is measured: a reading that fails is one less.
+                        // Only the load is measured, so a failed scrape does not matter.
                         drop(ureq::get(metrics).call());
                         thread::sleep(Duration::from_secs(1));
                     }
@@ -182,19 +192,19 @@ impl Pair {
                 let (id, port) = (server.pid(), server.port());
                 scope.spawn(move || cpu_per_request(id, port, route, wrk, seconds))
             });
-            let ends = loads.map(|load| {
+            let results = loads.map(|load| {
                 load.join()
                     .unwrap_or_else(|_| Err(anyhow!("the load panicked")))
             });
             done.store(true, Ordering::Relaxed);
-            ends
+            results
         });
         let ((one, one_failed), (two, two_failed)) = (one?, two?);
         Ok((one / two, one_failed + two_failed))
     }
 }
 
-/// CPU time for each request, to the end of a rest after the load.
+/// CPU time per request, up to the end of a rest after the load.
 fn cpu_per_request(
     id: u32,
     port: u16,
@@ -205,25 +215,25 @@ fn cpu_per_request(
     let url = format!("http://localhost:{port}{}", route.path);
     let before = process::cpu_seconds(id)?;
     let (requests, failed) = match route.load {
-        Load::Closed => {
-            let answers = wrk.run(&url, seconds)?;
-            (answers.requests, answers.failed)
+        LoadKind::Closed => {
+            let result = wrk.run(&url, seconds)?;
+            (result.requests, result.failed)
         }
-        Load::Bursts => {
+        LoadKind::Bursts => {
             let mut sum = (0.0, 0);
             for _ in 0..BURSTS {
-                let answers = wrk.run(&url, 1)?;
-                sum = (sum.0 + answers.requests, sum.1 + answers.failed);
+                let result = wrk.run(&url, 1)?;
+                sum = (sum.0 + result.requests, sum.1 + result.failed);
                 thread::sleep(Duration::from_secs(1));
             }
             sum
         }
-        Load::Open { rate } => {
-            let answers = open::run(port, route.path, rate, seconds)?;
-            (answers.requests, answers.failed)
+        LoadKind::Open { rate } => {
+            let result = open::run(port, route.path, rate, seconds)?;
+            (result.requests, result.failed)
         }
     };
-    thread::sleep(REST);
+    thread::sleep(PAIR_REST);
     let cpu = process::cpu_seconds(id)? - before;
     Ok((cpu / requests, failed))
 }

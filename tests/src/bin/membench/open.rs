@@ -1,5 +1,5 @@
-//! Requests at a fixed rate. The time of each counts from when it was due: one that comes late because
-//! others take long is as late as its client sees it.
+//! Requests at a fixed rate. Latency counts from when a request was due: a request that starts
+//! late because others take long is as slow as its client sees it.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use template_tests::siege::client::{ask, connect_from, get, Served};
+use template_tests::siege::client::{connect_from, exchange, get, Stats};
 use tokio::{
     net::TcpStream,
     runtime::Runtime,
@@ -16,23 +16,23 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-use crate::load::Answers;
+use crate::load::LoadResult;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Connections that no request uses at the moment.
+/// Connections that are not in use by a request.
 type Idle = Arc<Mutex<Vec<TcpStream>>>;
 
-/// Sends so many requests a second.
+/// Sends this many requests per second.
 ///
 /// # Errors
 ///
-/// When there is no runtime, or no answer.
-pub fn run(port: u16, path: &str, rate: u32, seconds: u32) -> Result<Answers> {
+/// If the runtime does not start, or no request succeeds.
+pub fn run(port: u16, path: &str, rate: u32, seconds: u32) -> Result<LoadResult> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let request = get(path);
     let runtime = Runtime::new()?;
-    let served = runtime.block_on(async {
+    let stats = runtime.block_on(async {
         let idle = Idle::default();
         let start = Instant::now();
         let mut requests = JoinSet::new();
@@ -41,41 +41,41 @@ pub fn run(port: u16, path: &str, rate: u32, seconds: u32) -> Result<Answers> {
             sleep_until(due.into()).await;
             let (idle, request) = (Arc::clone(&idle), request.clone());
             requests.spawn(async move {
-                let answer = timeout(PATIENCE, once(&idle, address, &request)).await;
-                let mut served = Served::default();
-                served.count(due, answer.unwrap_or_else(|late| Err(late.into())));
-                served
+                let response = timeout(TIMEOUT, send(&idle, address, &request)).await;
+                let mut stats = Stats::default();
+                stats.record(due, response.unwrap_or_else(|elapsed| Err(elapsed.into())));
+                stats
             });
         }
-        let mut served = Served::default();
+        let mut stats = Stats::default();
         for one in requests.join_all().await {
-            served.merge(one);
+            stats.merge(one);
         }
-        served
+        stats
     });
     #[allow(clippy::cast_precision_loss)]
-    Ok(Answers {
-        requests: served.times_ms.len() as f64,
+    Ok(LoadResult {
+        requests: stats.times_ms.len() as f64,
         seconds: f64::from(seconds),
-        p50_ms: served.within(0.5).context("no answer")?,
-        p99_ms: served.within(0.99).context("no answer")?,
-        failed: served.refused + served.failed,
+        p50_ms: stats.quantile_ms(0.5).context("no response")?,
+        p99_ms: stats.quantile_ms(0.99).context("no response")?,
+        failed: stats.refused + stats.failed,
     })
 }
 
-async fn once(
+async fn send(
     idle: &Idle,
     address: SocketAddr,
     request: &[u8],
-) -> Result<template_tests::siege::client::Answer> {
+) -> Result<template_tests::siege::client::Response> {
     let open = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let mut stream = match open {
         Some(stream) => stream,
         None => connect_from(Ipv4Addr::LOCALHOST, address).await?,
     };
-    let answer = ask(&mut stream, request).await?;
+    let response = exchange(&mut stream, request).await?;
     idle.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(stream);
-    Ok(answer)
+    Ok(response)
 }

@@ -4,15 +4,15 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-/// Clock ticks in a second: Linux tells user space 100 on every platform that Rust supports.
+/// Clock ticks per second: Linux reports 100 to user space on every platform that Rust supports.
 const TICKS: f64 = 100.0;
 const PAGE: f64 = 4096.0;
 
-/// Megabytes of resident memory, quickly.
+/// Resident memory in megabytes, read quickly.
 ///
 /// # Errors
 ///
-/// When the process has ended.
+/// If the process has exited.
 pub fn rss_mb(id: u32) -> Result<f64> {
     let statm = fs::read_to_string(format!("/proc/{id}/statm"))?;
     let pages: f64 = statm
@@ -23,21 +23,22 @@ pub fn rss_mb(id: u32) -> Result<f64> {
     Ok(pages * PAGE / 1e6)
 }
 
-/// Megabytes of resident memory to the page, and of those the kernel may take at any time.
+/// Resident memory in megabytes, exact to the page, and how much of it the kernel may reclaim at
+/// any time.
 ///
 /// # Errors
 ///
-/// When the process has ended.
+/// If the process has exited.
 pub fn rss_and_lazy_free_mb(id: u32) -> Result<(f64, f64)> {
     let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
     Ok((field_mb(&rollup, "Rss:")?, field_mb(&rollup, "LazyFree:")?))
 }
 
-/// The most that has ever been resident, in megabytes.
+/// Peak resident memory in megabytes.
 ///
 /// # Errors
 ///
-/// When the process has ended.
+/// If the process has exited.
 pub fn peak_mb(id: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     field_mb(&status, "VmHWM:")
@@ -52,14 +53,15 @@ fn field_mb(text: &str, field: &str) -> Result<f64> {
     Ok(kibibytes * 1024.0 / 1e6)
 }
 
-/// Seconds of CPU time of all its threads, in user space and in the kernel.
+/// CPU time of all threads in seconds, in user space and in the kernel.
 ///
 /// # Errors
 ///
-/// When the process has ended.
+/// If the process has exited.
 pub fn cpu_seconds(id: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    // The name in parentheses may have spaces: `utime` and `stime` are the 12th and 13th after it.
+    // The name in parentheses may contain spaces: `utime` and `stime` are the 12th and 13th field
+    // after it.
     let (_, fields) = stat.rsplit_once(") ").context("stat has a name")?;
     let ticks = fields
         .split_whitespace()
