@@ -21,7 +21,7 @@ use url::Url;
 use crate::{needs::check_available, repository};
 
 /// How long to wait until a page shows what is expected.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A screen, with its size in CSS pixels.
 #[derive(Debug, Clone, Copy)]

@@ -55,7 +55,7 @@ impl Mailbox {
     /// If no mail arrives, or it has no link.
     #[must_use]
     pub fn link(&self, host: &str) -> String {
-        let mail = self.next(Duration::from_secs(10)).expect("a mail");
+        let mail = self.next(Duration::from_secs(30)).expect("a mail");
         link_in(&mail, host).to_string()
     }
 }

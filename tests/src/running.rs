@@ -95,7 +95,7 @@ impl Running {
             if let Some(status) = running.child.try_wait()? {
                 bail!("the service exited with {status}:\n{}", running.log());
             }
-            if started.elapsed() > Duration::from_secs(30) {
+            if started.elapsed() > Duration::from_secs(60) {
                 bail!("the service does not respond:\n{}", running.log());
             }
             thread::sleep(Duration::from_millis(50));

@@ -30,7 +30,7 @@ fn a_person_registers_logs_in_and_out_in_a_browser() {
     let host = running.url("");
     // Other mails may arrive in between.
     let link_to = |path: &str| loop {
-        let mail = mailbox.next(Duration::from_secs(10)).expect("a mail");
+        let mail = mailbox.next(Duration::from_secs(30)).expect("a mail");
         if mail.contains(&format!("{host}{path}")) {
             return running.url(link_in(&mail, &host));
         }

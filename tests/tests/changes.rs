@@ -73,14 +73,15 @@ impl Service {
     /// The status of the memory listener's response on a path.
     fn status(&self, method: &str, path: &str) -> u16 {
         let binary = self.0.build().expect("it builds");
-        let address = "127.0.0.1:5251";
-        let running = self.0.start(&binary, &[("MEMORY_ADMIN_BIND", address)]);
-        let _running = running.expect("it starts");
+        let running = self
+            .0
+            .start(&binary, &[("MEMORY_ADMIN_BIND", "127.0.0.1:0")]);
+        let mut running = running.expect("it starts");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .build()
             .new_agent();
-        let url = format!("http://{address}{path}");
+        let url = running.memory_listener().expect("a listener") + path;
         let response = match method {
             "POST" => agent.post(url).send_empty(),
             _ => agent.get(url).call(),

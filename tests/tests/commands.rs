@@ -8,6 +8,7 @@ use std::{
     fs::{self, File},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -294,6 +295,9 @@ impl Drop for Newcomer {
 
 /// Runs each command once, except those that start with one of `skipped`.
 fn follow(answers: &Answers, skipped: &[&str]) {
+    // Two of them would need the same ports.
+    static PORTS: Mutex<()> = Mutex::new(());
+    let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut newcomer = Newcomer::new(answers);
     let mut done = HashSet::new();
     for script in scripts(&newcomer.service) {

@@ -181,7 +181,13 @@ fn a_policy_linter_accepts_each_object() {
             let args = ["--compact", "--quiet", "--framework", "kubernetes"];
             let args = [
                 &args[..],
-                &["--skip-check", &skipped_checks, "--file", &file],
+                &[
+                    "--skip-download",
+                    "--skip-check",
+                    &skipped_checks,
+                    "--file",
+                    &file,
+                ],
             ]
             .concat();
             let Some(output) = run(service.root(), "checkov", &args) else {
