@@ -129,3 +129,76 @@ fn the_development_guide_names_existing_files() {
     }
     assert!(count > 30, "{count}");
 }
+
+/// What both languages share: headings by level, tables by their cells' figures, code, and links.
+#[derive(Debug, PartialEq, Eq)]
+struct Content {
+    headings: Vec<usize>,
+    tables: Vec<Vec<Vec<String>>>,
+    blocks: Vec<String>,
+    inline: Vec<String>,
+    links: Vec<String>,
+}
+
+impl Content {
+    fn of(readme: &str) -> Self {
+        let parts = || readme.split("```").enumerate();
+        let blocks = parts().filter(|(number, _)| number % 2 == 1);
+        let prose: String = parts()
+            .filter(|(number, _)| number % 2 == 0)
+            .map(|(_, prose)| prose)
+            .collect();
+        let level = |line: &str| line.chars().take_while(|char| *char == '#').count();
+        let row = |line: &str| line.split('|').map(figures).collect();
+        let code = prose.split('`').skip(1).step_by(2);
+        let code = code.map(|code| code.split_whitespace().collect::<Vec<_>>().join(" "));
+        let links = prose
+            .split("](")
+            .skip(1)
+            .filter_map(|link| link.split_once(')'))
+            .map(|(link, _)| link.to_string())
+            // That to the other language
+            .filter(|link| !link.starts_with("README"));
+        Self {
+            headings: prose
+                .lines()
+                .map(level)
+                .filter(|level| *level > 0)
+                .collect(),
+            tables: prose
+                .lines()
+                .filter(|line| line.starts_with('|'))
+                .map(row)
+                .collect(),
+            blocks: blocks.map(|(_, block)| block.to_string()).collect(),
+            inline: sorted(code),
+            links: sorted(links),
+        }
+    }
+}
+
+/// The numbers in a text, in ascending order, as the languages order them differently.
+fn figures(text: &str) -> Vec<String> {
+    let numbers = text.split(|char: char| !char.is_ascii_digit() && char != '.');
+    let numbers = numbers.map(|number| number.trim_matches('.').to_string());
+    sorted(numbers.filter(|number| !number.is_empty()))
+}
+
+fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn the_chinese_readme_has_the_same_figures_code_and_links() {
+    let path = repository().join("README.zh-CN.md");
+    let chinese = fs::read_to_string(path).expect("README.zh-CN.md");
+    let (chinese, english) = (Content::of(&chinese), Content::of(&readme()));
+
+    assert_eq!(chinese.headings, english.headings);
+    for (chinese, english) in chinese.tables.iter().zip(&english.tables) {
+        assert_eq!(chinese, english);
+    }
+    assert_eq!(chinese, english);
+}
