@@ -78,7 +78,7 @@ impl Attack {
             Self::SlowReaders => "300 clients read 6 MB slowly",
             Self::SlowReadersOfCompressed => "the same, compressed",
             Self::SlowSenders => "1000 clients send a byte a second",
-            Self::SlowBodies => "3000 bodies, as fast as they have to be",
+            Self::SlowBodies => "3000 bodies, just fast enough not to be cut off",
             Self::EndlessBodies => "200 bodies of 1.9 MB that never end",
             Self::EndlessHeads => "900 heads of 380 KB that never end",
             Self::SlowHeads => "1000 heads, a line a second",
