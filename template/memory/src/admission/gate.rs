@@ -662,6 +662,7 @@ mod tests {
         timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
             .await
             .expect("they have fired");
+        drop(permits);
     }
 
     #[tokio::test]
