@@ -293,12 +293,16 @@ impl Drop for Newcomer {
     }
 }
 
+fn with_starter(starter: &str) -> Answers {
+    Answers::new("svc").with("starter", starter)
+}
+
 /// Runs each command once, except those that start with one of `skipped`.
-fn follow(answers: &Answers, skipped: &[&str]) {
+fn follow(answers: Answers, skipped: &[&str]) {
     // Two of them would need the same ports.
     static PORTS: Mutex<()> = Mutex::new(());
     let _turn = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut newcomer = Newcomer::new(answers);
+    let mut newcomer = Newcomer::new(&answers.with("heap_profiling", "true"));
     let mut done = HashSet::new();
     for script in scripts(&newcomer.service) {
         let is_wanted = !skipped.iter().any(|command| script.starts_with(command));
@@ -313,44 +317,30 @@ fn follow(answers: &Answers, skipped: &[&str]) {
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn the_commands_of_an_api_work() {
-    if !needs::program("sea-orm-cli") {
-        return;
+    if needs::program("sea-orm-cli") && needs::program("cargo-nextest") {
+        follow(Answers::new("svc").with("background", "sqlite"), &[]);
     }
-    let answers = Answers::new("svc")
-        .with("background", "sqlite")
-        .with("heap_profiling", "true");
-    follow(&answers, &[]);
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn the_commands_of_a_service_with_a_front_end_work() {
-    if !(needs::program("sea-orm-cli") && needs::program(needs::NPM)) {
-        return;
+    let has_tools = ["sea-orm-cli", "cargo-nextest", needs::NPM].map(needs::program);
+    if has_tools == [true; 3] {
+        follow(with_starter("saas-client"), &QUEUE_COMMANDS);
     }
-    let answers = Answers::new("svc")
-        .with("starter", "saas-client")
-        .with("heap_profiling", "true");
-    follow(&answers, &QUEUE_COMMANDS);
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn the_commands_of_a_service_with_pages_work() {
-    if !needs::program("sea-orm-cli") {
-        return;
+    if needs::program("sea-orm-cli") && needs::program("cargo-nextest") {
+        follow(with_starter("saas-server"), &QUEUE_COMMANDS);
     }
-    let answers = Answers::new("svc")
-        .with("starter", "saas-server")
-        .with("heap_profiling", "true");
-    follow(&answers, &QUEUE_COMMANDS);
 }
 
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn the_commands_of_a_lightweight_service_work() {
-    let answers = Answers::new("svc")
-        .with("starter", "lightweight")
-        .with("heap_profiling", "true");
-    follow(&answers, &QUEUE_COMMANDS);
+    follow(with_starter("lightweight"), &QUEUE_COMMANDS);
 }
