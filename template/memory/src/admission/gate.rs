@@ -4,9 +4,9 @@
 //! for a timer, a database or another service does not. A new request begins if what its route is
 //! known to hold fits the budget and, unless that is little, if only a few active requests need the
 //! CPU. So requests that hold much are finished before more of them begin, and waiting for I/O is
-//! free. A busy runtime fires its timers late, and only then do the requests that waited for them
-//! need the CPU again: until it has, only a few that hold much begin. No peer takes all of the budget or all cores, so others need not wait for its requests to
-//! end.
+//! free. A busy runtime fires its timers late, and until it has, requests whose wait is over seem
+//! not to need the CPU, so only a few that hold much begin meanwhile. No peer takes all of the
+//! budget or all cores, so others need not wait for its requests to end.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -39,8 +39,8 @@ const BUSY_PER_CORE_IF_SMALL: isize = 128;
 const SMALL: u64 = 64 << 10;
 /// Requests of one peer, per core, that hold up those of others. Any more hold up only its own.
 const PEER_BUSY_PER_CORE: isize = 1;
-/// Bytes per core that requests may be expected to hold, small ones aside, which begin between two
-/// ticks.
+/// Bytes per core that all requests which begin between two ticks may be expected to hold, not
+/// counting small ones. A tick shows that the runtime has fired its timers.
 const BYTES_PER_TICK_PER_CORE: u64 = 4 << 20;
 /// The time between two ticks, or longer if the runtime fires its timers late.
 const TICK: Duration = Duration::from_millis(1);
@@ -71,8 +71,8 @@ pub struct Gate {
     /// Active requests that have not been polled yet, so that nothing is known about what they
     /// hold.
     unmeasured: AtomicIsize,
-    /// Bytes that the requests are expected to hold that have begun since the last tick, small ones
-    /// aside.
+    /// Bytes that the requests begun since the last tick are expected to hold, not counting small
+    /// ones.
     since_tick: AtomicU64,
     queue: Mutex<Queue>,
     peers: Mutex<Peers>,
@@ -227,8 +227,8 @@ impl Gate {
             .min(self.budget.limit() / MAX_EXPECTED_DIVISOR);
         let is_small = expected <= SMALL;
         let may_admit_unmeasured = self.unmeasured.load(SeqCst) < self.max_busy;
-        let must_tick = !is_small && self.since_tick.load(SeqCst) >= self.max_per_tick;
-        if !self.is_open(is_small) || !may_admit_unmeasured || must_tick {
+        let awaits_tick = !is_small && self.since_tick.load(SeqCst) >= self.max_per_tick;
+        if !self.is_open(is_small) || !may_admit_unmeasured || awaits_tick {
             return Err(Wait::ForCores(Full::All));
         }
         if peer.busy.load(SeqCst) >= self.max_busy(is_small) || self.is_at_in_flight_cap(peer) {
