@@ -15,13 +15,13 @@ export function App() {
   const main = useRef<HTMLElement>(null)
 
   function skip(event: MouseEvent) {
-    // The address stays: what stands after its # may be the page's, as on the one for a new password.
+    // The address stays the same: its fragment may belong to the page, as for a password reset.
     event.preventDefault()
     main.current?.focus()
   }
 
   async function logOut() {
-    // First away from a page that RequireAuth would remember for whoever logs in next.
+    // Leave first: otherwise RequireAuth would send whoever logs in next back to this page.
     await navigate('/', { flushSync: true })
     logout.mutate()
   }

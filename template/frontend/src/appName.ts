@@ -1,2 +1,2 @@
-/** The title in index.html, before a page puts its own in front of it. */
+/** The title in index.html, before a page prepends its own. */
 export const appName = document.title

@@ -48,7 +48,7 @@ interface FieldsProps {
   onChange: (values: Create{{ pascal_singular }}) => void
 }
 
-/** The fields of a form for a new or a known {{ pascal_singular }}. An empty field is null where the column takes it. */
+/** The fields of a form for a new or an existing {{ pascal_singular }}. An empty field is null where the column takes it. */
 export function Fields({ values, onChange }: FieldsProps) {
   return (
     <>
@@ -160,7 +160,7 @@ export function Fields({ values, onChange }: FieldsProps) {
 }
 {%- if has_moments %}
 
-/** A moment as its field shows it. */
+/** A timestamp as its field shows it. */
 function localTime(moment: string | null): string {
   if (!moment) {
     return ''
@@ -169,7 +169,7 @@ function localTime(moment: string | null): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
 }
 
-/** The moment that a field shows, in every time zone the same. */
+/** The timestamp that a field shows, the same in every time zone. */
 function moment(localTime: string): string {
   return localTime && new Date(localTime).toISOString()
 }

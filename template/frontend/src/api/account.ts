@@ -33,7 +33,7 @@ export function useChangeEmail() {
   })
 }
 
-/** Succeeds for whoever reads the mail at the new address: that need not be who is logged in here. */
+/** Works for anyone who receives the email at the new address, logged in or not. */
 export function useConfirmEmail() {
   const client = useQueryClient()
   return useMutation({

@@ -9,7 +9,7 @@ import type { ResendVerificationParams } from '../bindings/ResendVerificationPar
 import type { ResetParams } from '../bindings/ResetParams'
 import { post, request } from './client'
 
-/** Succeeds for an address that is taken, too: no one learns here who has an account. */
+/** Also succeeds if the address is taken, so that nobody learns who has an account. */
 export function useRegister() {
   return useMutation({
     mutationFn: (registration: RegisterParams) => post<null>('/api/auth/register', registration, null),

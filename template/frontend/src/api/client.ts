@@ -2,14 +2,14 @@ import { clearUser, getUser } from '../auth/user'
 import type { ApiError } from '../bindings/ApiError'
 import { getTexts } from '../texts'
 
-/** How long an answer may take. */
+/** How long a response may take. */
 const TIMEOUT_MS = 20_000
 
-/** A call that failed. Its status is 0 when no answer came at all. */
+/** A failed call. Its status is 0 if there was no response at all. */
 export class ApiClientError extends Error {
   readonly status: number
   readonly body: ApiError | null
-  /** The fields that are not valid. */
+  /** The invalid fields. */
   readonly fields: string[]
 
   constructor(status: number, message: string, body: ApiError | null = null, fields: string[] = []) {
@@ -22,8 +22,7 @@ export class ApiClientError extends Error {
 }
 
 /**
- * Calls the service. Its refusal says that the session of `user` has ended, or with null nothing of the
- * kind.
+ * Calls the service. A 401 response means that the session of `user` has ended, unless that is null.
  */
 export async function request<T>(
   method: string,
@@ -47,14 +46,14 @@ export async function request<T>(
   if (response.ok) {
     return (await content(response)) as T
   }
-  // RequireAuth then leads to the login page, unless another user has logged in meanwhile.
+  // RequireAuth then shows the login page, unless another user has logged in in the meantime.
   if (response.status === 401 && user !== null && user === getUser()) {
     clearUser()
   }
   throw await failure(response)
 }
 
-/** What an answer holds. It may be empty, whatever its status. */
+/** The content of a response, which may be empty whatever its status. */
 async function content(response: Response): Promise<unknown> {
   try {
     const text = await response.text()
@@ -82,11 +81,11 @@ function isApiError(body: unknown): body is ApiError {
 interface LocoError {
   error: string
   description: string
-  /** By field. */
+  /** The errors by field. */
   errors?: Record<string, unknown>
 }
 
-/** What Loco answers with itself. Not all of its errors have a description. */
+/** Loco's own error response. Not all of them have a description. */
 function isLocoError(body: unknown): body is LocoError {
   return typeof body === 'object' && body !== null && 'error' in body && 'description' in body
 }

@@ -2,12 +2,12 @@ import { QueryClient } from '@tanstack/react-query'
 import { onUserChange } from '../auth/user'
 import { ApiClientError } from './client'
 
-/** Asks again only where that can help, and forgets what belonged to another user. */
+/** Retries only where that can help, and forgets the data of another user. */
 export function createQueryClient(): QueryClient {
   const client = new QueryClient({
     defaultOptions: {
-      // Without a network a request fails at once. It would otherwise wait for one, and be sent long
-      // after the person has left the page.
+      // Offline, a request fails at once. Otherwise it would wait, and be sent long after the user
+      // has left the page.
       mutations: { networkMode: 'always' },
       queries: {
         networkMode: 'always',

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 import { Page } from '../components/Page'
 import { useTexts } from '../texts'
 
-/** Says the same whether the address is known or not. */
+/** The same whether or not the address is known. */
 export function CheckYourMail({ children }: { children?: ReactNode }) {
   const t = useTexts()
 

@@ -7,7 +7,7 @@ import { useTexts } from '../texts'
 import { CheckYourMail } from './CheckYourMail'
 import { MagicLinkLogin } from './MagicLinkLogin'
 
-/** Asks for the mail. The link in it leads here, too: its token stands after the #. */
+/** Requests the email. The link in it also leads here, with its token in the fragment. */
 export function MagicLink() {
   const token = useLocation().hash.slice(1)
   return token === '' ? <MagicLinkRequest /> : <MagicLinkLogin token={token} />

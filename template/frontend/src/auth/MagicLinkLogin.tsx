@@ -4,7 +4,7 @@ import { Form } from '../components/Form'
 import { Page } from '../components/Page'
 import { useTexts } from '../texts'
 
-/** Where the link in the mail leads. It works once: a button keeps mail scanners from using it up. */
+/** The target of the emailed link, which works once: a button keeps mail scanners from using it. */
 export function MagicLinkLogin({ token }: { token: string }) {
   const login = useMagicLinkLogin()
   const t = useTexts()

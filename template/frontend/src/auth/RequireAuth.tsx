@@ -1,7 +1,7 @@
 import { Navigate, Outlet, useLocation } from 'react-router'
 import { useUser } from './user'
 
-/** The pages within are for users. Others log in first, and then see the page that they wanted. */
+/** The pages within require a login, after which the requested page is shown. */
 export function RequireAuth() {
   const user = useUser()
   const { pathname, search } = useLocation()
@@ -10,6 +10,6 @@ export function RequireAuth() {
     const state = { from: pathname + search }
     return <Navigate to="/login" replace state={state} />
   }
-  // For another user they start anew: nothing of the last one's stays.
+  // The key resets them for another user, so that nothing of the previous one's remains.
   return <Outlet key={user} />
 }

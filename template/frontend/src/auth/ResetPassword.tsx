@@ -6,7 +6,7 @@ import { Form } from '../components/Form'
 import { Page } from '../components/Page'
 import { useTexts } from '../texts'
 
-/** Where the link in the mail leads. Its token stands after the #, and so in no server's log. */
+/** The target of the emailed link. The token is in the fragment, so no server logs it. */
 export function ResetPassword() {
   const token = useLocation().hash.slice(1)
   const reset = useResetPassword()

@@ -6,7 +6,7 @@ import { Page } from '../components/Page'
 import { useTexts } from '../texts'
 
 /**
- * Where the link in the welcome mail leads. Its token stands after the #, and so in no server's log. A
+ * The target of the link in the welcome email. The token is in the fragment, so no server logs it. A
  * button keeps mail scanners from verifying addresses.
  */
 export function Verify() {

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react'
 
-/** Where it is kept who is logged in. The session itself is in a cookie that scripts cannot read. */
+/** The storage key of who is logged in. The session itself is in a cookie that scripts cannot read. */
 const KEY = 'user'
 const listeners = new Set<() => void>()
 
@@ -22,7 +22,7 @@ export function clearUser(): void {
 /** Calls `listener` when the user logs in or out, in this window or in another. */
 export function onUserChange(listener: () => void): () => void {
   function onStorage({ key }: StorageEvent) {
-    // Without a key, all was cleared.
+    // No key: the whole storage was cleared.
     if (key === KEY || key === null) {
       listener()
     }

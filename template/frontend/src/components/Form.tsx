@@ -2,13 +2,13 @@ import type { ReactNode, SubmitEvent } from 'react'
 import { Problems } from './Problems'
 
 interface Props {
-  /** What the button says. */
+  /** The button's label. */
   action: string
   isPending: boolean
   error?: Error | null
-  /** What a refusal with this status means here. */
+  /** What an error response with this status means here. */
   reasons?: Record<number, string>
-  /** Gets the value of each field, by its name. */
+  /** Receives the values of the fields by name. */
   onSubmit: (values: Record<string, string>) => void
   children: ReactNode
 }

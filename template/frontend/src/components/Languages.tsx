@@ -1,7 +1,7 @@
 import { useEffect } from 'react'
 import { LANGUAGES, setLanguage, useLanguage, useTexts } from '../texts'
 
-/** Where a person chooses the language. */
+/** Lets the user choose the language. */
 export function Languages() {
   const language = useLanguage()
   const t = useTexts()

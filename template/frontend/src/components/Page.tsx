@@ -6,12 +6,12 @@ interface Props {
   children?: ReactNode
 }
 
-/** Of the last page. The first one is announced by the browser. */
+/** The title of the previous page. The browser announces that of the first. */
 let shownTitle: string | undefined
 
 /**
- * A page with its heading, which also stands in the window's title. A page that follows another one
- * starts there for the keyboard and for screen readers, too.
+ * A page with its heading, which is also the window's title. After navigation, the heading gets the
+ * focus, so that keyboard and screen reader users start there, too.
  */
 export function Page({ title, children }: Props) {
   const heading = useRef<HTMLHeadingElement>(null)

@@ -2,7 +2,7 @@ import { Link } from 'react-router'
 import type { Page } from '../bindings/Page'
 import { useTexts } from '../texts'
 
-/** Leads to the other pages of a list. A list of one page has none. */
+/** Links to the other pages of a list, if there are any. */
 export function Pager({ page: { page, total_pages } }: { page: Page<unknown> }) {
   const t = useTexts()
 

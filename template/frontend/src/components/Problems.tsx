@@ -3,7 +3,7 @@ import { useTexts, type Texts } from '../texts'
 
 interface Props {
   error: Error
-  /** What a refusal with this status means here. */
+  /** What an error response with this status means here. */
   reasons?: Record<number, string>
 }
 

@@ -1,7 +1,7 @@
 import { Page } from '../components/Page'
 import { useTexts } from '../texts'
 
-/** Stands in for a page that failed. The router writes the error to the console. */
+/** Shown instead of a page that failed. The router logs the error to the console. */
 export function Failure() {
   const t = useTexts()
 

@@ -19,7 +19,7 @@ export const en = {
   newPassword: 'New password',
   passwordHint: '8 to 128 characters.',
 
-  // What is wrong with them
+  // Errors in them
   problems: 'There is a problem',
   wrong: {
     name: 'Enter a name of 2 to 100 characters, without links.',
@@ -47,7 +47,7 @@ export const en = {
   magicLinkConfirmText: 'One more click, and you are logged in.',
   sendLink: 'Send the link',
 
-  // Mail on its way
+  // Email on its way
   checkTitle: 'Check your email',
   checkText: 'If the address is correct, an email is on its way. Follow the link in it.',
   checkNothing:
@@ -68,7 +68,7 @@ export const en = {
   setPassword: 'Set the password',
   passwordSet: 'Your new password has been set.',
 
-  // Links that are used up
+  // Links that are no longer valid
   voidTitle: 'This link no longer works',
   voidText: 'It has already been used, has expired, or a newer email has replaced it.',
   incomplete: 'This link is not complete. Copy all of it from the email.',

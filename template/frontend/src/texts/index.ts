@@ -4,15 +4,15 @@ import { en } from './en'
 
 export type Texts = typeof en
 
-/** A language is a file beside this one, and stands here. The first one is for everybody else. */
+/** Each language is a file in this folder and listed here. The first is the fallback. */
 export const LANGUAGES: Record<string, Texts> = { en, de }
 
-/** Keeps the language that a person has chosen, which is also that of the mails. */
+/** Stores the chosen language, which emails use, too. */
 const COOKIE = 'language'
 const COOKIE_LIFE_S = 365 * 24 * 60 * 60
 const listeners = new Set<() => void>()
 
-/** The first of the languages that the person asks for, here or in the browser, in which there are texts. */
+/** The first available language among those that the user prefers, chosen here or in the browser. */
 export function getLanguage(): string {
   const wanted = [chosenLanguage(), ...navigator.languages]
   const known = wanted.map((language) => language.slice(0, 2)).find((language) => language in LANGUAGES)
@@ -37,7 +37,7 @@ export function getTexts(): Texts {
   return LANGUAGES[getLanguage()] ?? en
 }
 
-/** What the pages say, in the person's language. */
+/** The texts of the pages, in the user's language. */
 export function useTexts(): Texts {
   return LANGUAGES[useLanguage()] ?? en
 }

@@ -4,7 +4,7 @@ import { Form } from '../../components/Form'
 import { Page } from '../../components/Page'
 import { useTexts } from '../../texts'
 
-/** Where the link in the mail to a new address leads. Its token stands after the #. */
+/** The target of the link sent to a new address, with its token in the fragment. */
 export function ConfirmEmail() {
   const token = useLocation().hash.slice(1)
   const confirm = useConfirmEmail()

@@ -1,7 +1,7 @@
 import { Field } from '../../components/Field'
 import { useTexts } from '../../texts'
 
-/** What hands the account over asks for the password again. */
+/** Changes that could hand the account over require the password again. */
 export function CurrentPassword() {
   const t = useTexts()
 
