@@ -144,6 +144,7 @@ impl Hooks for App {
         tasks.register(tasks::user_clear_tokens::UserClearTokens);
         tasks.register(tasks::user_create::UserCreate);
         tasks.register(tasks::user_delete::UserDelete);
+        tasks.register(tasks::user_logout::UserLogout);
         // tasks-inject (do not remove)
     }
 

@@ -19,6 +19,7 @@ use crate::{
 #[debug_handler]
 async fn log_in(
     _: RateLimited,
+    previous: Option<auth::JWT>,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Json(params): Json<LoginParams>,
@@ -26,7 +27,7 @@ async fn log_in(
     match users::Model::log_in(&ctx.db, &params).await? {
         Login::User(user) => {
             let token = begin_session(&ctx, &user, &headers).await?;
-            logged_in(&ctx, &user, token)
+            logged_in(&ctx, previous, &user, token).await
         }
         Login::InvalidCredentials => unauthorized("unknown address or wrong password"),
         Login::RateLimited(seconds) => Ok(too_many_requests(seconds)),
@@ -37,12 +38,13 @@ async fn log_in(
 #[debug_handler]
 async fn log_in_with_link(
     _: RateLimited,
+    previous: Option<auth::JWT>,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
     match log_in_by_link(ctx.clone(), token, headers).await? {
-        Some((user, token)) => logged_in(&ctx, &user, token),
+        Some((user, token)) => logged_in(&ctx, previous, &user, token).await,
         None => unauthorized("unknown or expired magic link"),
     }
 }
@@ -57,7 +59,16 @@ async fn log_out(auth: Option<auth::JWT>, State(ctx): State<AppContext>) -> Resu
         .json(())
 }
 
-fn logged_in(ctx: &AppContext, user: &users::Model, token: String) -> Result<Response> {
+/// Sets the new session's cookie, and ends the session that the browser had before.
+async fn logged_in(
+    ctx: &AppContext,
+    previous: Option<auth::JWT>,
+    user: &users::Model,
+    token: String,
+) -> Result<Response> {
+    if let Some(previous) = previous {
+        sessions::Model::end(&ctx.db, &previous.claims).await?;
+    }
     format::render()
         .cookies(&[session_cookie(ctx, token)?])?
         .json(CurrentResponse::new(user))

@@ -35,6 +35,7 @@ async fn login_form(GuestPage(page): GuestPage) -> Result<Response> {
 async fn login(
     _: RateLimited,
     page: Page,
+    previous: Option<auth::JWT>,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Query(query): Query<LoginQuery>,
@@ -43,7 +44,7 @@ async fn login(
     match users::Model::log_in(&ctx.db, &params).await? {
         Login::User(user) => {
             let token = begin_session(&ctx, &user, &headers).await?;
-            logged_in(&ctx, token, &query.next_path())
+            logged_in(&ctx, previous, token, &query.next_path()).await
         }
         Login::InvalidCredentials => page.render_with_status(
             StatusCode::UNAUTHORIZED,
@@ -111,12 +112,13 @@ async fn magic_link_confirm(
 async fn magic_link_login(
     _: RateLimited,
     page: Page,
+    previous: Option<auth::JWT>,
     State(ctx): State<AppContext>,
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response> {
     match log_in_by_link(ctx.clone(), token, headers).await? {
-        Some((_, token)) => logged_in(&ctx, token, ACCOUNT),
+        Some((_, token)) => logged_in(&ctx, previous, token, ACCOUNT).await,
         None => invalid_link(&page, "/magic-link"),
     }
 }
@@ -142,7 +144,16 @@ impl LoginQuery {
     }
 }
 
-fn logged_in(ctx: &AppContext, token: String, path: &str) -> Result<Response> {
+/// Sets the new session's cookie, ends the session that the browser had before, and redirects.
+async fn logged_in(
+    ctx: &AppContext,
+    previous: Option<auth::JWT>,
+    token: String,
+    path: &str,
+) -> Result<Response> {
+    if let Some(previous) = previous {
+        sessions::Model::end(&ctx.db, &previous.claims).await?;
+    }
     let cookie = session_cookie(ctx, token)?;
     format::render().cookies(&[cookie])?.redirect(path)
 }

@@ -677,6 +677,22 @@ impl ActiveModel {
         Ok(user)
     }
 
+    /// Ends all of the user's sessions, and revokes all emailed links but the one that verifies the
+    /// address.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn log_out(mut self, db: &DatabaseConnection) -> ModelResult<Model> {
+        self.revoke_links();
+        let transaction = db.begin().await?;
+        let user = self.update(&transaction).await?;
+        email_changes::Model::cancel(&transaction, user.id).await?;
+        sessions::Model::end_all(&transaction, user.id, None).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
     /// Marks the email address as verified, keeping an earlier timestamp.
     fn mark_email_verified(&mut self) {
         if self.email_verified_at.as_ref().is_none() {

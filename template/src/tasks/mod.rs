@@ -7,3 +7,4 @@ pub mod jobs_tidy;
 pub mod user_clear_tokens;
 pub mod user_create;
 pub mod user_delete;
+pub mod user_logout;

@@ -55,6 +55,32 @@ async fn a_browser_logs_in_and_out() {
 
 #[tokio::test]
 #[serial]
+async fn a_login_ends_the_previous_session_of_the_browser() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let elsewhere = log_in(&request).await;
+        let previous = log_in(&request).await;
+
+        let response = request
+            .post("/api/session")
+            .add_header(header::COOKIE, &previous)
+            .json(&json!({ "email": EMAIL, "password": PASSWORD }))
+            .await;
+
+        assert_eq!(response.status_code(), 200);
+        for (cookie, status) in [(previous, 401), (elsewhere, 200)] {
+            let account = request
+                .get("/api/account")
+                .add_header(header::COOKIE, cookie)
+                .await;
+            assert_eq!(account.status_code(), status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
 async fn a_wrong_password_begins_no_session() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;

@@ -82,6 +82,29 @@ async fn the_api_accepts_the_cookie_but_prefers_the_header() {
 
 #[tokio::test]
 #[serial]
+async fn a_login_ends_the_previous_session_of_the_browser() {
+    request::<App, _, _>(|request, ctx| async move {
+        prepare_data::register(&request, &ctx).await;
+        let elsewhere = log_in(&request).await;
+        let (name, value) = log_in(&request).await;
+
+        let response = request
+            .post("/login")
+            .add_header(name.clone(), value.clone())
+            .form(&json!({ "email": EMAIL, "password": PASSWORD }))
+            .await;
+
+        assert_eq!(response.status_code(), 303);
+        for ((name, value), status) in [((name, value), 303), (elsewhere, 200)] {
+            let account = request.get("/account").add_header(name, value).await;
+            assert_eq!(account.status_code(), status);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+#[serial]
 async fn logging_out_deletes_the_cookie() {
     request::<App, _, _>(|request, ctx| async move {
         prepare_data::register(&request, &ctx).await;

@@ -8,3 +8,4 @@ mod schedule;
 mod user_clear_tokens;
 mod user_create;
 mod user_delete;
+mod user_logout;

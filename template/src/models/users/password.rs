@@ -8,7 +8,8 @@ use super::settings::settings;
 /// Maximum length of a password, in characters.
 const MAX_LENGTH: usize = 128;
 
-/// The most common passwords of at least 8 characters, from zxcvbn's frequency list.
+/// The most common passwords of at least 8 characters, in lower case, from the lists of Django and
+/// zxcvbn.
 static COMMON: LazyLock<HashSet<&str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
