@@ -145,6 +145,11 @@ fn is_server(line: &str) -> bool {
         || ["svc-cli scheduler", "npm run dev"].contains(&command)
 }
 
+/// Whether the service answers requests, which a scheduler or a worker does not.
+fn is_serving() -> bool {
+    ureq::get("http://localhost:5150/_readiness").call().is_ok()
+}
+
 /// A newcomer who follows the documents of a service.
 struct Newcomer {
     service: Rendered,
@@ -198,7 +203,7 @@ impl Newcomer {
         if lines.trim().is_empty() {
             return;
         }
-        if lines.contains("localhost:515") && self.server.is_none() {
+        if lines.contains("localhost:515") && !is_serving() {
             self.serve("cargo loco start");
         }
         let lines = lines.replace("<worker>", "DownloadWorker");
@@ -232,7 +237,7 @@ impl Newcomer {
             // It prints nothing before its first job.
             command if command.contains("scheduler") => started.elapsed() > SCHEDULER_TIME,
             command if command.contains("--worker") => log().contains("Starting background job"),
-            _ => ureq::get("http://localhost:5150/_readiness").call().is_ok(),
+            _ => is_serving(),
         };
         while !is_up() {
             let ended = child.try_wait().expect("its status");
