@@ -185,7 +185,7 @@ fn assert_adopts(starter: &str, own_tests: usize) {
         .body_mut()
         .read_to_string()
         .expect("metrics");
-    assert!(metrics.contains("jemalloc_allocated_bytes "), "{metrics}");
+    assert!(metrics.contains("jemalloc_live_bytes "), "{metrics}");
     assert_eq!(
         metrics.contains("database_connections_max "),
         starter != "lightweight"

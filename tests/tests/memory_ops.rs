@@ -245,10 +245,10 @@ fn a_purge_returns_what_an_idle_service_keeps_and_reports_how_much() {
 fn a_leak_counts_as_live_memory_and_the_flame_graph_names_its_source() {
     let on_call = OnCall::start(&[]);
     on_call.post("/debug/pprof/heap/activate");
-    let before = on_call.metric("jemalloc_allocated_bytes");
+    let before = on_call.metric("jemalloc_live_bytes");
     on_call.call("/api/leak", 10);
 
-    let grown = on_call.metric("jemalloc_allocated_bytes") - before;
+    let grown = on_call.metric("jemalloc_live_bytes") - before;
     // A little memory from the start may be freed meanwhile.
     assert!(grown > 99.0 * MIB, "{:.1} MiB", grown / MIB);
     let purged = on_call.post("/memory/purge");
@@ -259,7 +259,7 @@ fn a_leak_counts_as_live_memory_and_the_flame_graph_names_its_source() {
     );
 
     let svg = on_call.get("/debug/pprof/heap/flamegraph");
-    let left = on_call.metric("jemalloc_allocated_bytes") - before - grown;
+    let left = on_call.metric("jemalloc_live_bytes") - before - grown;
     assert!(left < 10.0 * MIB, "the profile kept {:.0} MiB", left / MIB);
     let title = svg
         .split("<title>")

@@ -18,6 +18,8 @@ use crate::{
 
 #[cfg(feature = "metrics")]
 const PURGES: &str = "memory_guard_purges_total";
+#[cfg(feature = "metrics")]
+const SHEDS: &str = "memory_guard_sheds_total";
 /// How often to check the cgroup: in less time than a burst needs to fill what is left.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The minimum time between two purges, as a second one right after the first returns nothing more.
@@ -89,6 +91,8 @@ pub fn start(settings: &Memory) {
     {
         metrics::describe_counter!(PURGES, "Purges because memory was near the cgroup's limit.");
         metrics::counter!(PURGES).absolute(0);
+        metrics::describe_counter!(SHEDS, "How often the guard began to close connections.");
+        metrics::counter!(SHEDS).absolute(0);
     }
     let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
         return;
@@ -152,6 +156,10 @@ impl Guard {
     }
 
     fn publish(&self, pressure: Pressure) {
+        #[cfg(feature = "metrics")]
+        if pressure == Pressure::Shed && self.published.load(Ordering::Relaxed) < pressure as u8 {
+            metrics::counter!(SHEDS).increment(1);
+        }
         self.published.store(pressure as u8, Ordering::Relaxed);
     }
 

@@ -32,7 +32,7 @@ impl Initializer for MemoryInitializer {
             crate::idle::watch();
         }
         // The listener comes first, since it installs the recorder for the guard's metrics.
-        listener::start(&settings.memory, ctx).await?;
+        listener::start(&settings.memory, ctx)?;
         guard::start(&settings.memory);
         Ok(())
     }

@@ -22,6 +22,7 @@
 mod admission;
 mod cgroup;
 mod compute;
+mod explain;
 mod guard;
 #[cfg(all(feature = "idle", unix))]
 mod idle;
@@ -41,6 +42,7 @@ mod signals;
 mod task;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wiring;
 
 // The only place that asks whether there is jemalloc: both modules have the same items.

@@ -1,11 +1,17 @@
-//! The memory listener, for operators: apart from the public routes, on a separate address.
+//! The memory listener, for operators: apart from the public routes, on a separate address, and on a
+//! separate thread, so that it responds while the service's own threads are busy or blocked.
 //! `docs/memory.md` lists its routes. Errors have the same form as Loco's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{self, IpAddr},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use axum::{
     extract::{DefaultBodyLimit, Request, State},
-    http::{header, HeaderValue, StatusCode},
+    http::{header, uri::Authority, HeaderMap, HeaderName, HeaderValue, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -16,7 +22,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use loco_rs::{controller::ErrorDetail, prelude::*};
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
+    runtime::Builder,
+    sync::{oneshot, Semaphore},
     task::spawn_blocking,
     time::{sleep, timeout},
 };
@@ -32,6 +39,8 @@ const MAX_HEAD: usize = 16 << 10;
 const MAX_CONNECTIONS: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(2);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Threads for reports, purges and profiles, few of which run at a time.
+const MAX_BLOCKING_THREADS: usize = 4;
 /// How long to wait when accepting fails for lack of files or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -80,8 +89,8 @@ impl IntoResponse for AdminError {
 ///
 /// # Errors
 ///
-/// If the local address cannot be determined.
-pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
+/// If the local address cannot be determined, or the thread cannot be started.
+pub fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     let Some(address) = settings.address() else {
         return Ok(());
     };
@@ -96,7 +105,7 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     };
     #[cfg(not(feature = "metrics"))]
     let _ = ctx;
-    let listener = match TcpListener::bind(address).await {
+    let listener = match net::TcpListener::bind(address) {
         Ok(listener) => listener,
         Err(err) => {
             tracing::warn!(
@@ -125,7 +134,39 @@ pub async fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
             Arc::new(settings.clone()),
             authorize,
         ));
-    tokio::spawn(serve(listener, service));
+    listener.set_nonblocking(true)?;
+    // Dropped with this runtime, which closes the channel and ends the listener.
+    let (mut running, ended) = oneshot::channel::<()>();
+    tokio::spawn(async move { running.closed().await });
+    thread::Builder::new()
+        .name("memory-listener".to_string())
+        .spawn(|| {
+            if let Err(err) = run(listener, service, ended) {
+                tracing::error!(%err, "memory listener");
+            }
+        })?;
+    Ok(())
+}
+
+/// Serves on this thread until the application's runtime ends.
+fn run(
+    listener: net::TcpListener,
+    service: Router,
+    ended: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
+    allocator::bind_thread();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .on_thread_start(allocator::bind_thread)
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()?;
+    let listener = {
+        let _context = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    runtime.spawn(serve(listener, service));
+    drop(runtime.block_on(ended));
+    runtime.shutdown_background();
     Ok(())
 }
 
@@ -152,7 +193,8 @@ async fn serve(listener: TcpListener, service: Router) {
     }
 }
 
-/// Passes on requests that have the token and are not too large.
+/// Passes on requests that are not too large and have the token, or without a token, those that no web
+/// page can have sent.
 async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: Next) -> Response {
     let authorization = request.headers().get(header::AUTHORIZATION);
     if !settings.authorizes(authorization.map(HeaderValue::as_bytes)) {
@@ -162,6 +204,16 @@ async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: 
             "You do not have permission to access this resource",
         );
         return ([(header::WWW_AUTHENTICATE, "Bearer")], error).into_response();
+    }
+    if settings.token.is_empty() && may_be_from_web_page(request.headers()) {
+        return AdminError::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Without a token, web pages have no access: request it as localhost or 127.0.0.1, \
+             without the headers Origin and Sec-Fetch-Site (type the address in a browser), or set \
+             settings.memory.token",
+        )
+        .into_response();
     }
 
     let length = request.headers().get(header::CONTENT_LENGTH);
@@ -177,6 +229,33 @@ async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: 
     next.run(request).await
 }
 
+/// Whether a page in a browser may have sent the request: one of another origin, or one whose name was
+/// made to resolve to this address (DNS rebinding). A browser sends `none` if the user typed the address.
+fn may_be_from_web_page(headers: &HeaderMap) -> bool {
+    let value = |name: HeaderName| {
+        let value = headers.get(name);
+        value.map(|value| value.to_str().unwrap_or_default())
+    };
+    headers.contains_key(header::ORIGIN)
+        || value(HeaderName::from_static("sec-fetch-site"))
+            .is_some_and(|site| !["none", "same-origin"].contains(&site))
+        || value(header::HOST).is_some_and(|host| !is_local(host))
+}
+
+/// Whether a `Host` header is a loopback address or `localhost`, which no site can make its own.
+fn is_local(host: &str) -> bool {
+    host.parse::<Authority>().is_ok_and(|authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse()
+                .is_ok_and(|address: IpAddr| address.is_loopback())
+    })
+}
+
 async fn report() -> AdminResult<String> {
-    Ok(spawn_blocking(task::report).await.map_err(Error::msg)??)
+    let report = spawn_blocking(task::report).await.map_err(Error::msg)??;
+    #[cfg(feature = "metrics")]
+    let report = report + &crate::metrics::admission::top_routes();
+    Ok(report)
 }

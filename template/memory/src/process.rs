@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, fs};
 
 use loco_rs::prelude::*;
 
@@ -23,7 +23,7 @@ impl Process {
     #[cfg(target_os = "linux")]
     pub fn read() -> Result<Self> {
         // `Rss:               38912 kB` and so on: proc_pid_smaps(5)
-        let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
+        let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
         let bytes = |field: &str| {
             let line = rollup.lines().find_map(|line| line.strip_prefix(field))?;
             let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
@@ -61,6 +61,18 @@ impl fmt::Display for Process {
                 mebibytes(lazy_free)
             )?;
         }
+        if let Some(mode) = transparent_huge_pages() {
+            write!(f, "\nhuge pages  {mode}")?;
+        }
         Ok(())
     }
+}
+
+/// The host's mode of [transparent huge pages](https://docs.kernel.org/admin-guide/mm/transhuge.html),
+/// such as `madvise`. Only known on Linux.
+pub fn transparent_huge_pages() -> Option<String> {
+    // `always [madvise] never`: the mode in effect is in brackets.
+    let modes = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
+    let (mode, _) = modes.split_once('[')?.1.split_once(']')?;
+    Some(mode.to_string())
 }

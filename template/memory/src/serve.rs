@@ -90,7 +90,10 @@ pub async fn serve_until<H: Hooks>(
         "serving"
     );
     #[cfg(feature = "metrics")]
-    crate::metrics::admission::register(&admission, &connections);
+    {
+        crate::metrics::admission::register(&admission, &connections);
+        crate::metrics::process::set_version(H::app_version());
+    }
     let service = Arc::new(Service {
         app,
         admission,
@@ -171,7 +174,7 @@ impl Service {
         let measured = self
             .counter
             .as_ref()
-            .map(|counter| counter.start(request.method(), &route.template));
+            .map(|counter| counter.start(request.method(), &route.metrics));
         let app = self.app.clone();
         let response = self.admission.handle(app, route, &connection, request);
         let mut response = response.await;

@@ -5,7 +5,7 @@ use std::fmt;
 use axum::Router;
 use loco_rs::prelude::*;
 
-use crate::profile;
+use crate::{process::transparent_huge_pages, profile, usage::ThreadUsage};
 
 pub use std::alloc::System as Allocator;
 
@@ -15,9 +15,12 @@ pub const CAN_PURGE: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 /// The platform's malloc assigns its arenas by itself.
 pub const fn bind_thread() {}
 
-/// Net bytes allocated by this thread. Always 0: nothing counts them.
-pub const fn held_by_thread() -> i64 {
-    0
+/// Always 0: nothing counts what a thread allocates.
+pub const fn thread_usage() -> ThreadUsage {
+    ThreadUsage {
+        allocated: 0,
+        freed: 0,
+    }
 }
 
 /// None, since nothing can be done to the allocator.
@@ -45,7 +48,11 @@ impl Report {
 
     /// Logs the allocator in one line.
     pub fn log(&self) {
-        tracing::info!(allocator = "system", "memory");
+        tracing::info!(
+            allocator = "system",
+            huge_pages = transparent_huge_pages(),
+            "memory"
+        );
     }
 }
 

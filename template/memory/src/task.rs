@@ -1,11 +1,14 @@
 use loco_rs::prelude::*;
 
-use crate::{allocator::full_stats, mebibytes, purge::purge, wiring, Process, Report};
+use crate::{
+    allocator::full_stats, explain::explain, mebibytes, purge::purge, wiring, Process, Report,
+};
 
 /// Prints the allocator's report and the memory of the process.
 ///
 /// `purge:true` returns unused memory and prints how much, `stats:true` prints all of jemalloc's
-/// statistics: those of the task's process, not of a service that runs beside it.
+/// statistics: those of the task's process, not of a service that runs beside it. `explain:NAME`
+/// instead tells what a figure, an option, a profile or a setting means.
 pub struct MemoryTask;
 
 #[async_trait]
@@ -13,11 +16,17 @@ impl Task for MemoryTask {
     fn task(&self) -> TaskInfo {
         TaskInfo {
             name: "memory".to_string(),
-            detail: "Report on the allocator and the memory in use".to_string(),
+            detail:
+                "Report on the memory in use, or explain:NAME a figure, option, profile or setting"
+                    .to_string(),
         }
     }
 
     async fn run(&self, _ctx: &AppContext, vars: &task::Vars) -> Result<()> {
+        if let Ok(name) = vars.cli_arg("explain") {
+            println!("{}", explain(name).map_err(Error::Message)?);
+            return Ok(());
+        }
         print!("{}", report()?);
         let is_set = |name: &str| vars.cli.get(name).is_some_and(|value| value == "true");
         if is_set("purge") {

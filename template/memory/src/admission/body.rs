@@ -383,7 +383,7 @@ mod tests {
         let peer = ([192, 0, 2, 1], 1).into();
         let connection = Connection::new(peer, budget.hold(Kind::Connections, 0));
         let connection = Arc::new(connection);
-        let permit = gate.try_acquire(&Arc::new(Route::new(&"/".into(), false)), peer.ip());
+        let permit = gate.try_acquire(&Arc::new(Route::new("/", false)), &gate.peer(peer.ip()));
         let done = pin!(ready(()));
         let mut active = Work::new(done, permit.expect("it is free"), &connection).finish();
         active.set_held(MIB);

@@ -158,22 +158,26 @@ impl Gate {
         shortage
     }
 
-    /// Returns a permit if the request can begin at once.
-    pub fn try_acquire(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Option<Permit> {
+    /// Returns a permit if a request of this peer can begin at once.
+    pub fn try_acquire(self: &Arc<Self>, route: &Arc<Route>, peer: &Arc<Peer>) -> Option<Permit> {
         if self.waiting() > 0 {
             return None;
         }
-        self.issue_permit(route, &self.peer(network_of(peer))).ok()
+        self.issue_permit(route, peer).ok()
     }
 
     /// Waits until the request can begin. Cancel-safe: a permit granted to a dropped future goes to
     /// the next request.
-    pub async fn acquire(self: &Arc<Self>, route: &Arc<Route>, peer: IpAddr) -> Permit {
-        let network = network_of(peer);
+    pub async fn acquire(
+        self: &Arc<Self>,
+        route: &Arc<Route>,
+        network: IpAddr,
+        peer: Arc<Peer>,
+    ) -> Permit {
         let waiter = Waiter {
             route: Arc::clone(route),
             network,
-            peer: self.peer(network),
+            peer,
         };
         let _waiting = CountGuard::new(self.budget.waiting());
         let granted = self.lock().push(waiter);
@@ -208,8 +212,8 @@ impl Gate {
         }
     }
 
-    /// The counters of a peer's requests.
-    fn peer(&self, network: IpAddr) -> Arc<Peer> {
+    /// The counters of a peer's requests, by its network.
+    pub fn peer(&self, network: IpAddr) -> Arc<Peer> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = peers.get(network);
         drop(peers);
@@ -442,6 +446,12 @@ impl Permit {
         self.memory.set(bytes);
     }
 
+    /// The request has allocated this many bytes in total.
+    #[cfg(feature = "metrics")]
+    pub fn record_memory(&self, allocated: u64) {
+        self.route.metrics.record_memory(self.peak, allocated);
+    }
+
     /// Splits off up to `bytes` that outlive the permit.
     pub fn split(&mut self, bytes: u64) -> Hold {
         self.memory.split(bytes)
@@ -474,7 +484,7 @@ mod tests {
     }
 
     fn route() -> Arc<Route> {
-        Arc::new(Route::new(&"/".into(), false))
+        Arc::new(Route::new("/", false))
     }
 
     /// Permits for a peer's requests, each paused before the next one is tried.
@@ -484,7 +494,7 @@ mod tests {
         peer: IpAddr,
     ) -> impl Iterator<Item = Permit> + 'a {
         std::iter::from_fn(move || {
-            let mut permit = gate.try_acquire(route, peer)?;
+            let mut permit = gate.try_acquire(route, &gate.peer(peer))?;
             permit.set_held(0);
             gate.pause(permit.peer());
             Some(permit)
@@ -497,19 +507,22 @@ mod tests {
         let route = route();
         route.raise(1 << 20);
         let mut permits = Vec::new();
-        while let Some(mut permit) = gate.try_acquire(&route, ONE) {
+        while let Some(mut permit) = gate.try_acquire(&route, &gate.peer(ONE)) {
             permit.set_held(0);
             permits.push(permit);
         }
         assert_eq!(permits.len(), 2 * cores());
 
         gate.pause(permits[0].peer());
-        let next = gate.acquire(&route, ONE).await;
+        let next = gate.acquire(&route, ONE, gate.peer(ONE)).await;
         assert_eq!(gate.busy(), 2 * cores());
         drop(permits.pop());
-        timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
-            .await
-            .expect("one has ended");
+        timeout(
+            Duration::from_secs(5),
+            gate.acquire(&route, ONE, gate.peer(ONE)),
+        )
+        .await
+        .expect("one has ended");
         gate.resume(permits[0].peer());
         drop((next, permits));
         assert_eq!((gate.busy(), gate.active(), gate.waiting()), (0, 0, 0));
@@ -519,33 +532,40 @@ mod tests {
     async fn who_stops_waiting_takes_no_permit_along() {
         let gate = gate(1);
         let route = route();
-        let first = gate.try_acquire(&route, ONE).expect("it is free");
-        let gone = Box::pin(gate.acquire(&route, ONE));
+        let first = gate
+            .try_acquire(&route, &gate.peer(ONE))
+            .expect("it is free");
+        let gone = Box::pin(gate.acquire(&route, ONE, gate.peer(ONE)));
         let gone = timeout(Duration::from_millis(10), gone).await;
         assert!(gone.is_err());
         // This one is granted a permit, but is dropped before it is polled again.
-        let mut unpolled = Box::pin(gate.acquire(&route, ONE));
+        let mut unpolled = Box::pin(gate.acquire(&route, ONE, gate.peer(ONE)));
         assert!(timeout(Duration::from_millis(10), &mut unpolled)
             .await
             .is_err());
         drop(first);
         drop(unpolled);
 
-        timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
-            .await
-            .expect("nobody else has one");
+        timeout(
+            Duration::from_secs(5),
+            gate.acquire(&route, ONE, gate.peer(ONE)),
+        )
+        .await
+        .expect("nobody else has one");
     }
 
     #[tokio::test]
     async fn peers_take_turns() {
         let gate = gate(1);
         let route = route();
-        let first = gate.try_acquire(&route, ONE).expect("it is free");
+        let first = gate
+            .try_acquire(&route, &gate.peer(ONE))
+            .expect("it is free");
         let order = Arc::new(Mutex::new(Vec::new()));
         let spawn = |peer| {
             let (gate, route, order) = (gate.clone(), route.clone(), order.clone());
             tokio::spawn(async move {
-                let _permit = gate.acquire(&route, peer).await;
+                let _permit = gate.acquire(&route, peer, gate.peer(peer)).await;
                 order.lock().expect("no panic").push(peer);
             })
         };
@@ -573,17 +593,23 @@ mod tests {
         for _ in 0..40 {
             small.learn(0);
         }
-        let large = Arc::new(Route::new(&"/large".into(), false));
+        let large = Arc::new(Route::new("/large", false));
         large.raise(600 << 10);
-        let first = gate.try_acquire(&large, ONE).expect("it is free");
-        let waiting = Box::pin(gate.acquire(&large, ONE));
+        let first = gate
+            .try_acquire(&large, &gate.peer(ONE))
+            .expect("it is free");
+        let waiting = Box::pin(gate.acquire(&large, ONE, gate.peer(ONE)));
         let mut waiting = Box::pin(timeout(Duration::from_millis(50), waiting));
         assert!(timeout(Duration::from_millis(10), &mut waiting)
             .await
             .is_err());
         assert!(gate.shortage().concerns(ONE));
 
-        let permit = timeout(Duration::from_secs(5), gate.acquire(&small, ONE)).await;
+        let permit = timeout(
+            Duration::from_secs(5),
+            gate.acquire(&small, ONE, gate.peer(ONE)),
+        )
+        .await;
 
         assert!(permit.is_ok());
         drop(first);
@@ -597,20 +623,24 @@ mod tests {
             route.learn(0);
         }
         let mut permits = Vec::new();
-        while let Some(mut permit) = gate.try_acquire(&route, ONE) {
+        while let Some(mut permit) = gate.try_acquire(&route, &gate.peer(ONE)) {
             permit.set_held(0);
             permits.push(permit);
         }
         let next = tokio::spawn({
             let gate = Arc::clone(&gate);
             let route = Arc::clone(&route);
-            async move { gate.acquire(&route, ONE).await }
+            async move { gate.acquire(&route, ONE, gate.peer(ONE)).await }
         });
         while gate.waiting() == 0 {
             tokio::task::yield_now().await;
         }
 
-        let of_other = timeout(Duration::from_secs(5), gate.acquire(&route, OTHER)).await;
+        let of_other = timeout(
+            Duration::from_secs(5),
+            gate.acquire(&route, OTHER, gate.peer(OTHER)),
+        )
+        .await;
 
         assert!(of_other.is_ok());
         assert_eq!(gate.waiting(), 1);
@@ -627,9 +657,9 @@ mod tests {
             gate.resume(permit.peer());
         }
         assert_eq!(gate.busy(), 100);
-        assert!(gate.try_acquire(&route, ONE).is_none());
+        assert!(gate.try_acquire(&route, &gate.peer(ONE)).is_none());
 
-        let of_other = gate.try_acquire(&route, OTHER);
+        let of_other = gate.try_acquire(&route, &gate.peer(OTHER));
         assert!(of_other.is_some());
         drop((of_other, permits));
         assert_eq!((gate.busy(), gate.capped_busy.load(SeqCst)), (0, 0));
@@ -642,12 +672,12 @@ mod tests {
         let permits: Vec<Permit> = paused(&gate, &route, ONE).collect();
 
         assert_eq!(permits.len(), 7);
-        assert!(gate.try_acquire(&route, OTHER).is_some());
+        assert!(gate.try_acquire(&route, &gate.peer(OTHER)).is_some());
         for permit in &permits {
             gate.resume(permit.peer());
         }
         drop(permits);
-        assert!(gate.try_acquire(&route, ONE).is_some());
+        assert!(gate.try_acquire(&route, &gate.peer(ONE)).is_some());
     }
 
     #[tokio::test]
@@ -659,9 +689,12 @@ mod tests {
         let permits: Vec<Permit> = paused(&gate, &route, ONE).collect();
 
         assert_eq!(permits.len(), 4 * cores());
-        timeout(Duration::from_secs(5), gate.acquire(&route, ONE))
-            .await
-            .expect("they have fired");
+        timeout(
+            Duration::from_secs(5),
+            gate.acquire(&route, ONE, gate.peer(ONE)),
+        )
+        .await
+        .expect("they have fired");
         drop(permits);
     }
 
@@ -673,7 +706,7 @@ mod tests {
             small.learn(0);
         }
         let mut permits = Vec::new();
-        while let Some(permit) = gate.try_acquire(&small, ONE) {
+        while let Some(permit) = gate.try_acquire(&small, &gate.peer(ONE)) {
             permits.push(permit);
         }
         assert_eq!(permits.len(), 2 * cores());
@@ -681,7 +714,7 @@ mod tests {
         // Expected to be small, they turn out large.
         permits[0].set_held(600 << 20);
         permits[1].set_held(600 << 20);
-        assert!(gate.try_acquire(&small, OTHER).is_none());
+        assert!(gate.try_acquire(&small, &gate.peer(OTHER)).is_none());
         drop(permits);
         assert_eq!(gate.unmeasured.load(SeqCst), 0);
     }
@@ -703,11 +736,16 @@ mod tests {
         let route = route();
         route.raise(1 << 20);
         for _ in 0..40 {
-            drop(gate.try_acquire(&route, ONE).expect("it is free"));
+            drop(
+                gate.try_acquire(&route, &gate.peer(ONE))
+                    .expect("it is free"),
+            );
         }
         assert_eq!(route.expected(), 1 << 20);
 
-        let mut permit = gate.try_acquire(&route, ONE).expect("it is free");
+        let mut permit = gate
+            .try_acquire(&route, &gate.peer(ONE))
+            .expect("it is free");
         permit.mark_complete();
         drop(permit);
         assert!(route.expected() < 1 << 20);
@@ -721,8 +759,10 @@ mod tests {
         let small = route();
         small.raise(1 << 10);
 
-        let _small = gate.try_acquire(&small, ONE).expect("it is free");
-        assert!(gate.try_acquire(&huge, OTHER).is_some());
+        let _small = gate
+            .try_acquire(&small, &gate.peer(ONE))
+            .expect("it is free");
+        assert!(gate.try_acquire(&huge, &gate.peer(OTHER)).is_some());
     }
 
     #[test]

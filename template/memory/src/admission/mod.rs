@@ -54,7 +54,7 @@ pub use self::{
 };
 use self::{
     body::{read_ahead, RequestBody},
-    budget::{Budget, Shortage},
+    budget::{Budget, Peer, Shortage},
     gate::{Gate, Permit},
     reservations::Reservations,
     routes::Routes,
@@ -128,6 +128,11 @@ impl Admission {
         &self.refusals
     }
 
+    #[cfg(feature = "metrics")]
+    pub const fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
     /// The route that a request matches.
     pub fn route(&self, request: &Request<impl HttpBody>) -> &Arc<Route> {
         let body = request.body().size_hint().exact();
@@ -178,14 +183,12 @@ impl Admission {
             return self.with_counted_body(response, None, in_flight);
         }
         let (mut parts, body) = request.into_parts();
-        let peer = self.peer(&mut parts, connection).await;
-        if self.is_behind_proxy() {
-            connection.set_client(network_of(peer));
-        }
+        let network = network_of(self.client(&mut parts, connection).await);
+        let peer = connection.client_usage(network, || self.gate.peer(network));
         // A slow body is awaited before the permit is taken, so that it does not occupy one.
-        let admitted = match self.read_ahead(body, connection, peer).await {
+        let admitted = match self.read_ahead(body, connection, network).await {
             Ok(body) => self
-                .acquire_permit(route, peer)
+                .acquire_permit(route, network, &peer)
                 .await
                 .map(|permit| (body, permit)),
             Err(ReadAheadError::Refused(reason)) => Err(reason),
@@ -233,10 +236,11 @@ impl Admission {
     }
 
     /// The client's address: the one that the proxy reports, or else that of the connection.
-    async fn peer(&self, parts: &mut Parts, connection: &Connection) -> IpAddr {
-        if let Some(source) = &self.proxy {
-            parts.extensions.insert(source.clone());
-        }
+    async fn client(&self, parts: &mut Parts, connection: &Connection) -> IpAddr {
+        let Some(source) = &self.proxy else {
+            return connection.peer().ip();
+        };
+        parts.extensions.insert(source.clone());
         match RemoteIP::from_request_parts(parts, &()).await {
             Ok(RemoteIP::Forwarded(address) | RemoteIP::Socket(address)) => address,
             Ok(RemoteIP::None) => connection.peer().ip(),
@@ -246,7 +250,8 @@ impl Admission {
     async fn acquire_permit(
         &self,
         route: &Arc<Route>,
-        peer: IpAddr,
+        network: IpAddr,
+        peer: &Arc<Peer>,
     ) -> std::result::Result<Permit, Reason> {
         if let Some(permit) = self.gate.try_acquire(route, peer) {
             return Ok(permit);
@@ -260,7 +265,7 @@ impl Admission {
         let wait = Duration::from_millis(self.requests.wait_ms);
         #[cfg(feature = "metrics")]
         let start = Instant::now();
-        let permit = timeout(wait, self.gate.acquire(route, peer)).await;
+        let permit = timeout(wait, self.gate.acquire(route, network, Arc::clone(peer))).await;
         #[cfg(feature = "metrics")]
         crate::metrics::admission::record_wait(start.elapsed());
         permit.map_err(|_| Reason::TimedOut)
@@ -286,7 +291,7 @@ impl Admission {
         &self,
         body: Incoming,
         connection: &Arc<Connection>,
-        peer: IpAddr,
+        network: IpAddr,
     ) -> std::result::Result<Body, ReadAheadError> {
         let length = body.size_hint().exact();
         if length.is_some_and(|length| length == 0 || length > MAX_READ_AHEAD) {
@@ -298,7 +303,7 @@ impl Admission {
         }
         let mut body = RequestBody::new(body, &self.budget, connection, &self.stalled);
         let wait = Duration::from_millis(self.requests.wait_ms);
-        let reservation = self.reservations.reserve(network_of(peer), max);
+        let reservation = self.reservations.reserve(network, max);
         let mut reservation = timeout(wait, reservation)
             .await
             .map_err(|_| ReadAheadError::Refused(Reason::TimedOut))?

@@ -12,6 +12,9 @@ use std::{
 use axum::http::Method;
 use loco_rs::{controller::AppRoutes, Error, Result};
 
+#[cfg(feature = "metrics")]
+use crate::metrics::routes::RouteMetrics;
+
 /// Loco's own routes, which must answer under any load.
 const HEALTH_ROUTES: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
 /// Bytes that a request is expected to hold before its route has seen any.
@@ -23,22 +26,18 @@ const BODY_SIZES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
 /// determines most of what a request holds.
 #[derive(Debug)]
 pub struct Route {
-    /// `none` for requests that match no route, since clients can invent any number of paths. Only
-    /// used by metrics.
-    #[cfg_attr(not(feature = "metrics"), expect(dead_code))]
-    pub template: Arc<str>,
+    #[cfg(feature = "metrics")]
+    pub metrics: Arc<RouteMetrics>,
     /// Its requests are neither counted nor made to wait.
     pub exempt: bool,
     expected: AtomicU64,
 }
 
 impl Route {
-    pub fn new(template: &Arc<str>, exempt: bool) -> Self {
-        Self {
-            template: Arc::clone(template),
-            exempt,
-            expected: AtomicU64::new(INITIAL_EXPECTED),
-        }
+    #[cfg(test)]
+    pub fn new(template: &str, exempt: bool) -> Self {
+        let [route, ..] = BySize::new(None, template, exempt).0;
+        Arc::into_inner(route).expect("the only reference")
     }
 
     /// Unique among the routes that exist.
@@ -53,7 +52,10 @@ impl Route {
 
     /// A request holds `bytes`, so the next one is expected to as well.
     pub fn raise(&self, bytes: u64) {
-        self.expected.fetch_max(bytes, Ordering::Relaxed);
+        // Most requests hold less, and need not contend for it.
+        if bytes > self.expected() {
+            self.expected.fetch_max(bytes, Ordering::Relaxed);
+        }
     }
 
     /// A request has ended that held `bytes` at its peak. The influence of one large request fades
@@ -65,8 +67,11 @@ impl Route {
         } else {
             expected - (expected - bytes).div_ceil(8)
         };
-        // A concurrent update may get lost: later requests make up for it.
-        self.expected.store(next, Ordering::Relaxed);
+        // Requests that hold almost as much as the last ones need not contend for it.
+        if next > expected || next < expected / 64 * 63 {
+            // A concurrent update may get lost: later requests make up for it.
+            self.expected.store(next, Ordering::Relaxed);
+        }
     }
 }
 
@@ -75,9 +80,18 @@ impl Route {
 struct BySize([Arc<Route>; BODY_SIZES.len() + 2]);
 
 impl BySize {
-    fn new(template: &str, exempt: bool) -> Self {
-        let template = Arc::from(template);
-        Self(array::from_fn(|_| Arc::new(Route::new(&template, exempt))))
+    #[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+    fn new(method: Option<&Method>, template: &str, exempt: bool) -> Self {
+        #[cfg(feature = "metrics")]
+        let metrics = Arc::new(RouteMetrics::new(method, template));
+        Self(array::from_fn(|_| {
+            Arc::new(Route {
+                #[cfg(feature = "metrics")]
+                metrics: Arc::clone(&metrics),
+                exempt,
+                expected: AtomicU64::new(INITIAL_EXPECTED),
+            })
+        }))
     }
 
     fn get(&self, body: Option<u64>) -> &Arc<Route> {
@@ -93,6 +107,8 @@ impl BySize {
 pub struct Routes {
     templates: matchit::Router<HashMap<Method, BySize>>,
     unmatched: BySize,
+    #[cfg(feature = "metrics")]
+    metrics: Vec<Arc<RouteMetrics>>,
 }
 
 impl Routes {
@@ -106,7 +122,8 @@ impl Routes {
                 HEALTH_ROUTES.contains(&route.uri.as_str()) || exempt.contains(&route.uri);
             let by_method = methods.entry(route.uri.clone()).or_default();
             for method in route.actions {
-                by_method.insert(method, BySize::new(&route.uri, is_exempt));
+                let by_size = BySize::new(Some(&method), &route.uri, is_exempt);
+                by_method.insert(method, by_size);
             }
         }
         if let Some(unknown) = exempt.iter().find(|route| !methods.contains_key(*route)) {
@@ -115,14 +132,30 @@ impl Routes {
                  routes` lists them"
             )));
         }
+        let unmatched = BySize::new(None, "none", false);
+        #[cfg(feature = "metrics")]
+        let metrics = methods
+            .values()
+            .flat_map(HashMap::values)
+            .chain([&unmatched])
+            .map(|BySize(routes)| Arc::clone(&routes[0].metrics))
+            .collect();
         let mut templates = matchit::Router::new();
         for (template, methods) in methods {
             templates.insert(template, methods).map_err(Error::wrap)?;
         }
         Ok(Self {
             templates,
-            unmatched: BySize::new("none", false),
+            unmatched,
+            #[cfg(feature = "metrics")]
+            metrics,
         })
+    }
+
+    /// The metrics of each route's requests.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(&self) -> impl Iterator<Item = &RouteMetrics> {
+        self.metrics.iter().map(AsRef::as_ref)
     }
 
     /// The route of a request whose body has this many bytes, or an unknown number.
@@ -151,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_large_request_counts_at_once_and_is_forgotten_after_some_small_ones() {
-        let route = Route::new(&"/".into(), false);
+        let route = Route::new("/", false);
 
         route.raise(1 << 20);
         assert_eq!(route.expected(), 1 << 20);
@@ -165,7 +198,7 @@ mod tests {
 
     #[test]
     fn requests_with_bodies_of_another_size_are_expected_to_hold_what_they_did() {
-        let sizes = BySize::new("/", false);
+        let sizes = BySize::new(None, "/", false);
 
         sizes.get(Some(2 << 20)).raise(4 << 20);
         sizes.get(None).raise(8 << 20);

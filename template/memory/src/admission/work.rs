@@ -16,7 +16,7 @@ use super::{
     gate::{Gate, Permit},
 };
 use crate::{
-    allocator::held_by_thread,
+    allocator::thread_usage,
     server::{Connection, Phase},
 };
 
@@ -35,9 +35,9 @@ thread_local! {
 /// Drops a value that was allocated outside of a request's work, so that freeing it within that
 /// work does not make the request appear to hold less.
 pub fn drop_foreign<T>(value: T) {
-    let before = held_by_thread();
+    let before = thread_usage().held();
     drop(value);
-    let freed = before - held_by_thread();
+    let freed = before - thread_usage().held();
     FOREIGN_FREED.set(FOREIGN_FREED.get() + freed);
 }
 
@@ -48,6 +48,8 @@ pub struct ActiveRequest {
     watch: Arc<Watch>,
     /// Bytes allocated minus bytes freed, over all polls.
     held: i64,
+    /// Bytes allocated, over all polls.
+    allocated: u64,
 }
 
 impl ActiveRequest {
@@ -66,10 +68,11 @@ impl ActiveRequest {
 
     /// Polls a part of the request's work, and accounts for its memory.
     pub fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        let held = || held_by_thread() + FOREIGN_FREED.get();
-        let before = held();
+        let (before, foreign) = (thread_usage(), FOREIGN_FREED.get());
         let polled = poll();
-        self.held += held() - before;
+        let after = thread_usage();
+        self.held += after.held() - before.held() + FOREIGN_FREED.get() - foreign;
+        self.allocated += after.allocated - before.allocated;
         self.permit.set_held(self.held());
         polled
     }
@@ -93,6 +96,8 @@ impl ActiveRequest {
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.watch.finish();
+        #[cfg(feature = "metrics")]
+        self.permit.record_memory(self.allocated);
     }
 }
 
@@ -121,6 +126,7 @@ impl<'a, F: Future> Work<'a, F> {
                 permit,
                 watch,
                 held: 0,
+                allocated: 0,
             },
         }
     }
@@ -246,8 +252,10 @@ mod tests {
         let reservation = reservations.reserve(network, MIB as u64).await;
         let body = read_ahead(Bytes::from(vec![0; MIB]), reservation.expect("room"));
         let gate = Gate::new(&budget, None);
-        let route = Arc::new(Route::new(&"/".into(), false));
-        let permit = gate.try_acquire(&route, peer.ip()).expect("it is free");
+        let route = Arc::new(Route::new("/", false));
+        let permit = gate
+            .try_acquire(&route, &gate.peer(network))
+            .expect("it is free");
         let future = pin!(async move {
             let copy = body.to_vec();
             drop(body);

@@ -8,7 +8,18 @@ use crate::{metrics::set, profile};
 
 pub fn describe() {
     for (name, help) in [
-        ("jemalloc_allocated_bytes", "Allocated and not freed."),
+        (
+            "jemalloc_live_bytes",
+            "Allocated and not freed, without the threads' caches.",
+        ),
+        (
+            "jemalloc_tcache_bytes",
+            "Freed memory in the threads' caches.",
+        ),
+        (
+            "jemalloc_allocated_bytes",
+            "Live memory and the threads' caches.",
+        ),
         (
             "jemalloc_active_bytes",
             "Pages that hold at least one allocation.",
@@ -53,6 +64,8 @@ pub fn read() -> Result<()> {
     let report = Report::read()?;
     let stats = &report.stats;
     for (name, value) in [
+        ("jemalloc_live_bytes", stats.live),
+        ("jemalloc_tcache_bytes", stats.tcache),
         ("jemalloc_allocated_bytes", stats.allocated),
         ("jemalloc_active_bytes", stats.active),
         ("jemalloc_dirty_bytes", stats.dirty),

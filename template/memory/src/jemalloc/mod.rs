@@ -24,7 +24,7 @@ use tikv_jemalloc_ctl::{
 };
 
 use self::{options::Setting, stats::Stats};
-use crate::profile;
+use crate::{process::transparent_huge_pages, profile, usage::ThreadUsage};
 
 #[cfg(all(feature = "idle", unix))]
 pub use self::purge::FLUSH_THREAD_CACHE;
@@ -34,9 +34,8 @@ pub use tikv_jemallocator::Jemalloc as Allocator;
 /// Whether unused pages can be returned on demand.
 pub const CAN_PURGE: bool = true;
 
-/// Net bytes allocated by this thread since its start. Negative if it has freed more than it has
-/// allocated, since memory can be freed by another thread.
-pub fn held_by_thread() -> i64 {
+/// Bytes that this thread has allocated and freed since its start.
+pub fn thread_usage() -> ThreadUsage {
     type Counters = (ThreadLocal<u64>, ThreadLocal<u64>);
     thread_local! {
         static COUNTERS: Cell<Option<Counters>> = const { Cell::new(None) };
@@ -49,8 +48,9 @@ pub fn held_by_thread() -> i64 {
         COUNTERS.set(Some(counters));
         Some(counters)
     });
-    counters.map_or(0, |(allocated, freed)| {
-        allocated.get().wrapping_sub(freed.get()).cast_signed()
+    counters.map_or_else(ThreadUsage::default, |(allocated, freed)| ThreadUsage {
+        allocated: allocated.get(),
+        freed: freed.get(),
     })
 }
 
@@ -150,6 +150,7 @@ impl Report {
             profile = profile::NAME,
             options = self.options(),
             overridden = self.overridden(),
+            huge_pages = transparent_huge_pages(),
             "memory"
         );
     }

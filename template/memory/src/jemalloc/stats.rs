@@ -4,11 +4,16 @@ use serde::Deserialize;
 
 use crate::mebibytes;
 
-/// jemalloc's statistics, in bytes unless stated otherwise. Each is the `stats.*` of the same name
-/// in [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
+/// jemalloc's statistics, in bytes unless stated otherwise. Except for `live` and `tcache`, each is the
+/// `stats.*` of the same name in
+/// [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// What the service has allocated and not freed.
+    /// What the service has allocated and not freed: `allocated` without `tcache`.
+    pub live: u64,
+    /// Freed memory in the threads' caches, which jemalloc counts as allocated
+    /// (`stats.arenas.<i>.tcache_bytes`).
+    pub tcache: u64,
     pub allocated: u64,
     /// Pages that hold at least one allocation.
     pub active: u64,
@@ -69,10 +74,13 @@ struct PrintedStatsArenas {
     merged: PrintedMerged,
 }
 
-/// All arenas together, in pages.
+/// All arenas together.
 #[derive(Deserialize)]
 struct PrintedMerged {
+    tcache_bytes: u64,
+    /// In pages.
     pdirty: u64,
+    /// In pages.
     pmuzzy: u64,
 }
 
@@ -84,6 +92,9 @@ impl From<&Printed> for Stats {
             stats_arenas: PrintedStatsArenas { merged },
         } = printed;
         Self {
+            // The two are not read at the same instant.
+            live: stats.allocated.saturating_sub(merged.tcache_bytes),
+            tcache: merged.tcache_bytes,
             allocated: stats.allocated,
             active: stats.active,
             dirty: merged.pdirty * arenas.page,
@@ -102,6 +113,8 @@ impl From<&Printed> for Stats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, bytes) in [
+            ("live", self.live),
+            ("tcache", self.tcache),
             ("allocated", self.allocated),
             ("active", self.active),
             ("dirty", self.dirty),
@@ -118,5 +131,60 @@ impl fmt::Display for Stats {
             "arenas      {:>8}\nbackground threads: {}, which have run {} times",
             self.arenas, self.background_threads, self.background_thread_runs
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{mpsc, Barrier},
+        thread,
+    };
+
+    use serial_test::serial;
+
+    use crate::Report;
+
+    const THREADS: usize = 64;
+    /// Sizes of jemalloc's classes, up to the largest that threads cache by default.
+    const SIZES: [usize; 5] = [64, 512, 4096, 14336, 32768];
+    /// How many of each size a thread allocates.
+    const COUNT: usize = 20;
+
+    fn allocate() -> Vec<Vec<u8>> {
+        let sizes = SIZES.iter().flat_map(|size| [*size; COUNT]);
+        sizes.map(|size| vec![1; size]).collect()
+    }
+
+    #[test]
+    #[serial]
+    fn live_memory_does_not_include_what_the_threads_have_cached() {
+        let before = Report::read().expect("a report").stats;
+        let read = Barrier::new(THREADS + 1);
+        let (sender, allocated) = mpsc::channel();
+
+        let stats = thread::scope(|scope| {
+            for _ in 0..THREADS {
+                let (sender, read) = (sender.clone(), &read);
+                scope.spawn(move || {
+                    let held = allocate();
+                    drop(allocate());
+                    sender.send(held).expect("the test waits");
+                    read.wait();
+                });
+            }
+            drop(sender);
+            let held: Vec<_> = allocated.iter().take(THREADS).collect();
+            let stats = Report::read().expect("a report").stats;
+            read.wait();
+            drop(held);
+            stats
+        });
+
+        let held = (THREADS * COUNT * SIZES.iter().sum::<usize>()) as u64;
+        let grown = stats.live - before.live;
+        assert!(grown.abs_diff(held) < held / 20, "{grown} of {held}");
+        let cached = stats.tcache - before.tcache;
+        assert!(cached > held / 10, "the caches are empty: {cached}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use super::set;
+use super::{routes, set};
 use crate::{
     admission::{budget::Kind, Admission, Reason},
     guard,
@@ -67,14 +67,24 @@ pub fn record_wait(time: Duration) {
     histogram!(WAIT).record(time);
 }
 
-pub fn read() {
+fn sources() -> Option<(Arc<Admission>, Arc<Connections>)> {
     let sources = SOURCES
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    let Some((admission, connections)) = sources
-        .and_then(|(admission, connections)| Some((admission.upgrade()?, connections.upgrade()?)))
-    else {
+    let (admission, connections) = sources?;
+    Some((admission.upgrade()?, connections.upgrade()?))
+}
+
+/// A table of the routes whose requests have held the most, if the service is serving.
+pub fn top_routes() -> String {
+    sources().map_or_else(String::new, |(admission, _)| {
+        routes::report(admission.routes().metrics())
+    })
+}
+
+pub fn read() {
+    let Some((admission, connections)) = sources() else {
         return;
     };
     set(BUDGET, admission.budget().limit());

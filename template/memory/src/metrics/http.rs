@@ -3,17 +3,20 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::http::{Method, StatusCode};
-use metrics::{describe_gauge, describe_histogram, gauge, histogram, Gauge, SharedString};
+use metrics::{counter, describe_counter, describe_gauge, gauge, Gauge};
 
-const DURATION: &str = "http_request_duration_seconds";
+use super::routes::RouteMetrics;
+
 const IN_FLIGHT: &str = "http_requests_in_flight";
+const ABORTED: &str = "http_requests_aborted_total";
 
 pub fn describe() {
-    describe_histogram!(
-        DURATION,
-        "Time from a request's head to the response's, by route, method and status."
-    );
     describe_gauge!(IN_FLIGHT, "Requests that wait for their response.");
+    describe_counter!(
+        ABORTED,
+        "Requests that ended without a response, since the client went away or was cut off, by route \
+         and method."
+    );
 }
 
 /// Counts requests.
@@ -28,47 +31,47 @@ impl Counter {
         }
     }
 
-    pub fn start(&self, method: &Method, route: &Arc<str>) -> Request {
+    pub fn start(&self, method: &Method, route: &Arc<RouteMetrics>) -> Request {
         self.in_flight.increment(1.0);
         Request {
             start: Instant::now(),
             method: method_name(method),
             route: Arc::clone(route),
             in_flight: self.in_flight.clone(),
+            is_finished: false,
         }
     }
 }
 
-/// A request in flight. Only [`Self::finish`] records it in the histogram, since the client may go
-/// away before.
+/// A request in flight. Only [`Self::finish`] records it in the histogram: if it is dropped before, the
+/// client has gone away or was cut off.
 pub struct Request {
     start: Instant,
     method: &'static str,
-    /// The route's template, such as `/posts/{id}`.
-    route: Arc<str>,
+    route: Arc<RouteMetrics>,
     in_flight: Gauge,
+    is_finished: bool,
 }
 
 impl Request {
-    pub fn finish(self, status: StatusCode) {
-        histogram!(
-            DURATION,
-            "method" => self.method,
-            "route" => SharedString::from_shared(Arc::clone(&self.route)),
-            "status" => status.as_u16().to_string(),
-        )
-        .record(self.start.elapsed());
+    pub fn finish(mut self, status: StatusCode) {
+        self.is_finished = true;
+        let duration = self.start.elapsed();
+        self.route.record_duration(self.method, status, duration);
     }
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
         self.in_flight.decrement(1.0);
+        if !self.is_finished {
+            counter!(ABORTED, "method" => self.method, "route" => self.route.label()).increment(1);
+        }
     }
 }
 
 /// A fixed set, since clients can invent any number of methods.
-const fn method_name(method: &Method) -> &'static str {
+pub const fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",

@@ -8,7 +8,8 @@ mod database;
 pub mod http;
 #[cfg(feature = "with-db")]
 mod jobs;
-mod process;
+pub mod process;
+pub mod routes;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -30,6 +31,8 @@ use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
 const SECONDS_BUCKETS: [f64; 15] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 11.0, 30.0,
 ];
+/// Buckets of all histograms of bytes, going by their names.
+const BYTES_BUCKETS: [f64; 9] = [1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8];
 /// How often samples are sorted into the buckets of histograms, even if nobody asks for metrics:
 /// they would pile up.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -75,6 +78,10 @@ fn recorder() -> Result<&'static PrometheusHandle> {
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_string()), &SECONDS_BUCKETS)
+        .and_then(|builder| {
+            let suffix = Matcher::Suffix("_bytes".to_string());
+            builder.set_buckets_for_metric(suffix, &BYTES_BUCKETS)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(Error::msg)?;
     admission::describe();
@@ -86,6 +93,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
     #[cfg(feature = "with-db")]
     jobs::describe();
     process::describe();
+    routes::describe();
 
     let upkeep = recorder.clone();
     tokio::spawn(async move {

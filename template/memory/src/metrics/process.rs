@@ -1,21 +1,28 @@
 //! The process, under Prometheus' standard names.
 
 use loco_rs::prelude::*;
-use metrics::describe_gauge;
+use metrics::{describe_gauge, gauge};
 use metrics_process::Collector;
 
 use super::set;
 use crate::Process;
 
+const BUILD: &str = "build_info";
 const RSS: &str = "process_resident_memory_bytes";
 const LAZY_FREE: &str = "process_lazyfree_memory_bytes";
 
 pub fn describe() {
     Collector::default().describe();
+    describe_gauge!(BUILD, "The application's version, always 1.");
     describe_gauge!(
         LAZY_FREE,
         "The part of the resident memory that the kernel takes as soon as it needs it."
     );
+}
+
+/// Reports the version that [`loco_rs::app::Hooks`] states.
+pub fn set_version(version: String) {
+    gauge!(BUILD, "version" => version).set(1.0);
 }
 
 pub fn read() -> Result<()> {

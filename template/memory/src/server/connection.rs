@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use super::limits::Socket;
-use crate::admission::{budget::Hold, network_of, Watch};
+use crate::admission::{
+    budget::{Hold, Peer},
+    network_of, Watch,
+};
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,12 +67,19 @@ impl Phase {
     }
 }
 
+/// A client, by its network.
+#[derive(Debug)]
+struct Client {
+    network: IpAddr,
+    usage: Option<Arc<Peer>>,
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
-    /// The network of the last request's client, which differs from the peer behind a proxy.
-    client: Mutex<IpAddr>,
+    /// The last request's client, which differs from the peer behind a proxy.
+    client: Mutex<Client>,
     /// Requests that have arrived and whose responses have not been passed to the connection.
     requests: AtomicUsize,
     /// Request bodies that the client has yet to send.
@@ -125,7 +135,10 @@ impl Connection {
     pub fn new(peer: SocketAddr, hold: Hold) -> Self {
         Self {
             peer,
-            client: Mutex::new(network_of(peer.ip())),
+            client: Mutex::new(Client {
+                network: network_of(peer.ip()),
+                usage: None,
+            }),
             requests: AtomicUsize::new(0),
             bodies: AtomicUsize::new(0),
             bytes_read: AtomicU64::new(0),
@@ -161,11 +174,24 @@ impl Connection {
 
     /// The network of the client that sent the last request, or else opened the connection.
     pub fn client(&self) -> IpAddr {
-        *self.client.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock_client().network
     }
 
-    pub fn set_client(&self, network: IpAddr) {
-        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = network;
+    /// What the client that sent a request uses, which is looked up only if it is another one than
+    /// before.
+    pub fn client_usage(&self, network: IpAddr, look_up: impl FnOnce() -> Arc<Peer>) -> Arc<Peer> {
+        let mut client = self.lock_client();
+        if client.network != network {
+            *client = Client {
+                network,
+                usage: None,
+            };
+        }
+        Arc::clone(client.usage.get_or_insert_with(look_up))
+    }
+
+    fn lock_client(&self) -> MutexGuard<'_, Client> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn phase(&self) -> Phase {

@@ -77,6 +77,7 @@ impl Hooks for App {
             .add_route(Routes::new().add("/meet", get(meet)))
             .add_route(Routes::new().add("/hold", get(hold)))
             .add_route(Routes::new().add("/large", get(large)))
+            .add_route(Routes::new().add("/allocate/{bytes}", get(allocate)))
             .add_route(Routes::new().add("/length", post(length)))
             .add_route(Routes::new().add("/events", get(events)))
             .add_route(Routes::new().add("/poll", get(poll)))
@@ -131,6 +132,15 @@ pub static HOLDING: Notify = Notify::const_new();
 async fn hold() -> Result<Response> {
     HOLDING.notify_one();
     std::future::pending().await
+}
+
+/// Allocates this many bytes twice, one after the other.
+async fn allocate(Path(bytes): Path<usize>) {
+    for _ in 0..2 {
+        let held = vec![1_u8; bytes];
+        tokio::task::yield_now().await;
+        drop(held);
+    }
 }
 
 /// Responds with 4 MiB.

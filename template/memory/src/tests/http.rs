@@ -34,11 +34,23 @@ pub fn free_address() -> SocketAddr {
 
 /// Sends a request with `lines` added to its head, and reads until the connection is closed.
 pub fn ask(address: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Answer {
+    ask_host(address, "localhost", method, path, lines, body)
+}
+
+/// As [`ask`], with this `Host` header.
+pub fn ask_host(
+    address: SocketAddr,
+    host: &str,
+    method: &str,
+    path: &str,
+    lines: &str,
+    body: &str,
+) -> Answer {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\
          content-length: {length}\r\n{lines}\r\n{body}"
     )
     .expect("the request");

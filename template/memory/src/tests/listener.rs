@@ -1,6 +1,9 @@
 //! The memory listener, over real connections.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Barrier, Mutex},
+};
 
 use loco_rs::{app::AppContext, prelude::*};
 use serde_json::json;
@@ -8,7 +11,7 @@ use serial_test::serial;
 
 use super::{
     application::context,
-    http::{ask, free_address, Answer},
+    http::{ask, ask_host, free_address, Answer},
 };
 use crate::MemoryInitializer;
 
@@ -42,6 +45,10 @@ impl Listener {
         ask(self.0, method, path, lines, body)
     }
 
+    fn ask_host(&self, host: &str, method: &str, path: &str, lines: &str, body: &str) -> Answer {
+        ask_host(self.0, host, method, path, lines, body)
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, "", "")
     }
@@ -71,6 +78,69 @@ async fn only_the_token_authorizes() {
         assert_eq!(answer.json()["error"], "unauthorized");
         assert!(!answer.text().contains(TOKEN));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn without_a_token_web_pages_have_no_access() {
+    let listener = Listener::start("").await;
+
+    for (lines, status) in [
+        ("origin: https://example.com\r\n", 403),
+        ("origin: null\r\n", 403),
+        ("sec-fetch-site: cross-site\r\n", 403),
+        ("sec-fetch-site: same-site\r\n", 403),
+        ("sec-fetch-site: none\r\n", 200),
+    ] {
+        let answer = listener.ask("GET", "/memory", lines, "");
+        assert_eq!(answer.status, status, "{lines}");
+    }
+    for (host, status) in [
+        ("rebound.example.com:5151", 403),
+        ("localhost.example.com", 403),
+        ("127.0.0.1.example.com", 403),
+        ("0.0.0.0:5151", 403),
+        ("192.0.2.1:5151", 403),
+        ("localhost:5151", 200),
+        ("127.0.0.1:5151", 200),
+        ("[::1]:5151", 200),
+    ] {
+        let answer = listener.ask_host(host, "GET", "/memory", "", "");
+        assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn with_the_token_any_name_will_do() {
+    let listener = Listener::start(TOKEN).await;
+
+    let answer = listener.ask_host("svc.internal", "GET", "/memory", &bearer(TOKEN), "");
+
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn it_responds_while_all_workers_are_blocked() {
+    let listener = Listener::start("").await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    let blocked = Arc::new(Barrier::new(3));
+    for _ in 0..2 {
+        let (released, blocked) = (Arc::clone(&released), Arc::clone(&blocked));
+        tokio::spawn(async move {
+            blocked.wait();
+            drop(released.lock().map(|released| released.recv()));
+        });
+    }
+
+    // This is the test's own thread, which is not a worker.
+    blocked.wait();
+    let answer = listener.get("/memory");
+    drop(release);
+
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! What Prometheus scrapes.
 
-use std::fs;
+use std::{fs, io::Write, time::Duration};
 
 use serde_json::json;
 use serial_test::serial;
 
-use super::{http, listener::Listener, serve::Service};
+use super::{
+    http,
+    listener::Listener,
+    serve::{self, Service},
+};
 
 /// The value of the first line that starts with `series`.
 fn value(metrics: &str, series: &str) -> f64 {
@@ -48,6 +52,9 @@ async fn the_allocators_metrics_are_jemallocs_own_figures() {
         // The two are read one after the other, and the responses themselves take memory.
         assert!((metric - own).abs() < 2e6, "{name}: {metric}, {own}");
     }
+    let [live, tcache, allocated] = ["live", "tcache", "allocated"]
+        .map(|name| value(metrics, &format!("jemalloc_{name}_bytes ")));
+    assert!((live + tcache - allocated).abs() < 1.0, "{metrics}");
     assert!(metrics.contains("jemalloc_info{version=\"5."), "{metrics}");
 }
 
@@ -96,6 +103,79 @@ async fn requests_are_counted_by_the_template_of_their_route() {
     assert!(count("http_request_duration_seconds_count{") >= 4.0);
     assert!(!metrics.contains("nowhere"));
     assert!(value(metrics, "http_requests_in_flight ") < 1.0);
+    assert!(metrics.contains("build_info{version=\""), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn requests_whose_client_goes_away_are_counted() {
+    let listener = Listener::start("").await;
+    let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
+    let series = r#"http_requests_aborted_total{method="GET",route="/wait"} "#;
+    let aborted = || {
+        let answer = listener.get("/metrics");
+        let line = answer
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(series));
+        line.map_or(0.0, |value| value.parse::<f64>().expect("a number"))
+    };
+    let before = aborted();
+
+    let mut client = serve::connect(service.address);
+    write!(client, "GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("a request");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(client);
+    http::ask(service.address, "GET", "/wait", "", "");
+
+    assert!((aborted() - before - 1.0).abs() < 0.1, "{}", aborted());
+}
+
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn the_memory_of_requests_is_reported_by_route() {
+    const BYTES: f64 = 4_194_304.0;
+    let listener = Listener::start("").await;
+    let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
+    let sums = || {
+        let answer = listener.get("/metrics");
+        let labels = r#"{method="GET",route="/allocate/{bytes}"}"#;
+        let series = |name: &str| {
+            let lines = answer.text().lines();
+            let series = format!("http_request_{name}{labels} ");
+            let values = lines.filter_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok());
+            values.sum::<f64>()
+        };
+        [
+            series("peak_memory_bytes_count"),
+            series("peak_memory_bytes_sum"),
+            series("allocated_bytes_sum"),
+        ]
+    };
+    let before = sums();
+
+    for _ in 0..5 {
+        http::ask(service.address, "GET", "/allocate/4194304", "", "");
+    }
+
+    let after = sums();
+    let [count, peak, allocated] = [0, 1, 2].map(|index| after[index] - before[index]);
+    assert!((count - 5.0).abs() < 0.1, "{count} requests");
+    let peak = peak / count;
+    assert!((peak / BYTES - 1.0).abs() < 0.05, "peak {peak}");
+    let allocated = allocated / count;
+    assert!(
+        (allocated / BYTES - 2.0).abs() < 0.1,
+        "allocated {allocated}"
+    );
+    let report = listener.get("/memory");
+    let report = report.text();
+    let row = report
+        .lines()
+        .find(|line| line.ends_with("  GET /allocate/{bytes}"));
+    let row = row.unwrap_or_else(|| panic!("no row in {report}"));
+    assert!(row.trim_start().starts_with("4.0 MiB"), "{row}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

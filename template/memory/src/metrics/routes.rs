@@ -1,0 +1,138 @@
+//! Requests by route: how long they take, and the memory that they hold.
+
+use std::{
+    fmt::Write,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock,
+    },
+    time::Duration,
+};
+
+use axum::http::{Method, StatusCode};
+use metrics::{describe_histogram, histogram, Histogram, SharedString};
+
+use super::http::method_name;
+use crate::mebibytes;
+
+const DURATION: &str = "http_request_duration_seconds";
+const PEAK: &str = "http_request_peak_memory_bytes";
+const ALLOCATED: &str = "http_request_allocated_bytes";
+/// How many routes the report lists.
+const TOP: usize = 10;
+
+pub fn describe() {
+    describe_histogram!(
+        DURATION,
+        "Time from a request's head to the response's, by route, method and status."
+    );
+    describe_histogram!(
+        PEAK,
+        "The most memory that a request held at the end of a poll, by route and method."
+    );
+    describe_histogram!(
+        ALLOCATED,
+        "Memory that a request allocated, whether or not it freed it, by route and method."
+    );
+}
+
+/// The metrics of the requests to a route. Its histograms are looked up only once.
+#[derive(Debug)]
+pub struct RouteMetrics {
+    method: &'static str,
+    /// Such as `/posts/{id}`. `none` for requests that match no route, since clients can invent any
+    /// number of paths.
+    template: Arc<str>,
+    /// How long requests took that were answered with 200, as most are.
+    durations: OnceLock<Histogram>,
+    peaks: OnceLock<Histogram>,
+    allocations: OnceLock<Histogram>,
+    requests: AtomicU64,
+    /// Bytes allocated by all requests.
+    allocated: AtomicU64,
+    /// The largest peak of a request, in bytes.
+    peak: AtomicU64,
+}
+
+impl RouteMetrics {
+    /// Without a method, for requests that match no route.
+    pub fn new(method: Option<&Method>, template: &str) -> Self {
+        Self {
+            method: method.map_or("any", method_name),
+            template: Arc::from(template),
+            durations: OnceLock::new(),
+            peaks: OnceLock::new(),
+            allocations: OnceLock::new(),
+            requests: AtomicU64::new(0),
+            allocated: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+        }
+    }
+
+    /// The route's template, as the value of a label.
+    pub fn label(&self) -> SharedString {
+        SharedString::from_shared(Arc::clone(&self.template))
+    }
+
+    /// A request with this method, which may be HEAD on a route of GET, was answered.
+    pub fn record_duration(&self, method: &'static str, status: StatusCode, duration: Duration) {
+        let histogram = || {
+            histogram!(
+                DURATION,
+                "method" => method,
+                "route" => self.label(),
+                "status" => status.as_u16().to_string(),
+            )
+        };
+        if status == StatusCode::OK && method == self.method {
+            self.durations.get_or_init(histogram).record(duration);
+        } else {
+            histogram().record(duration);
+        }
+    }
+
+    /// A request has ended that held at most `peak` bytes and allocated `allocated`, which is 0 only if
+    /// nothing counts it.
+    #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
+    pub fn record_memory(&self, peak: u64, allocated: u64) {
+        if allocated == 0 {
+            return;
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.allocated.fetch_add(allocated, Ordering::Relaxed);
+        self.peak.fetch_max(peak, Ordering::Relaxed);
+        let histogram = |name| histogram!(name, "method" => self.method, "route" => self.label());
+        let peaks = self.peaks.get_or_init(|| histogram(PEAK));
+        peaks.record(peak as f64);
+        let allocations = self.allocations.get_or_init(|| histogram(ALLOCATED));
+        allocations.record(allocated as f64);
+    }
+}
+
+/// A table of the routes whose requests have held the most: the largest peak, and what a request
+/// allocates on average.
+pub fn report<'a>(routes: impl Iterator<Item = &'a RouteMetrics>) -> String {
+    let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+    let mut routes: Vec<_> = routes.filter(|route| read(&route.requests) > 0).collect();
+    routes.sort_by_cached_key(|route| std::cmp::Reverse(read(&route.peak)));
+    if routes.is_empty() {
+        return String::new();
+    }
+    let mut table = format!(
+        "\n{:>12}{:>12}{:>12}  top routes\n",
+        "max peak", "allocated", "requests"
+    );
+    for route in routes.into_iter().take(TOP) {
+        let requests = read(&route.requests);
+        writeln!(
+            table,
+            "{:>12}{:>12}{requests:>12}  {} {}",
+            mebibytes(read(&route.peak)),
+            mebibytes(read(&route.allocated) / requests),
+            route.method,
+            route.template,
+        )
+        .expect("infallible");
+    }
+    table
+}
