@@ -1,4 +1,4 @@
-//! Fast tier: the figures and charts in README.md are the measured ones.
+//! Fast tier: the figures and charts in README.md and BENCHMARKS.md are the measured ones.
 
 use std::fs;
 
@@ -10,7 +10,16 @@ use template_tests::{
 };
 
 fn readme() -> String {
-    fs::read_to_string(repository().join("README.md")).expect("README.md")
+    document("README.md")
+}
+
+/// The page with all tables.
+fn benchmarks() -> String {
+    document("tests/BENCHMARKS.md")
+}
+
+fn document(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).expect(path)
 }
 
 fn results() -> Results {
@@ -19,17 +28,14 @@ fn results() -> Results {
 }
 
 #[test]
-fn the_tables_in_the_readme_are_the_measured_ones() {
-    let readme = readme();
+fn the_tables_are_the_measured_ones() {
     let results = results();
-    for table in results.tables() {
-        assert!(readme.contains(&table), "README.md does not have\n{table}");
+    let benchmarks = benchmarks();
+    for text in results.tables().into_iter().chain([results.origin()]) {
+        assert!(benchmarks.contains(&text), "there is no\n{text}");
     }
-    let origin = results.origin();
-    assert!(
-        readme.contains(&origin),
-        "README.md does not have\n{origin}"
-    );
+    let summary = results.summary();
+    assert!(readme().contains(&summary), "there is no\n{summary}");
 }
 
 #[test]
@@ -75,11 +81,22 @@ fn siege() -> Siege {
 
 #[cfg(unix)]
 #[test]
-fn the_siege_in_the_readme_is_the_measured_one() {
-    let (readme, siege) = (readme(), siege());
+fn the_siege_is_the_measured_one() {
+    let (readme, benchmarks, siege) = (readme(), benchmarks(), siege());
     for text in [siege.origin(), siege.table()] {
-        assert!(readme.contains(&text), "README.md does not have\n{text}");
+        assert!(benchmarks.contains(&text), "there is no\n{text}");
     }
+    let attacks = || {
+        let all = Attack::ALL.into_iter();
+        all.filter(|attack| !matches!(attack, Attack::None))
+    };
+    let killed = |attack: &Attack| siege.row("loco new", *attack).killed() > 0;
+    let claim = format!(
+        "`loco new` is killed by {} of {} attacks",
+        attacks().filter(killed).count(),
+        attacks().count()
+    );
+    assert!(readme.contains(&claim), "there is no\n{claim}");
     for (theme, file) in siege::plot::FILES {
         assert!(readme.contains(file), "README.md does not show {file}");
         let committed = fs::read_to_string(repository().join(file)).expect("a chart");

@@ -1,5 +1,5 @@
-//! The results of `membench`, as stored in `tests/membench.json`, and the tables in README.md that
-//! are made from them.
+//! The results of `membench`, as stored in `tests/membench.json`, and the tables in README.md and
+//! BENCHMARKS.md that are made from them.
 
 pub mod plot;
 
@@ -9,6 +9,18 @@ use serde::{Deserialize, Serialize};
 
 /// The route of the main table: 500 KB of JSON for each request, held while it waits.
 pub const HELD: &str = "500 KB, held";
+
+/// The rows of the summary in README.md.
+const SUMMARY: [&str; 8] = [
+    "lean",
+    "balanced",
+    "aggressive",
+    "jemalloc",
+    "system",
+    "loco new",
+    "lean + bound",
+    "as generated",
+];
 
 /// One run of the benchmark.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,7 +37,7 @@ pub struct Results {
     #[serde(default)]
     pub rate: u32,
     /// One service at a time, at that rate.
-    #[serde(default, rename = "at_a_rate")]
+    #[serde(default)]
     pub fixed_rate: Vec<FixedRate>,
     /// Pairs of services at the same time, each under its own load.
     pub cpu: Vec<Cpu>,
@@ -185,6 +197,34 @@ impl Results {
             tables.push(self.rate_table());
         }
         tables
+    }
+
+    /// The table in README.md.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut table = String::from(
+            "| | idle | peak | after 1 s | 30 s | CPU per request |\n|---|---|---|---|---|---|\n",
+        );
+        for name in SUMMARY {
+            let Some(row) = self.memory.iter().find(|row| row.name == name) else {
+                continue;
+            };
+            let after = |seconds| {
+                row.after(seconds)
+                    .map_or_else(String::new, |after| after.rss_mb.text(0))
+            };
+            writeln!(
+                table,
+                "| {name} | {} | {} | {} | {} | {} |",
+                row.idle_mb.text(0),
+                row.peak_mb.text(0),
+                after(1.0),
+                after(30.0),
+                ratio(&self.cpu, name, HELD),
+            )
+            .expect("infallible");
+        }
+        table
     }
 
     /// The main table: memory, speed and CPU time of every row.

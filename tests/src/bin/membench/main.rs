@@ -1,5 +1,5 @@
-//! The benchmark behind README.md: memory before, under and after load, speed, and CPU time, for
-//! each memory profile and for Loco services without this template.
+//! The benchmark behind README.md and BENCHMARKS.md: memory before, under and after load, speed, and
+//! CPU time, for each memory profile and for Loco services without this template.
 //!
 //! `cargo run --manifest-path tests/Cargo.toml --bin membench` writes
 //! `tests/membench.json`, `.github/memory.svg` and `.github/memory-dark.svg`, and prints the tables.
@@ -107,6 +107,7 @@ fn main() -> Result<()> {
     };
     println!("\n{}\n", results.origin());
     println!("{}", results.tables().join("\n"));
+    println!("{}", results.summary());
     for (theme, file) in plot::FILES {
         let svg = plot::draw(&results, theme).map_err(|err| anyhow!("{file}: {err}"))?;
         fs::write(repository().join(file), svg)?;
