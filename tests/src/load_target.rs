@@ -19,18 +19,13 @@ pub fn binary(directory: &Path) -> PathBuf {
     directory.join("service")
 }
 
-/// Generates and builds a service in a directory, with these answers and additional features of its
-/// crate `memory`. `reuse` keeps the binary of an earlier run.
+/// Generates and builds a service in a directory, with these answers. `reuse` keeps the binary of an
+/// earlier run.
 ///
 /// # Errors
 ///
 /// If it cannot be generated or built.
-pub fn build_generated(
-    directory: &Path,
-    answers: &[(&str, &str)],
-    features: &[&str],
-    reuse: bool,
-) -> Result<()> {
+pub fn build_generated(directory: &Path, answers: &[(&str, &str)], reuse: bool) -> Result<()> {
     if reuse && binary(directory).exists() {
         return Ok(());
     }
@@ -45,18 +40,6 @@ pub fn build_generated(
     copy(rendered.root(), directory)?;
     if answers.contains(&("memory_profile", "system")) {
         share_dependencies(directory)?;
-    }
-    if !features.is_empty() {
-        edit_file(&directory.join("Cargo.toml"), |text| {
-            let more = format!("features = [\"{}\", ", features.join("\", \""));
-            let memory = |line: &str| line.starts_with("memory = ");
-            text.lines()
-                .map(|line| match memory(line) {
-                    true => line.replace("features = [", &more) + "\n",
-                    false => format!("{line}\n"),
-                })
-                .collect()
-        })?;
     }
     add_load_routes(directory)?;
     build(directory, "svc-cli")

@@ -71,7 +71,7 @@ impl Service {
     /// If it cannot be generated or built.
     pub fn generated(work: &Path, reuse: bool) -> Result<Self> {
         let directory = work.join("lean");
-        load_target::build_generated(&directory, &[], &[], reuse)?;
+        load_target::build_generated(&directory, &[], reuse)?;
         // With compression and draining, as in production.
         load_target::write_config(&directory, "siege", |config| {
             config

@@ -101,7 +101,7 @@ pub struct BuildOptions<'a> {
 /// If it cannot be generated or built.
 pub fn default(build: &BuildOptions<'_>) -> Result<Service> {
     let name = &profiles::all()[0].name;
-    build_generated(build.work, name, &[], &[], build.built)
+    build_generated(build.work, name, &[], build.built)
 }
 
 /// Every row: the profiles without admission control, the baselines, and the default service.
@@ -114,7 +114,7 @@ pub fn all(build: &BuildOptions<'_>, default: &Service) -> Result<Vec<Service>> 
         work, built, only, ..
     } = *build;
     let wanted = |name: &str| only.is_empty() || only.iter().any(|row| row == name);
-    let plain = build_generated(work, PLAIN, &[], &[], built)?;
+    let plain = build_generated(work, PLAIN, &[], built)?;
     let mut services = Vec::new();
     for profile in profiles::all() {
         if profile.name == "custom" || !wanted(&profile.name) {
@@ -126,12 +126,10 @@ pub fn all(build: &BuildOptions<'_>, default: &Service) -> Result<Vec<Service>> 
             Some(options) if build.single_build => {
                 plain.named(&profile.name).with_options(options)?
             }
-            _ => build_generated(work, &profile.name, &[], &[], built)?,
+            _ => build_generated(work, &profile.name, &[], built)?,
         };
         services.push(service.clone().unbounded());
         if profile.name == "system" {
-            let idle = build_generated(work, &profile.name, &[], &["idle"], built)?;
-            services.push(idle.unbounded());
             let mut arenas = service.named("system + 2 arenas");
             arenas.baseline = true;
             services.push(arenas.unbounded().with("MALLOC_ARENA_MAX", "2"));
@@ -157,7 +155,7 @@ pub fn all(build: &BuildOptions<'_>, default: &Service) -> Result<Vec<Service>> 
 pub fn switches(build: &BuildOptions<'_>, default: &Service) -> Result<[[Service; 2]; 2]> {
     let BuildOptions { work, built, .. } = *build;
     let answers = [("heap_profiling", "true")];
-    let profiling = build_generated(work, &default.name, &answers, &[], built)?;
+    let profiling = build_generated(work, &default.name, &answers, built)?;
     Ok([
         [
             default.named("memory_metrics"),
@@ -171,16 +169,16 @@ fn build_generated(
     work: &Path,
     profile: &str,
     answers: &[(&str, &str)],
-    features: &[&str],
     built: bool,
 ) -> Result<Service> {
-    let answered = answers.iter().map(|(question, _)| *question);
-    let name = answered
-        .chain(features.iter().copied())
-        .fold(profile.to_string(), |name, more| format!("{name} + {more}"));
+    let name = answers
+        .iter()
+        .fold(profile.to_string(), |name, (question, _)| {
+            format!("{name} + {question}")
+        });
     let directory = work.join(name.replace(" + ", "-"));
     let answers = [&[("memory_profile", profile)], answers].concat();
-    load_target::build_generated(&directory, &answers, features, built)?;
+    load_target::build_generated(&directory, &answers, built)?;
     load_target::write_config(&directory, "unbounded", |config| {
         config.replace(
             "requests:\n    enable: true",
