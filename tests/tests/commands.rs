@@ -6,6 +6,7 @@ use std::{
     collections::HashSet,
     env,
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
@@ -227,6 +228,7 @@ impl Newcomer {
             .shell(command)
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
+            .process_group(0)
             .spawn()
             .expect("bash runs");
         let child = self.server.insert(child);
@@ -252,6 +254,7 @@ impl Newcomer {
             send_signal(&server, "TERM").expect("a signal");
             let status = wait_timeout(&mut server, Duration::from_secs(40)).expect("its status");
             assert!(status.is_some(), "it does not exit");
+            kill_group(&server);
         }
     }
 
@@ -289,10 +292,17 @@ impl Newcomer {
     }
 }
 
+/// Ends a server with its children: npm leaves them behind.
+fn kill_group(server: &Child) {
+    let group = format!("-{}", server.id());
+    let killed = Command::new("kill").args(["-KILL", "--", &group]).output();
+    drop(killed.expect("kill runs"));
+}
+
 impl Drop for Newcomer {
     fn drop(&mut self) {
         if let Some(mut server) = self.server.take() {
-            drop(server.kill());
+            kill_group(&server);
             drop(server.wait());
         }
     }

@@ -39,8 +39,13 @@ fn the_crate_names_the_same_profiles() {
 #[test]
 fn the_guide_has_the_figures_of_the_crate() {
     let service = Answers::new("svc").render().expect("the answers render");
-    let (guide, readme) = (service.read("docs/memory.md"), service.read("memory/README.md"));
-    let (_, table) = readme.split_once("| figure | meaning |\n|---|---|\n").expect("a table");
+    let (guide, readme) = (
+        service.read("docs/memory.md"),
+        service.read("memory/README.md"),
+    );
+    let (_, table) = readme
+        .split_once("| figure | meaning |\n|---|---|\n")
+        .expect("a table");
     let rows: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
     assert!(rows.len() > 10, "{rows:?}");
     for row in rows {
