@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -47,6 +48,8 @@ pub fn ask_host(
     body: &str,
 ) -> Answer {
     let mut stream = TcpStream::connect(address).expect("a connection");
+    let timeout = Some(Duration::from_secs(30));
+    stream.set_read_timeout(timeout).expect("a timeout");
     let length = body.len();
     write!(
         stream,
