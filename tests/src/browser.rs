@@ -126,6 +126,8 @@ impl Browser {
                     "--disable-component-update",
                     "--disable-sync",
                     "--accept-lang=en-US",
+                    // A name that was made to resolve to this machine
+                    "--host-resolver-rules=MAP rebound.test 127.0.0.1",
                     format!("--user-data-dir={}", driver.profile.path().display()),
                 ],
             },

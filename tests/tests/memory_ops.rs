@@ -4,7 +4,8 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Write,
+    io::{Read, Write},
+    net::TcpListener,
     path::PathBuf,
     process::{Command, Stdio},
     sync::OnceLock,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
-use template_tests::{needs, options, Answers, Rendered, Running, CLIPPY};
+use template_tests::{needs, options, Answers, Browser, Rendered, Running, CLIPPY};
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -37,6 +38,20 @@ async fn burst() -> Result<Response> {
     format::empty()
 }
 "#;
+
+/// Calls the memory listener in every way that a page may, and tells what it could read.
+const PAGE: &str = r#"<!doctype html><body><script>
+const calls = [];
+for (const mode of ["cors", "no-cors"]) {
+  for (const [method, path] of [["GET", "/memory"], ["GET", "/metrics"], ["POST", "/memory/purge"]]) {
+    const call = fetch(`LISTENER${path}`, { method, mode });
+    calls.push(call.then((response) => response.text()).catch(() => ""));
+  }
+}
+Promise.all(calls).then((texts) => {
+  document.body.innerText = `${texts.length} calls, read: "${texts.join("")}"`;
+});
+</script></body>"#;
 
 fn answers() -> Answers {
     Answers::new("svc")
@@ -161,6 +176,26 @@ fn promtool(args: &[&str], input: &str) {
     }
 }
 
+/// Serves a page to every request. Returns its port.
+fn serve(page: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            // All of a browser's request, or as much as matters
+            drop(stream.read(&mut [0; 4096]));
+            let length = page.len();
+            drop(write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\
+                 content-length: {length}\r\n\r\n{page}"
+            ));
+        }
+    });
+    port
+}
+
 #[test]
 #[ignore = "its tests are those of the other services: the workflow on GitHub runs it, with --ignored"]
 fn the_service_is_clean_and_its_own_tests_pass() {
@@ -239,6 +274,32 @@ fn a_purge_returns_what_an_idle_service_keeps_and_reports_how_much() {
     );
     let returned = purged["returned_bytes"].as_f64().expect("bytes");
     assert_agree("returned", returned, kept - after);
+}
+
+#[test]
+fn pages_in_a_browser_read_nothing_and_do_nothing() {
+    let Some(browser) = Browser::start() else {
+        return;
+    };
+    let on_call = OnCall::start(&[]);
+    on_call.call("/api/burst", 1);
+
+    for name in ["127.0.0.1", "rebound.test"] {
+        let listener = on_call.listener.replace("127.0.0.1", name);
+        let port = serve(PAGE.replace("LISTENER", &listener));
+        browser.open(&format!("http://{name}:{port}/"));
+        browser.see("6 calls, read: \"\"");
+    }
+    browser.open(&format!(
+        "{}/memory",
+        on_call.listener.replace("127.0.0.1", "rebound.test")
+    ));
+    browser.see("forbidden");
+
+    let kept = on_call.metric("jemalloc_dirty_bytes");
+    assert!(kept > 150.0 * MIB, "{:.0} MiB are left", kept / MIB);
+    browser.open(&format!("{}/memory", on_call.listener));
+    browser.see("profile");
 }
 
 #[test]
