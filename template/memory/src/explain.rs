@@ -49,8 +49,8 @@ fn source(kind: &str, name: &str) -> Option<String> {
 
 fn rows() -> impl Iterator<Item = Row> {
     let mut headings: Vec<&'static str> = Vec::new();
-    let is_no_ruler = |line: &&str| !line.starts_with("|-");
-    README.lines().filter(is_no_ruler).filter_map(move |line| {
+    let is_content = |line: &&str| !line.starts_with("|-");
+    README.lines().filter(is_content).filter_map(move |line| {
         let Some(row) = line
             .strip_prefix("| ")
             .and_then(|row| row.strip_suffix('|'))

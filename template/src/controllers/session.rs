@@ -6,13 +6,10 @@ use loco_rs::prelude::*;
 use super::{
     auth::{begin_session, log_in_by_link},
     rate_limit::{too_many_requests, RateLimited},
-    session_cookie::{expired_session_cookie, session_cookie},
+    session_cookie::{end_session, expired_session_cookie, session_cookie},
 };
 use crate::{
-    models::{
-        sessions,
-        users::{self, Login, LoginParams},
-    },
+    models::users::{self, Login, LoginParams},
     views::auth::CurrentResponse,
 };
 
@@ -51,9 +48,7 @@ async fn log_in_with_link(
 
 #[debug_handler]
 async fn log_out(auth: Option<auth::JWT>, State(ctx): State<AppContext>) -> Result<Response> {
-    if let Some(auth) = auth {
-        sessions::Model::end(&ctx.db, &auth.claims).await?;
-    }
+    end_session(&ctx, auth).await?;
     format::render()
         .cookies(&[expired_session_cookie(&ctx)?])?
         .json(())
@@ -66,9 +61,7 @@ async fn logged_in(
     user: &users::Model,
     token: String,
 ) -> Result<Response> {
-    if let Some(previous) = previous {
-        sessions::Model::end(&ctx.db, &previous.claims).await?;
-    }
+    end_session(ctx, previous).await?;
     format::render()
         .cookies(&[session_cookie(ctx, token)?])?
         .json(CurrentResponse::new(user))

@@ -3,6 +3,7 @@ use std::time::Duration;
 use loco_rs::prelude::*;
 
 use super::middleware::jwt_cookie_name;
+use crate::models::sessions;
 
 /// The cookie that holds a session's JWT.
 ///
@@ -21,6 +22,18 @@ pub fn session_cookie(ctx: &AppContext, token: String) -> Result<cookie::Cookie<
 /// Returns an error if no cookie is configured.
 pub fn expired_session_cookie(ctx: &AppContext) -> Result<cookie::Cookie<'static>> {
     cookie(ctx, String::new(), Duration::ZERO)
+}
+
+/// Ends the session that the browser has had so far, if there is one.
+///
+/// # Errors
+///
+/// Returns an error if the database fails.
+pub async fn end_session(ctx: &AppContext, session: Option<auth::JWT>) -> Result<()> {
+    if let Some(session) = session {
+        sessions::Model::end(&ctx.db, &session.claims).await?;
+    }
+    Ok(())
 }
 
 /// A cookie that scripts cannot read and other sites' pages do not send. It requires TLS unless

@@ -8,13 +8,10 @@ use super::{
     auth::{begin_session, log_in_by_link, send_magic_link, MagicLinkParams},
     detached::after_response,
     rate_limit::{too_many_requests, RateLimited},
-    session_cookie::{expired_session_cookie, session_cookie},
+    session_cookie::{end_session, expired_session_cookie, session_cookie},
 };
 use crate::{
-    models::{
-        sessions,
-        users::{self, Login, LoginParams},
-    },
+    models::users::{self, Login, LoginParams},
     views::page::{GuestPage, Page},
 };
 
@@ -57,9 +54,7 @@ async fn login(
 
 #[debug_handler]
 async fn logout(auth: Option<auth::JWT>, State(ctx): State<AppContext>) -> Result<Response> {
-    if let Some(auth) = auth {
-        sessions::Model::end(&ctx.db, &auth.claims).await?;
-    }
+    end_session(&ctx, auth).await?;
     logged_out(&ctx, "/")
 }
 
@@ -151,9 +146,7 @@ async fn logged_in(
     token: String,
     path: &str,
 ) -> Result<Response> {
-    if let Some(previous) = previous {
-        sessions::Model::end(&ctx.db, &previous.claims).await?;
-    }
+    end_session(ctx, previous).await?;
     let cookie = session_cookie(ctx, token)?;
     format::render().cookies(&[cookie])?.redirect(path)
 }
