@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 pub const HELD: &str = "500 KB, held";
 
 /// The rows of the summary in README.md.
-const SUMMARY: [&str; 8] = [
+const SUMMARY: [&str; 7] = [
     "lean",
     "balanced",
     "aggressive",
     "jemalloc",
     "system",
     "loco new",
-    "lean + bound",
     "as generated",
 ];
 
@@ -34,10 +33,8 @@ pub struct Results {
     /// The same with a payload that peaks at about 3 GB.
     pub large: Vec<Memory>,
     /// Requests per second of the load at a fixed rate.
-    #[serde(default)]
     pub rate: u32,
     /// One service at a time, at that rate.
-    #[serde(default)]
     pub fixed_rate: Vec<FixedRate>,
     /// Pairs of services at the same time, each under its own load.
     pub cpu: Vec<Cpu>,
@@ -187,16 +184,13 @@ impl Results {
     /// The tables of all results.
     #[must_use]
     pub fn tables(&self) -> Vec<String> {
-        let mut tables = vec![
+        vec![
             self.table(),
+            self.rate_table(),
             self.large_table(),
-            self.cpu_table(),
-            self.switches_table(),
-        ];
-        if !self.fixed_rate.is_empty() {
-            tables.push(self.rate_table());
-        }
-        tables
+            ratio_table(&self.cpu),
+            ratio_table(&self.switches),
+        ]
     }
 
     /// The table in README.md.
@@ -304,16 +298,6 @@ impl Results {
         }
         table
     }
-
-    /// The table of CPU time per request on every route.
-    fn cpu_table(&self) -> String {
-        ratio_table(&self.cpu)
-    }
-
-    /// The table of what the switches cost.
-    fn switches_table(&self) -> String {
-        ratio_table(&self.switches)
-    }
 }
 
 /// The number of failed requests for a table cell, empty if there are none.
@@ -324,6 +308,7 @@ fn failures(failed: u64) -> String {
     }
 }
 
+/// CPU time per request on every route, as ratios.
 fn ratio_table(ratios: &[Cpu]) -> String {
     let mut routes: Vec<&str> = Vec::new();
     let mut names: Vec<&str> = Vec::new();

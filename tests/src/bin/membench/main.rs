@@ -136,7 +136,7 @@ fn run(options: &Options) -> Result<Results> {
     };
     let default = service::default(&build)?;
     let services = service::all(&build, &default)?;
-    let [metrics, profiling] = service::switches(&build, &default)?;
+    let switches = service::switches(&build, &default)?;
     let wrk = Wrk::new(&work, load.threads, load.connections)?;
     // Two services run at a time, each with half of the threads.
     let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
@@ -161,14 +161,14 @@ fn run(options: &Options) -> Result<Results> {
         cpu: cpu(&services, &half, pair_seconds, load.rounds)?,
         switches: [
             ratios(
-                &[metrics],
+                &[switches.metrics],
                 measure::Pair::start_scraped,
                 &half,
                 pair_seconds,
                 load.rounds,
             )?,
             ratios(
-                &[profiling],
+                &switches.profiling,
                 measure::Pair::start,
                 &half,
                 pair_seconds,

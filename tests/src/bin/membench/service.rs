@@ -47,6 +47,7 @@ impl Service {
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.env.retain(|(known, _)| *known != name);
         self.env.push((name, value.to_string()));
         self
     }
@@ -145,24 +146,40 @@ pub fn all(build: &BuildOptions<'_>, default: &Service) -> Result<Vec<Service>> 
     Ok(services)
 }
 
-/// What metrics and heap profiling add: for each, the service with it and the one without. For the
-/// metrics, both are the same binary, since two binaries differ by a few per cent just because
-/// their code is laid out differently.
-///
+/// What metrics and heap profiling add: for each, the service with it and the one without. Except in
+/// the row `heap_profiling`, both are the same binary, since two binaries differ by a few per cent just
+/// because their code is laid out differently.
+pub struct Switches {
+    /// To be measured with the metrics read every second.
+    pub metrics: [Service; 2],
+    /// Built in but off; on, with a sample per 2 MiB and per 512 KiB allocated; and a control.
+    pub profiling: [[Service; 2]; 4],
+}
+
 /// # Errors
 ///
 /// If a service cannot be generated or built.
-pub fn switches(build: &BuildOptions<'_>, default: &Service) -> Result<[[Service; 2]; 2]> {
+pub fn switches(build: &BuildOptions<'_>, default: &Service) -> Result<Switches> {
     let BuildOptions { work, built, .. } = *build;
     let answers = [("heap_profiling", "true")];
-    let profiling = build_generated(work, &default.name, &answers, built)?;
-    Ok([
-        [
+    let off =
+        build_generated(work, &default.name, &answers, built)?.with_options("prof_active:false")?;
+    let sampling = |name: &str, lg_bytes: u32| {
+        let options = format!("prof_active:true,lg_prof_sample:{lg_bytes}");
+        Ok::<_, anyhow::Error>([off.named(name).with_options(&options)?, off.clone()])
+    };
+    Ok(Switches {
+        metrics: [
             default.named("memory_metrics"),
             default.clone().with("MEMORY_ADMIN_BIND", ""),
         ],
-        [profiling.named("heap_profiling"), default.clone()],
-    ])
+        profiling: [
+            [off.named("heap_profiling, off"), default.clone()],
+            sampling("heap_profiling, a sample per 2 MiB", 21)?,
+            sampling("heap_profiling, a sample per 512 KiB", 19)?,
+            [off.named("control"), off.clone()],
+        ],
+    })
 }
 
 fn build_generated(
