@@ -5,7 +5,7 @@ use std::fs;
 
 use template_tests::{Answers, Rendered};
 
-const OPTIONS_OF_PROFILING: &str = ",prof:true,prof_active:false,lg_prof_sample:19";
+const OPTIONS_OF_PROFILING: &str = ",prof:true,prof_active:true,lg_prof_sample:21";
 
 struct Service(Rendered);
 

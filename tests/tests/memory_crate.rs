@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use template_tests::{copy_template, target_dir, Answers, CLIPPY};
 
 /// The features that can be used alone.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 8] = [
     "",
     "jemalloc",
     "idle",
@@ -15,6 +15,7 @@ const FEATURES: [&str; 7] = [
     "heap-profiling",
     "with-db",
     "db-sqlite",
+    "redis-queue",
 ];
 
 /// A copy with the dependency versions that services have.

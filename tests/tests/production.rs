@@ -361,14 +361,21 @@ fn an_image_starts_the_binary_of_the_service_as_an_unprivileged_user() {
         let command: Vec<String> = serde_json::from_str(&only("CMD")).expect("exec form");
         assert_eq!(command, ["start", "--no-banner"]);
         assert!(only("HEALTHCHECK").contains("GET /_health "));
-        // SQLite's files are in a folder that this user owns.
-        assert_eq!(
-            image
-                .all("RUN")
-                .any(|run| run == "install --directory --owner=10001 --group=10001 data"),
-            needs(answers, "sqlite"),
-            "{answers:?}"
-        );
+        // What the service writes is in folders that this user owns.
+        let prefix = "install --directory --owner=10001 --group=10001 ";
+        let mut folders: Vec<&str> = Vec::new();
+        if answers.get("memory_profile") != Some("system") {
+            folders.push("black_box");
+        }
+        if needs(answers, "sqlite") {
+            folders.push("data");
+        }
+        let created: Vec<&str> = image
+            .all("RUN")
+            .filter_map(|run| run.strip_prefix(prefix))
+            .flat_map(|folders| folders.split(' '))
+            .collect();
+        assert_eq!(created, folders, "{answers:?}");
     }
 }
 
@@ -410,12 +417,13 @@ fn compose_builds_the_image_once_and_never_pulls_it() {
 }
 
 /// Settings with a default that compose.yaml replaces.
-const SET_BY_COMPOSE: [&str; 5] = [
+const SET_BY_COMPOSE: [&str; 6] = [
     "BEHIND_PROXY",
     "DB_AUTO_MIGRATE",
     "HEARTBEAT_FILE",
     "MEMORY_ADMIN_BIND",
     "MEMORY_ADMIN_TOKEN",
+    "MEMORY_BLACK_BOX",
 ];
 
 #[test]
@@ -551,6 +559,7 @@ fn compose_limits_memory_and_privileges_and_keeps_the_data() {
     for (answers, service) in services() {
         let compose = yaml(service, "compose.yaml");
         let volumes = keys(&compose["volumes"]);
+        let has_black_box = answers.get("memory_profile") != Some("system");
         for (name, part) in compose["services"].as_mapping().expect("services") {
             let limit = part["mem_limit"].as_str().expect("a memory limit");
             assert!(limit.ends_with('m'), "{answers:?}: {name:?}: {limit}");
@@ -564,11 +573,17 @@ fn compose_limits_memory_and_privileges_and_keeps_the_data() {
                 assert_eq!(part["read_only"], true, "{answers:?}: {name:?}");
                 assert_eq!(texts(&part["cap_drop"]), ["ALL"], "{answers:?}: {name:?}");
                 assert_eq!(texts(&part["security_opt"]), ["no-new-privileges:true"]);
-                assert_eq!(
-                    texts(&part["volumes"]) == ["data:/usr/app/data"],
-                    needs(answers, "sqlite"),
-                    "{answers:?}: {name:?}"
-                );
+                let mounted = texts(&part["volumes"]);
+                for (volume, is_expected) in [
+                    ("data:/usr/app/data", needs(answers, "sqlite")),
+                    ("black_box:/usr/app/black_box", has_black_box),
+                ] {
+                    assert_eq!(
+                        mounted.contains(&volume),
+                        is_expected,
+                        "{answers:?}: {name:?}"
+                    );
+                }
             }
         }
         let written = [
@@ -580,6 +595,7 @@ fn compose_limits_memory_and_privileges_and_keeps_the_data() {
             .into_iter()
             .filter(|(_, server)| needs(answers, server))
             .map(|(volume, _)| volume.to_string())
+            .chain(has_black_box.then(|| "black_box".to_string()))
             .collect();
         assert_eq!(volumes, expected, "{answers:?}");
     }

@@ -216,6 +216,7 @@ const UNUSUAL: &[(&str, &[&str])] = &[
     ("MEMORY_ADMIN_TOKEN", &["", "!#$%&'*+-.^_`|~0123456789"]),
     ("MEMORY_BUDGET_PERCENT", &["1", "90"]),
     ("MEMORY_GUARD_PERCENT", &["0", "100"]),
+    ("MEMORY_BLACK_BOX", &["", "a black box"]),
     ("REQUESTS_IN_FLIGHT", &["1", "1000000"]),
     ("SHUTDOWN_DRAIN", &["0"]),
     ("SHUTDOWN_TIMEOUT", &["0", "3600"]),

@@ -214,6 +214,10 @@ impl Site {
 
     /// The numbers of jobs that are queued, running and completed, according to the web process.
     fn jobs(&mut self) -> [u64; 3] {
+        self.count(["queued", "processing", "completed"])
+    }
+
+    fn count<const N: usize>(&mut self, statuses: [&str; N]) -> [u64; N] {
         let metrics = self.web.memory_listener().expect("a listener") + "/metrics";
         let text = ureq::get(metrics)
             .call()
@@ -221,7 +225,7 @@ impl Site {
             .body_mut()
             .read_to_string()
             .expect("text");
-        ["queued", "processing", "completed"].map(|status| {
+        statuses.map(|status| {
             let metric = format!("background_jobs{{status=\"{status}\"}} ");
             text.lines()
                 .find_map(|line| line.strip_prefix(&metric)?.parse().ok())
@@ -477,6 +481,32 @@ fn the_metrics_count_the_jobs_until_they_are_tidied_away() {
     site.run(&["task", "jobs:tidy"]);
 
     assert_eq!(site.jobs(), [0, 0, 0]);
+}
+
+#[test]
+fn the_metrics_count_the_jobs_in_redis() {
+    if !needs::program("redis-server") {
+        return;
+    }
+    let redis = Redis::start().expect("Redis");
+    let mut site = Site::start("redis", "REDIS_URL", redis.url());
+    let wait_for = |site: &mut Site, expected: [u64; 2]| {
+        let started = Instant::now();
+        while site.count(["queued", "processing"]) != expected {
+            assert!(started.elapsed() < TIMEOUT, "{expected:?}");
+        }
+    };
+    site.mails.pause();
+    let email = site.register();
+    wait_for(&mut site, [1, 0]);
+
+    let _worker = site.start_worker();
+    site.mails.wait_until_started(&email);
+    wait_for(&mut site, [0, 1]);
+
+    site.mails.resume();
+    site.mails.wait_until_delivered(&email, TIMEOUT);
+    wait_for(&mut site, [0, 0]);
 }
 
 #[test]

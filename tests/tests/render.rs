@@ -64,8 +64,8 @@ fn a_service_has_no_leftovers_of_the_template() {
             );
             continue;
         }
-        // GitHub's workflows have their own expressions: ${{ … }}.
-        let text = text.replace("${{", "");
+        // GitHub's workflows have their own expressions, ${{ … }}, and Prometheus {{ $value }}.
+        let text = text.replace("${{", "").replace("{{ $", "");
         assert!(
             !text.contains("{{") && !text.contains("{%"),
             "{answers:?}: Liquid in {}",
@@ -392,10 +392,10 @@ const MANY_CONDITIONS: [(&str, usize); 16] = [
     ("AGENTS.lightweight.md", 11),
     ("AGENTS.md", 30),
     ("Cargo.toml.liquid", 24),
-    ("Dockerfile", 12),
+    ("Dockerfile", 14),
     ("README.lightweight.md", 14),
     ("README.md", 79),
-    ("compose.yaml", 43),
+    ("compose.yaml", 49),
     ("config/development.yaml", 34),
     ("config/production.yaml", 32),
     ("config/test.yaml", 22),
@@ -426,7 +426,9 @@ fn few_files_have_more_than_a_handful_of_conditions() {
         let Ok(text) = std::fs::read_to_string(entry.path()) else {
             continue;
         };
-        let tags = text.matches("{%").count();
+        // What is between these two is copied as it is.
+        let verbatim = text.matches("raw %}").count();
+        let tags = text.matches("{%").count() - verbatim;
         total += tags;
         if file.starts_with("memory/src") {
             assert_eq!(tags, 0, "{}", file.display());
@@ -438,7 +440,7 @@ fn few_files_have_more_than_a_handful_of_conditions() {
         assert!(tags <= limit, "{}: {tags} tags of {limit}", file.display());
     }
     println!("{total} tags");
-    assert!(total < 540, "{total} tags");
+    assert!(total < 550, "{total} tags");
 }
 
 #[test]

@@ -21,14 +21,16 @@ pub struct Cgroup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     pub current: u64,
-    /// `current` without the file pages that the kernel drops before it kills a process.
+    /// `current` without the file pages that were not used lately: what Kubernetes calls the working set.
     pub working_set: u64,
+    /// `current` without what the kernel drops before it kills a process: file pages, and caches of its
+    /// own.
+    pub unreclaimable: u64,
     pub limit: Option<u64>,
 }
 
 /// The share of the last 10 s, from 0 to 1, in which tasks waited for memory
 /// ([PSI](https://docs.kernel.org/accounting/psi.html)).
-#[cfg(feature = "metrics")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pressure {
     /// At least one task waited.
@@ -43,17 +45,24 @@ struct Files {
     usage: &'static str,
     limit: &'static str,
     inactive_file: &'static str,
+    active_file: &'static str,
+    /// Version 1 does not report it.
+    slab_reclaimable: &'static str,
 }
 
 const V2: Files = Files {
     usage: "memory.current",
     limit: "memory.max",
     inactive_file: "inactive_file ",
+    active_file: "active_file ",
+    slab_reclaimable: "slab_reclaimable ",
 };
 const V1: Files = Files {
     usage: "memory.usage_in_bytes",
     limit: "memory.limit_in_bytes",
     inactive_file: "total_inactive_file ",
+    active_file: "total_active_file ",
+    slab_reclaimable: "total_slab_reclaimable ",
 };
 
 impl Cgroup {
@@ -113,13 +122,17 @@ impl Cgroup {
             .read_number(self.files.usage)?
             .ok_or_else(|| Error::string("the cgroup's memory usage is not a number"))?;
         let stat = self.read("memory.stat")?;
-        let inactive_file: u64 = stat
-            .lines()
-            .find_map(|line| line.strip_prefix(self.files.inactive_file)?.parse().ok())
-            .unwrap_or(0);
+        let bytes = |name: &str| -> u64 {
+            let mut lines = stat.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.parse().ok());
+            value.unwrap_or(0)
+        };
+        let working_set = current.saturating_sub(bytes(self.files.inactive_file));
+        let reclaimable = bytes(self.files.active_file) + bytes(self.files.slab_reclaimable);
         Ok(Usage {
             current,
-            working_set: current.saturating_sub(inactive_file),
+            working_set,
+            unreclaimable: working_set.saturating_sub(reclaimable),
             limit: self
                 .read_number(self.files.limit)?
                 .filter(|limit| *limit < NO_LIMIT),
@@ -127,7 +140,6 @@ impl Cgroup {
     }
 
     /// Reads how long tasks have waited for memory. `None` with version 1 and older kernels.
-    #[cfg(feature = "metrics")]
     #[must_use]
     pub fn pressure(&self) -> Option<Pressure> {
         let pressure = self.read("memory.pressure").ok()?;
@@ -174,7 +186,10 @@ mod tests {
             &[
                 ("memory.current", "1000\n"),
                 ("memory.max", "4000\n"),
-                ("memory.stat", "anon 700\ninactive_file 200\n"),
+                (
+                    "memory.stat",
+                    "anon 700\ninactive_file 200\nactive_file 50\nslab_reclaimable 20\n",
+                ),
                 (
                     "memory.pressure",
                     "some avg10=1.50 avg60=0.00 avg300=0.00 total=9\n\
@@ -188,10 +203,10 @@ mod tests {
             Usage {
                 current: 1000,
                 working_set: 800,
+                unreclaimable: 730,
                 limit: Some(4000)
             }
         );
-        #[cfg(feature = "metrics")]
         assert_eq!(
             cgroup.pressure(),
             Some(Pressure {
@@ -208,7 +223,10 @@ mod tests {
             &[
                 ("memory.usage_in_bytes", "1000\n"),
                 ("memory.limit_in_bytes", "9223372036854771712\n"),
-                ("memory.stat", "inactive_file 1\ntotal_inactive_file 300\n"),
+                (
+                    "memory.stat",
+                    "inactive_file 1\ntotal_inactive_file 300\ntotal_active_file 50\n",
+                ),
             ],
         );
 
@@ -217,10 +235,10 @@ mod tests {
             Usage {
                 current: 1000,
                 working_set: 700,
+                unreclaimable: 650,
                 limit: None
             }
         );
-        #[cfg(feature = "metrics")]
         assert_eq!(cgroup.pressure(), None);
     }
 

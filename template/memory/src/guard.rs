@@ -11,7 +11,8 @@ use std::{
 use loco_rs::prelude::*;
 
 use crate::{
-    allocator::{return_pages, CAN_PURGE},
+    allocator::{live, return_pages, unused, CAN_PURGE},
+    black_box::{BlackBox, Reason, Recorder},
     cgroup::{Cgroup, Usage},
     settings::Memory,
 };
@@ -24,6 +25,14 @@ const SHEDS: &str = "memory_guard_sheds_total";
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The minimum time between two purges, as a second one right after the first returns nothing more.
 const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
+/// Returning less than this share of the limit helps nobody.
+const MIN_PURGE_PERCENT: u64 = 1;
+/// How often to check how much memory is live, which takes jemalloc's locks.
+const GROWTH_INTERVAL: Duration = Duration::from_secs(10);
+/// Growth counts from an eighth of the limit on: a service that has just started needs less.
+const BASELINE_DIVISOR: u64 = 8;
+/// The share of the last 10 s, from which on waiting for memory is a reason for a record.
+const STALL_SHARE: f64 = 0.1;
 /// The minimum time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 /// Memory in bytes to assume if neither a cgroup nor the system reports any.
@@ -83,6 +92,15 @@ struct Guard {
     /// Whether the last check failed.
     has_failed: bool,
     last_purge: Option<Instant>,
+    recorder: Option<Recorder>,
+    growth: Growth,
+}
+
+/// How much memory is live, compared to when it was last found to have doubled.
+#[derive(Default)]
+struct Growth {
+    last_check: Option<Instant>,
+    baseline: Option<u64>,
 }
 
 /// Starts to watch the cgroup, if there is one with a limit and the settings ask for it.
@@ -94,6 +112,8 @@ pub fn start(settings: &Memory) {
         metrics::describe_counter!(SHEDS, "How often the guard began to close connections.");
         metrics::counter!(SHEDS).absolute(0);
     }
+    // It also tells of earlier records, whether or not there is a limit now.
+    let recorder = start_recorder(settings);
     let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
         return;
     };
@@ -111,12 +131,26 @@ pub fn start(settings: &Memory) {
         last_warning: None,
         has_failed: false,
         last_purge: None,
+        recorder,
+        growth: Growth::default(),
     };
     // A separate thread, as it has to check even while all workers are busy.
-    thread::spawn(move || loop {
+    let thread = thread::Builder::new().name("memory-guard".to_string());
+    let started = thread.spawn(move || loop {
         guard.run_once();
         thread::sleep(CHECK_INTERVAL);
     });
+    if let Err(err) = started {
+        tracing::error!(%err, "no memory guard");
+    }
+}
+
+/// Starts the thread of the black box, if the settings ask for it.
+fn start_recorder(settings: &Memory) -> Option<Recorder> {
+    let started = Recorder::start(BlackBox::new(settings)?);
+    started
+        .inspect_err(|err| tracing::error!(%err, "no memory black box"))
+        .ok()
 }
 
 /// Warns if the limit is less than what the service and its budget need together.
@@ -142,6 +176,7 @@ impl Guard {
         match self.check() {
             Ok(pressure) => {
                 self.publish(pressure);
+                self.record(pressure);
                 self.has_failed = false;
             }
             Err(err) => {
@@ -176,7 +211,7 @@ impl Guard {
         self.last_purge = Some(Instant::now());
         // No request should begin while pages are being returned.
         self.publish(pressure);
-        if CAN_PURGE {
+        if CAN_PURGE && self.is_worth_purging() {
             return_pages()?;
             #[cfg(feature = "metrics")]
             metrics::counter!(PURGES).increment(1);
@@ -184,17 +219,50 @@ impl Guard {
         self.pressure()
     }
 
+    /// Has the black box written if there is a reason.
+    fn record(&mut self, pressure: Pressure) {
+        let Some(recorder) = &self.recorder else {
+            return;
+        };
+        match pressure {
+            Pressure::None => {}
+            Pressure::Hold => recorder.notice(Reason::Guard),
+            Pressure::Shed => recorder.notice(Reason::Shed),
+        }
+        let stalled = self.cgroup.pressure();
+        if stalled.is_some_and(|stalled| stalled.some >= STALL_SHARE) {
+            recorder.notice(Reason::Stall);
+        }
+        if self.growth.is_due() {
+            let limit = self.cgroup.usage().ok().and_then(|usage| usage.limit);
+            if let (Ok(live), Some(limit)) = (live(), limit) {
+                if self.growth.has_doubled(live, limit) {
+                    recorder.notice(Reason::Growth);
+                }
+            }
+        }
+    }
+
+    /// Whether there are unused pages, as far as is known.
+    fn is_worth_purging(&self) -> bool {
+        let usage = self.cgroup.usage().ok();
+        let limit = usage.and_then(|usage| usage.limit).unwrap_or_default();
+        let unused = unused().ok().flatten();
+        unused.is_none_or(|bytes| bytes >= limit / 100 * MIN_PURGE_PERCENT)
+    }
+
     fn pressure(&mut self) -> Result<Pressure> {
         let Usage {
-            working_set,
+            unreclaimable,
             limit: Some(limit),
             ..
         } = self.cgroup.usage()?
         else {
             return Ok(Pressure::None);
         };
-        let reaches =
-            |percent: u8| u128::from(working_set) * 100 >= u128::from(limit) * u128::from(percent);
+        let reaches = |percent: u8| {
+            u128::from(unreclaimable) * 100 >= u128::from(limit) * u128::from(percent)
+        };
         if !reaches(self.percent) {
             return Ok(Pressure::None);
         }
@@ -204,7 +272,7 @@ impl Guard {
         {
             self.last_warning = Some(Instant::now());
             tracing::warn!(
-                working_set_bytes = working_set,
+                unreclaimable_bytes = unreclaimable,
                 limit_bytes = limit,
                 guard_percent = self.percent,
                 "memory is near the cgroup's limit: returning unused memory, requests wait"
@@ -215,6 +283,29 @@ impl Guard {
         } else {
             Pressure::Hold
         })
+    }
+}
+
+impl Growth {
+    fn is_due(&mut self) -> bool {
+        let is_due = self
+            .last_check
+            .is_none_or(|at| at.elapsed() >= GROWTH_INTERVAL);
+        if is_due {
+            self.last_check = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Whether live memory is twice what it was when this was last true, or at first.
+    fn has_doubled(&mut self, live: u64, limit: u64) -> bool {
+        let at_start = live.max(limit / BASELINE_DIVISOR);
+        let baseline = self.baseline.get_or_insert(at_start);
+        let has_doubled = live >= 2 * *baseline;
+        if has_doubled {
+            *baseline = live;
+        }
+        has_doubled
     }
 }
 
@@ -238,6 +329,8 @@ mod tests {
             last_warning: None,
             has_failed: false,
             last_purge: None,
+            recorder: None,
+            growth: Growth::default(),
         };
         (directory, guard)
     }
@@ -307,6 +400,44 @@ mod tests {
         set_usage(&cgroup, 850);
         guard.run_once();
         assert!(!guard.has_failed);
+    }
+
+    #[test]
+    fn the_black_box_is_written_near_the_limit() {
+        let (cgroup, mut guard) = guarded("guard-records");
+        let settings = Memory {
+            black_box: cgroup.join("black_box").display().to_string(),
+            ..Memory::default()
+        };
+        let black_box = BlackBox::new(&settings).expect("a directory");
+        guard.recorder = Some(Recorder::start(black_box.clone()).expect("a thread"));
+
+        set_usage(&cgroup, 500);
+        guard.run_once();
+        set_usage(&cgroup, 1000);
+        guard.run_once();
+
+        let started = Instant::now();
+        let reasons = || -> Vec<Reason> {
+            let records = black_box.records().expect("records").into_iter();
+            records.map(|record| record.reason).collect()
+        };
+        while reasons().is_empty() && started.elapsed() < Duration::from_secs(30) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(reasons(), [Reason::Shed]);
+    }
+
+    #[test]
+    fn growth_is_noticed_at_each_doubling() {
+        let mut growth = Growth::default();
+
+        let noticed: Vec<u64> = [5, 10, 19, 20, 39, 40, 10, 79, 80]
+            .into_iter()
+            .filter(|live| growth.has_doubled(*live, 80))
+            .collect();
+
+        assert_eq!(noticed, [20, 40, 80]);
     }
 
     #[test]

@@ -12,14 +12,16 @@
 //! | `src/app.rs`, `register_tasks` | `tasks.register(memory::MemoryTask);` | `cargo loco task memory` |
 //! | `src/app.rs`, `serve` | `memory::serve::<Self>(app, ctx, params).await` | connections, admission control, shutdown |
 //!
-//! One more is worth adding: [`SharedHandlers`] as the first of `middlewares` in `src/app.rs`.
-//! Without it, a request takes several times the memory.
+//! Two more are worth adding: [`SharedHandlers`] as the first of `middlewares` in `src/app.rs`, without
+//! which a request takes several times the memory, and [`job`] around what a background worker performs,
+//! so that its memory is measured.
 //!
 //! The features of this crate select what is built in, `[env]` in `.cargo/config.toml` holds the
 //! profile, and [`Settings`] apply at run time. `cargo loco doctor`, `cargo loco task memory` and
 //! the log at start report a change that is only half done.
 
 mod admission;
+mod black_box;
 mod cgroup;
 mod compute;
 mod explain;
@@ -27,6 +29,7 @@ mod guard;
 #[cfg(all(feature = "idle", unix))]
 mod idle;
 mod initializer;
+mod job;
 mod listener;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -56,6 +59,7 @@ mod allocator;
 pub use allocator::{Allocator, Report};
 pub use compute::compute;
 pub use initializer::MemoryInitializer;
+pub use job::job;
 pub use process::Process;
 pub use runtime::block_on;
 pub use serve::{serve, serve_until};

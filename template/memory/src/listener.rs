@@ -29,7 +29,12 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{allocator, settings::Memory, task};
+use crate::{
+    allocator,
+    black_box::{self, BlackBox},
+    settings::Memory,
+    task,
+};
 
 /// Bytes, which is more than any request needs.
 const MAX_BODY: usize = 1024;
@@ -94,7 +99,11 @@ pub fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     let Some(address) = settings.address() else {
         return Ok(());
     };
-    let routes = allocator::routes();
+    let black_box = BlackBox::new(settings);
+    let mut routes = allocator::routes(black_box.as_ref());
+    if let Some(black_box) = black_box {
+        routes = routes.merge(black_box::routes(black_box));
+    }
     #[cfg(feature = "metrics")]
     let routes = match crate::metrics::routes(settings, ctx) {
         Ok(metrics) => routes.merge(metrics),
@@ -254,8 +263,6 @@ fn is_local(host: &str) -> bool {
 }
 
 async fn report() -> AdminResult<String> {
-    let report = spawn_blocking(task::report).await.map_err(Error::msg)??;
-    #[cfg(feature = "metrics")]
-    let report = report + &crate::metrics::admission::top_routes();
-    Ok(report)
+    let report = spawn_blocking(task::service_report).await;
+    Ok(report.map_err(Error::msg)??)
 }

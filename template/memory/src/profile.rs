@@ -10,7 +10,7 @@ pub const OPTIONS: Option<&str> = option_env!("JEMALLOC_SYS_WITH_MALLOC_CONF");
 /// Another jemalloc, linked in place of the one built with these options.
 pub const OVERRIDE: Option<&str> = option_env!("JEMALLOC_OVERRIDE");
 
-const HEAP_PROFILING: &str = "prof:true,prof_active:false,lg_prof_sample:19";
+const HEAP_PROFILING: &str = "prof:true,prof_active:true,lg_prof_sample:21";
 
 const MISSING_NAME: &str =
     "the memory profile is missing (MEMORY_PROFILE): build in the service's own directory, or copy \

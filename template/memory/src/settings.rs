@@ -71,6 +71,8 @@ pub struct Memory {
     /// The share of the cgroup's memory limit, in percent, from which on unused pages are returned
     /// and new requests wait. 0: never.
     pub guard_percent: u8,
+    /// The directory of the black box, which should outlive the process. Empty: none.
+    pub black_box: String,
     /// The directory of the cgroup's files, if it is not the process's own cgroup.
     pub cgroup: Option<PathBuf>,
 }
@@ -82,6 +84,7 @@ impl Default for Memory {
             token: String::new(),
             budget_percent: 45,
             guard_percent: 80,
+            black_box: String::new(),
             cgroup: None,
         }
     }

@@ -5,7 +5,12 @@ use std::fmt;
 use axum::Router;
 use loco_rs::prelude::*;
 
-use crate::{process::transparent_huge_pages, profile, usage::ThreadUsage};
+use crate::{
+    black_box::{BlackBox, HeapDump},
+    process::transparent_huge_pages,
+    profile,
+    usage::ThreadUsage,
+};
 
 pub use std::alloc::System as Allocator;
 
@@ -24,8 +29,37 @@ pub const fn thread_usage() -> ThreadUsage {
 }
 
 /// None, since nothing can be done to the allocator.
-pub fn routes() -> Router {
+pub fn routes(_black_box: Option<&BlackBox>) -> Router {
     Router::new()
+}
+
+/// Takes no heap profile: the platform's malloc takes no samples.
+///
+/// # Errors
+///
+/// Never.
+#[allow(clippy::unnecessary_wraps)] // jemalloc's can fail
+pub const fn dump_heap_profile() -> Result<Option<HeapDump>> {
+    Ok(None)
+}
+
+/// Unknown: the platform's malloc has no statistics.
+///
+/// # Errors
+///
+/// Always.
+pub fn live() -> Result<u64> {
+    Err(Error::string("only jemalloc has statistics"))
+}
+
+/// Unknown: the platform's malloc has no statistics.
+///
+/// # Errors
+///
+/// Never.
+#[allow(clippy::unnecessary_wraps)] // jemalloc's can fail
+pub const fn unused() -> Result<Option<u64>> {
+    Ok(None)
 }
 
 /// Reports that the platform's allocator is in use.

@@ -1,10 +1,11 @@
 use loco_rs::prelude::*;
 
 use crate::{
-    allocator::full_stats, explain::explain, mebibytes, purge::purge, wiring, Process, Report,
+    allocator::full_stats, black_box::BlackBox, explain::explain, mebibytes, purge::purge, wiring,
+    Process, Report, Settings,
 };
 
-/// Prints the allocator's report and the memory of the process.
+/// Prints the allocator's report, the memory of the process, and the records in the black box.
 ///
 /// `purge:true` returns unused memory and prints how much, `stats:true` prints all of jemalloc's
 /// statistics: those of the task's process, not of a service that runs beside it. `explain:NAME`
@@ -22,7 +23,7 @@ impl Task for MemoryTask {
         }
     }
 
-    async fn run(&self, _ctx: &AppContext, vars: &task::Vars) -> Result<()> {
+    async fn run(&self, ctx: &AppContext, vars: &task::Vars) -> Result<()> {
         if let Ok(name) = vars.cli_arg("explain") {
             println!("{}", explain(name).map_err(Error::Message)?);
             return Ok(());
@@ -37,6 +38,9 @@ impl Task for MemoryTask {
         }
         if is_set("stats") {
             println!("{}", String::from_utf8_lossy(&full_stats(false)?));
+        }
+        if let Some(black_box) = BlackBox::new(&Settings::read(&ctx.config)?.memory) {
+            print!("{}", black_box.list()?);
         }
         Ok(())
     }
@@ -53,6 +57,19 @@ pub fn report() -> Result<String> {
     let problems = problems(&allocator).into_iter();
     report.extend(problems.map(|problem| format!("NOT IN EFFECT: {problem}")));
     Ok(report.join("\n") + "\n")
+}
+
+/// The report, and the routes and workers that have held the most. May block.
+///
+/// # Errors
+///
+/// If the allocator or the operating system does not report its figures.
+pub fn service_report() -> Result<String> {
+    let report = report()?;
+    #[cfg(feature = "metrics")]
+    let report =
+        report + &crate::metrics::admission::top_routes() + &crate::metrics::workers::report();
+    Ok(report)
 }
 
 /// What of the profile is not in effect, and what of this crate is not in use, one sentence each.

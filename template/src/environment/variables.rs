@@ -100,6 +100,7 @@ pub const VARIABLES: &[Variable] = &[
         Rule::Is(rules::number::<0, 100>),
         "80",
     ),
+    Variable::may_be_empty("MEMORY_BLACK_BOX", Rule::AnyText, "/tmp/black_box"),
 {%- endunless %}
     Variable::optional(
         "REQUESTS_IN_FLIGHT",

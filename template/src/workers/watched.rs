@@ -99,7 +99,7 @@ where
     async fn perform(&self, args: Value) -> Result<()> {
         let mut job = Job::begin(W::class_name());
         let result = match serde_json::from_value(args) {
-            Ok(args) => self.worker.perform(args).await,
+            Ok(args) => memory::job(&W::class_name(), self.worker.perform(args)).await,
             Err(err) => Err(err.into()),
         };
         job.end(&result);

@@ -1,9 +1,9 @@
 //! Regenerates `template/Cargo.lock.liquid` for every service, with the newest versions that work
-//! for all of them.
+//! for all of them, or with `--keep`, after a change of dependencies, with the present ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    fs,
+    env, fs,
 };
 
 use anyhow::{anyhow, Context, Result};
@@ -91,11 +91,15 @@ fn main() -> Result<()> {
         .filter(|service| is(&service.answers, "memory_profile", "lean"))
         .filter(|service| manifests.insert(service.read("Cargo.toml").to_string()))
         .collect();
-    let newest = resolve_together(&services)?;
+    let known = if env::args().any(|argument| argument == "--keep") {
+        present(&services)
+    } else {
+        resolve_together(&services)?
+    };
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
     let mut header = String::new();
     for (index, service) in services.iter().enumerate() {
-        let lock = resolve(&service.answers, &newest)?;
+        let lock = resolve(&service.answers, &known)?;
         let mut parts = lock.trim_end().split("\n\n[[package]]\n");
         header = parts.next().context("an empty lock file")?.to_string();
         for part in parts {
@@ -130,6 +134,33 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// The packages from the registry of all present lock files, as one.
+fn present(services: &[Sources]) -> String {
+    let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for service in services {
+        let lock = service.read("Cargo.lock");
+        for package in lock.trim_end().split("\n\n[[package]]\n").skip(1) {
+            let (head, dependencies) = package
+                .split_once("\ndependencies = [\n")
+                .unwrap_or((package, ""));
+            if head.contains("\nsource = ") {
+                let known = packages.entry(head.to_string()).or_default();
+                let lines = dependencies.lines().filter(|line| *line != "]");
+                known.extend(lines.map(String::from));
+            }
+        }
+    }
+    let mut lock = "version = 4\n".to_string();
+    for (head, dependencies) in packages {
+        lock += &format!("\n[[package]]\n{head}\n");
+        if !dependencies.is_empty() {
+            let lines: Vec<String> = dependencies.into_iter().collect();
+            lock += &format!("dependencies = [\n{}\n]\n", lines.join("\n"));
+        }
+    }
+    lock
+}
+
 /// Locks a workspace with a member for each manifest, so that Cargo chooses versions that suit all.
 fn resolve_together(services: &[Sources]) -> Result<String> {
     let workspace = tempfile::tempdir()?;
@@ -159,9 +190,9 @@ fn resolve_together(services: &[Sources]) -> Result<String> {
 }
 
 /// The lock file of one service, as completed by Cargo.
-fn resolve(answers: &Answers, newest: &str) -> Result<String> {
+fn resolve(answers: &Answers, known: &str) -> Result<String> {
     let service = answers.clone().named("svc").render()?;
-    fs::write(service.root().join("Cargo.lock"), newest)?;
+    fs::write(service.root().join("Cargo.lock"), known)?;
     service.run_with(&["metadata", "--quiet", "--format-version", "1"], &RESOLVER)?;
     Ok(service.read("Cargo.lock"))
 }

@@ -73,7 +73,7 @@ pub fn routes(exclusive: &Exclusive) -> Router {
         .with_state(exclusive.clone())
 }
 
-fn malformed(status: StatusCode, reason: String) -> AdminError {
+pub fn malformed(status: StatusCode, reason: String) -> AdminError {
     AdminError::new(status, "Bad Request", reason)
 }
 

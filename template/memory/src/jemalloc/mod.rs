@@ -4,15 +4,19 @@
 mod actions;
 mod arenas;
 mod decay;
+#[cfg(feature = "heap-profiling")]
+mod heap_profile;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod options;
+#[cfg(feature = "heap-profiling")]
+mod pprof;
 #[cfg(feature = "heap-profiling")]
 mod profiling;
 mod purge;
 mod stats;
 
-use std::{cell::Cell, collections::BTreeMap, fmt, hint::black_box};
+use std::{cell::Cell, collections::BTreeMap, fmt, hint};
 
 use axum::Router;
 use loco_rs::prelude::*;
@@ -24,11 +28,20 @@ use tikv_jemalloc_ctl::{
 };
 
 use self::{options::Setting, stats::Stats};
-use crate::{process::transparent_huge_pages, profile, usage::ThreadUsage};
+#[cfg(not(feature = "heap-profiling"))]
+use crate::black_box::HeapDump;
+use crate::{black_box::BlackBox, process::transparent_huge_pages, profile, usage::ThreadUsage};
 
+#[cfg(feature = "heap-profiling")]
+pub use self::profiling::dump_heap_profile;
 #[cfg(all(feature = "idle", unix))]
 pub use self::purge::FLUSH_THREAD_CACHE;
-pub use self::{actions::full_stats, arenas::bind_thread, purge::return_pages};
+pub use self::{
+    actions::full_stats,
+    arenas::bind_thread,
+    purge::return_pages,
+    stats::{live, unused},
+};
 pub use tikv_jemallocator::Jemalloc as Allocator;
 
 /// Whether unused pages can be returned on demand.
@@ -55,12 +68,25 @@ pub fn thread_usage() -> ThreadUsage {
 }
 
 /// What can be done to jemalloc through the memory listener.
-pub fn routes() -> Router {
+pub fn routes(black_box: Option<&BlackBox>) -> Router {
     let exclusive = actions::Exclusive::default();
     let routes = actions::routes(&exclusive);
     #[cfg(feature = "heap-profiling")]
-    let routes = routes.merge(profiling::routes(&exclusive));
+    let routes = routes.merge(profiling::routes(black_box));
+    #[cfg(not(feature = "heap-profiling"))]
+    let _ = black_box;
     routes
+}
+
+/// Takes no heap profile: that requires the feature `heap-profiling`.
+///
+/// # Errors
+///
+/// Never.
+#[cfg(not(feature = "heap-profiling"))]
+#[allow(clippy::unnecessary_wraps)] // with the feature, it can fail
+pub const fn dump_heap_profile() -> Result<Option<HeapDump>> {
+    Ok(None)
 }
 
 /// jemalloc's version, options and statistics, as of one moment.
@@ -202,6 +228,6 @@ fn is_global_allocator() -> Result<bool> {
     const SIZE: usize = 1 << 20;
     let allocated = thread::allocatedp::read().map_err(Error::msg)?;
     let before = allocated.get();
-    drop(black_box(Vec::<u8>::with_capacity(SIZE)));
+    drop(hint::black_box(Vec::<u8>::with_capacity(SIZE)));
     Ok(allocated.get() - before >= SIZE as u64)
 }

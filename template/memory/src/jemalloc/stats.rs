@@ -1,6 +1,8 @@
 use std::fmt;
 
+use loco_rs::{Error, Result};
 use serde::Deserialize;
+use tikv_jemalloc_ctl::{epoch, raw};
 
 use crate::mebibytes;
 
@@ -108,6 +110,35 @@ impl From<&Printed> for Stats {
             background_thread_runs: stats.background_thread.num_runs,
         }
     }
+}
+
+/// Bytes that the service has allocated and not freed.
+///
+/// # Errors
+///
+/// If jemalloc does not report it.
+pub fn live() -> Result<u64> {
+    epoch::advance().map_err(Error::msg)?;
+    let allocated = size(b"stats.allocated\0")?;
+    Ok(allocated.saturating_sub(size(b"stats.arenas.4096.tcache_bytes\0")?))
+}
+
+/// Bytes of unused pages, which a purge returns.
+///
+/// # Errors
+///
+/// If jemalloc does not report it.
+pub fn unused() -> Result<Option<u64>> {
+    epoch::advance().map_err(Error::msg)?;
+    let pages = size(b"stats.arenas.4096.pdirty\0")? + size(b"stats.arenas.4096.pmuzzy\0")?;
+    Ok(Some(pages * size(b"arenas.page\0")?))
+}
+
+/// A size that jemalloc reports. 4096 is `MALLCTL_ARENAS_ALL` of `jemalloc.h`: all arenas together.
+fn size(name: &[u8]) -> Result<u64> {
+    // SAFETY: the names end with a null byte, and their values are of the type `size_t`.
+    let value: usize = unsafe { raw::read(name) }.map_err(Error::msg)?;
+    Ok(value as u64)
 }
 
 impl fmt::Display for Stats {

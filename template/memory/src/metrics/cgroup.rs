@@ -14,7 +14,11 @@ pub fn describe() {
         ),
         (
             "cgroup_memory_working_set_bytes",
-            "Memory of the cgroup without the file pages that the kernel can drop.",
+            "Memory of the cgroup without the file pages that were not used lately.",
+        ),
+        (
+            "cgroup_memory_unreclaimable_bytes",
+            "Memory of the cgroup that the kernel cannot drop, by which the guard judges.",
         ),
         (
             "cgroup_memory_limit_bytes",
@@ -37,6 +41,7 @@ pub fn read(cgroup: &Cgroup) -> Result<()> {
     let usage = cgroup.usage()?;
     set("cgroup_memory_current_bytes", usage.current);
     set("cgroup_memory_working_set_bytes", usage.working_set);
+    set("cgroup_memory_unreclaimable_bytes", usage.unreclaimable);
     if let Some(limit) = usage.limit {
         set("cgroup_memory_limit_bytes", limit);
     }

@@ -65,7 +65,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.in_flight.decrement(1.0);
         if !self.is_finished {
-            counter!(ABORTED, "method" => self.method, "route" => self.route.label()).increment(1);
+            counter!(ABORTED, "http_request_method" => self.method, "http_route" => self.route.label()).increment(1);
         }
     }
 }

@@ -1,11 +1,17 @@
-//! Background jobs in the queue. Loco has no way to count them, so its table is queried.
+//! Background jobs in the queue. Loco has no way to count them, so the queue itself is queried.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
-use loco_rs::config::{Config, QueueConfig};
+use loco_rs::{
+    config::{Config, QueueConfig},
+    Error, Result,
+};
 use metrics::{describe_gauge, gauge};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio::{sync::OnceCell, time::timeout};
+
+#[cfg(feature = "redis-queue")]
+use super::redis_queue;
 
 const JOBS: &str = "background_jobs";
 const STATUSES: [&str; 5] = ["queued", "processing", "completed", "failed", "cancelled"];
@@ -21,39 +27,26 @@ pub fn describe() {
 }
 
 impl Jobs {
-    /// Counts the jobs. The figures are NaN while the queue cannot be queried. Not for Redis, which
-    /// cannot count jobs cheaply.
+    /// Counts the jobs. The figures are NaN while the queue cannot be queried.
     pub async fn read(&self, config: &Config) {
-        let (uri, table) = match &config.queue {
-            Some(QueueConfig::Postgres(queue)) => (&queue.uri, "pg_loco_queue"),
+        match &config.queue {
+            Some(QueueConfig::Postgres(queue)) => {
+                set(&STATUSES, self.count(&queue.uri, "pg_loco_queue")).await;
+            }
             #[cfg(feature = "db-sqlite")]
-            Some(QueueConfig::Sqlite(queue)) => (&queue.uri, "sqlt_loco_queue"),
-            _ => return,
-        };
-        let counts = match timeout(QUERY_TIMEOUT, self.count(uri, table)).await {
-            Ok(Ok(counts)) => Some(counts),
-            Ok(Err(err)) => {
-                tracing::warn!(%err, "cannot count the jobs in the queue");
-                None
+            Some(QueueConfig::Sqlite(queue)) => {
+                set(&STATUSES, self.count(&queue.uri, "sqlt_loco_queue")).await;
             }
-            Err(err) => {
-                tracing::warn!(%err, "cannot count the jobs in the queue");
-                None
+            #[cfg(feature = "redis-queue")]
+            Some(QueueConfig::Redis(queue)) => {
+                set(&redis_queue::STATUSES, redis_queue::count(queue)).await;
             }
-        };
-        for status in STATUSES {
-            let jobs = counts.as_ref().map_or(f64::NAN, |counts| {
-                counts
-                    .iter()
-                    .find(|(name, _)| name == status)
-                    .map_or(0.0, |(_, jobs)| *jobs)
-            });
-            gauge!(JOBS, "status" => status).set(jobs);
+            _ => {}
         }
     }
 
     #[allow(clippy::cast_precision_loss)] // a float is exact up to 9 · 10^15 jobs
-    async fn count(&self, uri: &str, table: &str) -> Result<Vec<(String, f64)>, DbErr> {
+    async fn count(&self, uri: &str, table: &str) -> Result<Counts> {
         let queue = self
             .0
             .get_or_try_init(|| {
@@ -73,5 +66,28 @@ impl Jobs {
                 Ok((row.try_get("", "status")?, jobs as f64))
             })
             .collect()
+    }
+}
+
+/// Jobs by status.
+pub type Counts = Vec<(String, f64)>;
+
+async fn set(statuses: &[&'static str], count: impl Future<Output = Result<Counts>>) {
+    let counts = timeout(QUERY_TIMEOUT, count).await.map_err(Error::wrap);
+    let counts = match counts.flatten() {
+        Ok(counts) => Some(counts),
+        Err(err) => {
+            tracing::warn!(%err, "cannot count the jobs in the queue");
+            None
+        }
+    };
+    for status in statuses {
+        let jobs = counts.as_ref().map_or(f64::NAN, |counts| {
+            counts
+                .iter()
+                .find(|(name, _)| name == status)
+                .map_or(0.0, |(_, jobs)| *jobs)
+        });
+        gauge!(JOBS, "status" => *status).set(jobs);
     }
 }

@@ -2,6 +2,7 @@
 //! read on demand; only requests are counted as they come.
 
 pub mod admission;
+mod black_box;
 mod cgroup;
 #[cfg(feature = "with-db")]
 mod database;
@@ -9,7 +10,11 @@ pub mod http;
 #[cfg(feature = "with-db")]
 mod jobs;
 pub mod process;
+#[cfg(all(feature = "redis-queue", feature = "with-db"))]
+mod redis_queue;
 pub mod routes;
+mod top;
+pub mod workers;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -25,7 +30,9 @@ use tokio::{
     time::{interval, MissedTickBehavior},
 };
 
-use crate::{allocator, cgroup::Cgroup, listener::AdminResult, settings::Memory};
+use crate::{
+    allocator, black_box::BlackBox, cgroup::Cgroup, listener::AdminResult, settings::Memory,
+};
 
 /// Buckets of all histograms of seconds, going by their names.
 const SECONDS_BUCKETS: [f64; 15] = [
@@ -42,6 +49,7 @@ struct Metrics {
     ctx: AppContext,
     #[cfg(feature = "with-db")]
     jobs: jobs::Jobs,
+    black_box: Option<BlackBox>,
     cgroup: Option<Cgroup>,
     recorder: &'static PrometheusHandle,
     /// Allows one call at a time, since reading takes locks of the allocator and of the process's
@@ -61,6 +69,7 @@ pub fn routes(settings: &Memory, ctx: &AppContext) -> Result<Router> {
         ctx: ctx.clone(),
         #[cfg(feature = "with-db")]
         jobs: jobs::Jobs::default(),
+        black_box: BlackBox::new(settings),
         cgroup: Cgroup::find(settings.cgroup.as_deref()),
         recorder: recorder()?,
         permit: Mutex::default(),
@@ -86,6 +95,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
         .map_err(Error::msg)?;
     admission::describe();
     allocator::metrics::describe();
+    black_box::describe();
     cgroup::describe();
     #[cfg(feature = "with-db")]
     database::describe();
@@ -94,6 +104,7 @@ fn recorder() -> Result<&'static PrometheusHandle> {
     jobs::describe();
     process::describe();
     routes::describe();
+    workers::describe();
 
     let upkeep = recorder.clone();
     tokio::spawn(async move {
@@ -119,6 +130,9 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
     spawn_blocking(move || {
         warn_on_error("allocator", allocator::metrics::read());
         warn_on_error("process", process::read());
+        if let Some(black_box) = &for_blocking.black_box {
+            warn_on_error("black box", black_box::read(black_box));
+        }
         if let Some(cgroup) = &for_blocking.cgroup {
             warn_on_error("cgroup", cgroup::read(cgroup));
         }
@@ -126,7 +140,11 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
     .await
     .map_err(Error::msg)?;
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
-    Ok(([content_type], metrics.recorder.render()).into_response())
+    Ok((
+        [content_type],
+        process::as_counter(&metrics.recorder.render()),
+    )
+        .into_response())
 }
 
 /// Logs an error of one source, whose figures stay as they were, so that the others are still

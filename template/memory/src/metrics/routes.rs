@@ -1,7 +1,6 @@
 //! Requests by route: how long they take, and the memory that they hold.
 
 use std::{
-    fmt::Write,
     sync::{
         atomic::{AtomicU64, Ordering},
         Arc, OnceLock,
@@ -12,14 +11,14 @@ use std::{
 use axum::http::{Method, StatusCode};
 use metrics::{describe_histogram, histogram, Histogram, SharedString};
 
-use super::http::method_name;
-use crate::mebibytes;
+use super::{
+    http::method_name,
+    top::{table, Holder},
+};
 
-const DURATION: &str = "http_request_duration_seconds";
+const DURATION: &str = "http_server_request_duration_seconds";
 const PEAK: &str = "http_request_peak_memory_bytes";
 const ALLOCATED: &str = "http_request_allocated_bytes";
-/// How many routes the report lists.
-const TOP: usize = 10;
 
 pub fn describe() {
     describe_histogram!(
@@ -79,9 +78,9 @@ impl RouteMetrics {
         let histogram = || {
             histogram!(
                 DURATION,
-                "method" => method,
-                "route" => self.label(),
-                "status" => status.as_u16().to_string(),
+                "http_request_method" => method,
+                "http_route" => self.label(),
+                "http_response_status_code" => status.as_u16().to_string(),
             )
         };
         if status == StatusCode::OK && method == self.method {
@@ -101,7 +100,7 @@ impl RouteMetrics {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.allocated.fetch_add(allocated, Ordering::Relaxed);
         self.peak.fetch_max(peak, Ordering::Relaxed);
-        let histogram = |name| histogram!(name, "method" => self.method, "route" => self.label());
+        let histogram = |name| histogram!(name, "http_request_method" => self.method, "http_route" => self.label());
         let peaks = self.peaks.get_or_init(|| histogram(PEAK));
         peaks.record(peak as f64);
         let allocations = self.allocations.get_or_init(|| histogram(ALLOCATED));
@@ -113,26 +112,11 @@ impl RouteMetrics {
 /// allocates on average.
 pub fn report<'a>(routes: impl Iterator<Item = &'a RouteMetrics>) -> String {
     let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
-    let mut routes: Vec<_> = routes.filter(|route| read(&route.requests) > 0).collect();
-    routes.sort_by_cached_key(|route| std::cmp::Reverse(read(&route.peak)));
-    if routes.is_empty() {
-        return String::new();
-    }
-    let mut table = format!(
-        "\n{:>12}{:>12}{:>12}  top routes\n",
-        "max peak", "allocated", "requests"
-    );
-    for route in routes.into_iter().take(TOP) {
-        let requests = read(&route.requests);
-        writeln!(
-            table,
-            "{:>12}{:>12}{requests:>12}  {} {}",
-            mebibytes(read(&route.peak)),
-            mebibytes(read(&route.allocated) / requests),
-            route.method,
-            route.template,
-        )
-        .expect("infallible");
-    }
-    table
+    let routes = routes.map(|route| Holder {
+        name: format!("{} {}", route.method, route.template),
+        count: read(&route.requests),
+        peak: read(&route.peak),
+        allocated: read(&route.allocated),
+    });
+    table("top routes", "requests", routes)
 }

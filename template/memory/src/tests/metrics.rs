@@ -32,6 +32,9 @@ async fn the_process_goes_by_the_names_that_prometheus_has_for_it() {
     let metrics = answer.text();
     assert!(value(metrics, "process_resident_memory_bytes ") > 1e6);
     assert!(value(metrics, "process_threads ") >= 1.0);
+    assert!(metrics.contains("# TYPE process_cpu_seconds_total counter"));
+    let seconds = value(metrics, "process_cpu_seconds_total ");
+    assert!(seconds > 0.0, "{seconds}");
     #[cfg(feature = "with-db")]
     assert!(value(metrics, "database_connections_max ") >= 1.0);
 }
@@ -97,10 +100,9 @@ async fn requests_are_counted_by_the_template_of_their_route() {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     };
-    let posts =
-        r#"http_request_duration_seconds_count{method="GET",route="/posts/{id}",status="200"}"#;
+    let posts = r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/posts/{id}",http_response_status_code="200"}"#;
     assert!(count(posts) >= 2.0, "{metrics}");
-    assert!(count("http_request_duration_seconds_count{") >= 4.0);
+    assert!(count("http_server_request_duration_seconds_count{") >= 4.0);
     assert!(!metrics.contains("nowhere"));
     assert!(value(metrics, "http_requests_in_flight ") < 1.0);
     assert!(metrics.contains("build_info{version=\""), "{metrics}");
@@ -111,7 +113,7 @@ async fn requests_are_counted_by_the_template_of_their_route() {
 async fn requests_whose_client_goes_away_are_counted() {
     let listener = Listener::start("").await;
     let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
-    let series = r#"http_requests_aborted_total{method="GET",route="/wait"} "#;
+    let series = r#"http_requests_aborted_total{http_request_method="GET",http_route="/wait"} "#;
     let aborted = || {
         let answer = listener.get("/metrics");
         let line = answer
@@ -135,12 +137,12 @@ async fn requests_whose_client_goes_away_are_counted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
 async fn the_memory_of_requests_is_reported_by_route() {
-    const BYTES: f64 = 4_194_304.0;
+    const SIZES: [u32; 3] = [1 << 20, 16 << 20, 4 << 20];
     let listener = Listener::start("").await;
     let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
     let sums = || {
         let answer = listener.get("/metrics");
-        let labels = r#"{method="GET",route="/allocate/{bytes}"}"#;
+        let labels = r#"{http_request_method="GET",http_route="/allocate/{bytes}"}"#;
         let series = |name: &str| {
             let lines = answer.text().lines();
             let series = format!("http_request_{name}{labels} ");
@@ -153,29 +155,62 @@ async fn the_memory_of_requests_is_reported_by_route() {
             series("allocated_bytes_sum"),
         ]
     };
-    let before = sums();
+    for bytes in SIZES {
+        let before = sums();
+        for _ in 0..5 {
+            let path = format!("/allocate/{bytes}");
+            http::ask(service.address, "GET", &path, "", "");
+        }
 
-    for _ in 0..5 {
-        http::ask(service.address, "GET", "/allocate/4194304", "", "");
+        let after = sums();
+        let [count, peak, allocated] = [0, 1, 2].map(|index| after[index] - before[index]);
+        assert!((count - 5.0).abs() < 0.1, "{count} requests");
+        let ratio = |sum: f64| sum / count / f64::from(bytes);
+        assert!((ratio(peak) - 1.0).abs() < 0.05, "{bytes}: peak {peak}");
+        assert!(
+            (ratio(allocated) / 2.0 - 1.0).abs() < 0.05,
+            "{bytes}: {allocated}"
+        );
     }
-
-    let after = sums();
-    let [count, peak, allocated] = [0, 1, 2].map(|index| after[index] - before[index]);
-    assert!((count - 5.0).abs() < 0.1, "{count} requests");
-    let peak = peak / count;
-    assert!((peak / BYTES - 1.0).abs() < 0.05, "peak {peak}");
-    let allocated = allocated / count;
-    assert!(
-        (allocated / BYTES - 2.0).abs() < 0.1,
-        "allocated {allocated}"
-    );
     let report = listener.get("/memory");
     let report = report.text();
     let row = report
         .lines()
         .find(|line| line.ends_with("  GET /allocate/{bytes}"));
     let row = row.unwrap_or_else(|| panic!("no row in {report}"));
-    assert!(row.trim_start().starts_with("4.0 MiB"), "{row}");
+    assert!(row.trim_start().starts_with("16.0 MiB"), "{row}");
+}
+
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
+async fn the_memory_of_jobs_is_reported_by_worker() {
+    const BYTES: usize = 4 << 20;
+    let listener = Listener::start("").await;
+
+    for _ in 0..5 {
+        let job = crate::job("ThumbnailWorker", async {
+            let held = vec![1_u8; BYTES];
+            tokio::task::yield_now().await;
+            held.len() + vec![1_u8; BYTES].len()
+        });
+        assert_eq!(job.await, 2 * BYTES);
+    }
+
+    let answer = listener.get("/metrics");
+    let per_job = |name: &str| {
+        let series = format!("background_job_{name}_bytes");
+        let labels = r#"{worker="ThumbnailWorker"} "#;
+        let sum = value(answer.text(), &format!("{series}_sum{labels}"));
+        sum / value(answer.text(), &format!("{series}_count{labels}"))
+    };
+    let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
+    assert!((mebibytes(per_job("peak_memory")) - 4.0).abs() < 0.2);
+    assert!((mebibytes(per_job("allocated")) - 8.0).abs() < 0.4);
+    let report = listener.get("/memory");
+    let mut lines = report.text().lines();
+    let row = lines.find(|line| line.ends_with("           5  ThumbnailWorker"));
+    assert!(row.is_some_and(|row| row.contains("4.0 MiB")), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

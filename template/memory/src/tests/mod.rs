@@ -2,6 +2,7 @@
 
 mod admission;
 mod application;
+mod black_box;
 mod http;
 mod listener;
 #[cfg(feature = "metrics")]

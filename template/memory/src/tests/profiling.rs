@@ -4,9 +4,15 @@ use serial_test::serial;
 
 use super::listener::Listener;
 
+/// Enough that some of it is sampled for certain.
+#[inline(never)]
+pub fn hold_memory() -> Vec<Vec<u8>> {
+    (0..64).map(|_| vec![1; 1 << 20]).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn profiling_is_off_until_it_is_switched_on() {
+async fn profiling_is_on_until_it_is_switched_off() {
     let listener = Listener::start("").await;
 
     let answer = listener.get("/debug/pprof/heap");
@@ -16,21 +22,30 @@ async fn profiling_is_off_until_it_is_switched_on() {
         assert!(answer.text().contains("prof:true"), "{answer:?}");
         return;
     }
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
+    let answer = listener.get("/debug/pprof/heap?seconds=5");
+    assert_eq!(answer.status, 400, "{answer:?}");
+
+    let held = hold_memory();
+    let answer = listener.get("/debug/pprof/heap/flamegraph");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let function = "profiling::hold_memory (";
+    assert!(answer.text().contains(function), "{answer:?}");
+
+    let answer = listener.post("/debug/pprof/heap/deactivate");
+    assert_eq!(answer.json()["active"], false);
+    let answer = listener.get("/debug/pprof/heap");
     assert_eq!(answer.status, 409, "{answer:?}");
     let reason = answer.json()["description"].to_string();
     assert!(reason.contains("/debug/pprof/heap/activate"), "{reason}");
 
     let answer = listener.post("/debug/pprof/heap/activate");
     assert_eq!(answer.json()["active"], true);
-    let answer = listener.get("/debug/pprof/heap");
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
-
-    // Most likely nothing has been sampled yet.
     let answer = listener.get("/debug/pprof/heap/flamegraph");
-    assert!([200, 409].contains(&answer.status), "{answer:?}");
-
-    let answer = listener.post("/debug/pprof/heap/deactivate");
-    assert_eq!(answer.json()["active"], false);
-    assert_eq!(listener.get("/debug/pprof/heap").status, 409);
+    assert!(
+        !answer.text().contains(function),
+        "all samples are discarded"
+    );
+    drop(held);
 }

@@ -1,0 +1,38 @@
+//! The memory of background jobs.
+
+use std::future::Future;
+
+/// Performs a job of a background worker, and records its memory with the feature `metrics`.
+///
+/// The histograms `background_job_peak_memory_bytes` and `background_job_allocated_bytes` have, by `worker`,
+/// what a job held at most at the end of a poll, and what it allocated in total.
+#[cfg(not(feature = "metrics"))]
+pub async fn job<T>(_worker: &str, work: impl Future<Output = T> + Send) -> T {
+    work.await
+}
+
+/// Performs a job of a background worker, and records its memory with the feature `metrics`.
+///
+/// The histograms `background_job_peak_memory_bytes` and `background_job_allocated_bytes` have, by `worker`,
+/// what a job held at most at the end of a poll, and what it allocated in total.
+#[cfg(feature = "metrics")]
+pub async fn job<T>(worker: &str, work: impl Future<Output = T> + Send) -> T {
+    use std::{future::poll_fn, pin::pin};
+
+    use crate::allocator::thread_usage;
+
+    let mut work = pin!(work);
+    let (mut held, mut peak, mut allocated) = (0, 0, 0);
+    let output = poll_fn(|context| {
+        let before = thread_usage();
+        let polled = work.as_mut().poll(context);
+        let after = thread_usage();
+        held += after.held() - before.held();
+        peak = held.max(peak);
+        allocated += after.allocated - before.allocated;
+        polled
+    })
+    .await;
+    crate::metrics::workers::record(worker, u64::try_from(peak).unwrap_or(0), allocated);
+    output
+}
