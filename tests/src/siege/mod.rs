@@ -118,6 +118,16 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
     let attackers = Runtime::new()?;
     let honest = Runtime::new()?;
     let attack_task = attackers.spawn(attack.run(address, until));
+    let metrics = TcpStream::connect(listener).is_ok().then(|| {
+        let requests = vec![get("/metrics")];
+        honest.spawn(repeat(
+            Ipv4Addr::LOCALHOST,
+            listener,
+            requests,
+            PAUSE,
+            until,
+        ))
+    });
     let (stats, killed_after, sockets_mib) = honest.block_on(async {
         let mut clients = JoinSet::new();
         for number in 0..HONEST_CLIENTS {
@@ -152,9 +162,10 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
         }
         (stats, killed_after, sockets)
     });
-    let load = match killed_after {
-        Some(_) => Stats::default(),
-        None => attackers.block_on(attack_task)?,
+    let (load, metrics) = match (killed_after, metrics) {
+        (Some(_), _) => (Stats::default(), Stats::default()),
+        (None, None) => (attackers.block_on(attack_task)?, Stats::default()),
+        (None, Some(metrics)) => (attackers.block_on(attack_task)?, honest.block_on(metrics)?),
     };
     let peak = cgroup.peak()?;
     let (ended_after, lost) = match killed_after {
@@ -180,6 +191,7 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
         p50_ms: stats.quantile_ms(0.5),
         p99_ms: stats.quantile_ms(0.99),
         worst_ms: stats.quantile_ms(1.0),
+        metrics_p99_ms: metrics.quantile_ms(0.99),
         #[allow(clippy::cast_precision_loss)]
         load_per_second: load.times_ms.len() as f64 / seconds(time),
         ended_after_s: ended_after.map(seconds),

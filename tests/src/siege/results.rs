@@ -29,6 +29,9 @@ pub struct Outcome {
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,
     pub worst_ms: Option<f64>,
+    /// Of the memory listener's `/metrics`, if there is one.
+    #[serde(default)]
+    pub metrics_p99_ms: Option<f64>,
     /// Successful responses per second to the attackers, if they want any.
     pub load_per_second: f64,
     /// Seconds from SIGTERM, in the middle of the attack, to the exit. `None` if it did not exit in
