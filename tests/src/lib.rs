@@ -18,6 +18,7 @@ mod running;
 pub mod siege;
 mod sources;
 pub mod stock;
+pub mod terminal;
 
 pub use browser::Browser;
 pub use mailbox::{link_in, Mailbox};

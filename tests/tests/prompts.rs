@@ -2,25 +2,30 @@
 
 #![cfg(unix)]
 
-use std::{fs, process::Command, time::Duration};
+use std::{env, fs, path::Path, process::Command, time::Duration};
 
 use expectrl::{Eof, Expect, Session};
-use template_tests::{copy_template, Rendered};
+use template_tests::{copy_template, repository, terminal, Rendered};
 
 const ENTER: &str = "\r";
 const DOWN: &str = "\u{1b}[B";
 
-/// Answers each question with key presses, and returns what was generated.
-fn answer(dialogue: &[(&str, &str)]) -> Rendered {
-    let directory = tempfile::tempdir().expect("a directory");
-    let template = copy_template(&directory.path().join("template"));
+/// Generates a service in a directory.
+fn generate(directory: &Path) -> Command {
+    let template = copy_template(&directory.join("template"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_generate"));
     command
         .args(["generate", "--vcs", "none", "--path"])
         .arg(template)
         .arg("--destination")
-        .arg(directory.path());
-    let mut session = Session::spawn(command).expect("a pseudo-terminal");
+        .arg(directory);
+    command
+}
+
+/// Answers each question with key presses, and returns what was generated.
+fn answer(dialogue: &[(&str, &str)]) -> Rendered {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut session = Session::spawn(generate(directory.path())).expect("a pseudo-terminal");
     session.set_expect_timeout(Some(Duration::from_secs(20)));
     for (question, keys) in dialogue {
         session
@@ -146,4 +151,54 @@ fn with_init_only_the_questions_about_memory_are_asked() {
     let service = Rendered::within(directory, service);
     assert!(service.has("memory/src/lib.rs"));
     assert!(!service.has("Cargo.toml") && !service.has("src"));
+}
+
+/// What is on the screen when the memory profile is asked for.
+#[test]
+fn the_picture_in_the_readme_shows_the_prompts() {
+    const SIZE: (u16, u16) = (40, 120);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut session = Session::spawn(generate(directory.path())).expect("a pseudo-terminal");
+    let (rows, columns) = SIZE;
+    session
+        .get_process_mut()
+        .set_window_size(columns, rows)
+        .expect("a size");
+    session.set_expect_timeout(Some(Duration::from_secs(20)));
+    let mut terminal = vt100::Parser::new(rows, columns, 0);
+    for (text, keys) in [
+        ("Project Name", "my-service\r"),
+        ("lightweight\r\n", ENTER),
+        ("postgres\r\n", ENTER),
+        ("sqlite\r\n", ENTER),
+        ("custom", ""),
+    ] {
+        let found = session
+            .expect(text)
+            .unwrap_or_else(|err| panic!("{text}: {err}"));
+        terminal.process(found.as_bytes());
+        session.send(keys).expect("keys");
+    }
+
+    let screen = terminal.screen();
+    let lines: Vec<String> = screen
+        .rows(0, columns)
+        .map(|line| line.trim_end().to_string())
+        // Before that are paths of this machine.
+        .skip_while(|line| !line.contains("Project Name"))
+        .filter(|line| !line.is_empty())
+        .collect();
+
+    assert!(lines.len() > 8, "{lines:#?}");
+    let readme = fs::read_to_string(repository().join("README.md")).expect("README.md");
+    for (is_dark, file) in terminal::FILES {
+        assert!(readme.contains(file), "README.md does not show {file}");
+        let drawn = terminal::draw(&lines, is_dark);
+        let file = repository().join(file);
+        if env::var_os("UPDATE_PICTURES").is_some() {
+            fs::write(&file, &drawn).expect("a picture");
+        }
+        let committed = fs::read_to_string(&file).unwrap_or_default();
+        assert!(committed == drawn, "run this test with UPDATE_PICTURES=1");
+    }
 }
