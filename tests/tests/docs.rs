@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_yaml_ng::Value;
 use template_tests::{profiles, repository, Answers};
 
 fn readme() -> String {
@@ -53,6 +54,46 @@ fn the_guide_has_the_figures_of_the_crate() {
     }
 }
 
+/// The anchor of a heading, as GitHub forms it.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words
+        .chars()
+        .filter(|char| char.is_alphanumeric() || " -".contains(*char));
+    kept.collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn each_alert_has_its_figure_and_a_link_to_the_guide() {
+    let service = Answers::new("svc")
+        .with("background", "sqlite")
+        .render()
+        .expect("the answers render");
+    let guide = service.read("docs/memory.md");
+    let anchors: Vec<String> = guide
+        .lines()
+        .filter(|line| line.starts_with("## "))
+        .map(anchor)
+        .collect();
+    let alerts: Value =
+        serde_yaml_ng::from_str(&service.read("monitoring/alerts.yaml")).expect("YAML");
+    let rules = alerts["groups"][0]["rules"].as_sequence().expect("rules");
+    assert!(!rules.is_empty());
+    for rule in rules {
+        let text = |name: &str| rule["annotations"][name].as_str().unwrap_or_default();
+        let url = text("runbook_url");
+        let anchor = url.strip_prefix("docs/memory.md#").unwrap_or_default();
+        assert!(anchors.iter().any(|known| known == anchor), "{rule:?}");
+        let description = text("description");
+        assert!(description.contains("{{ $labels."), "{rule:?}");
+        // That a target is down is no figure.
+        assert!(
+            description.contains("{{ $value") || rule["alert"] == "TargetDown",
+            "{rule:?}"
+        );
+    }
+}
+
 #[test]
 fn the_questions_are_the_ones_asked() {
     let readme = readme();
@@ -71,6 +112,8 @@ fn the_questions_are_the_ones_asked() {
             .lines()
             .find(|line| line.starts_with(&format!("| `{name}` |")))
             .unwrap_or_else(|| panic!("README.md does not have {name}"));
+        let prompt = question["prompt"].as_str().expect("text");
+        assert!(prompt.len() <= 100, "more than fits on a line: {prompt}");
         let mut from = 0;
         for choice in question
             .get("choices")
@@ -174,8 +217,8 @@ impl Content {
             .skip(1)
             .filter_map(|link| link.split_once(')'))
             .map(|(link, _)| link.to_string())
-            // That to the other language
-            .filter(|link| !link.starts_with("README"));
+            // Those to the other language, and to headings
+            .filter(|link| !link.starts_with("README") && !link.starts_with('#'));
         Self {
             headings: prose
                 .lines()
@@ -218,4 +261,26 @@ fn the_chinese_readme_has_the_same_figures_code_and_links() {
         assert_eq!(chinese, english);
     }
     assert_eq!(chinese, english);
+}
+
+#[test]
+fn links_within_a_readme_lead_to_its_headings() {
+    for file in ["README.md", "README.zh-CN.md"] {
+        let text = fs::read_to_string(repository().join(file)).expect(file);
+        let headings: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("## "))
+            .map(anchor)
+            .collect();
+        let mut links = 0;
+        for link in text.split("](#").skip(1) {
+            let (link, _) = link.split_once(')').expect("a link ends");
+            assert!(
+                headings.iter().any(|heading| heading == link),
+                "{file}: {link}"
+            );
+            links += 1;
+        }
+        assert!(links > 0, "{file}");
+    }
 }
