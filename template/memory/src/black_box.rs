@@ -109,6 +109,16 @@ pub struct Record {
     pub bytes: u64,
     #[serde(skip)]
     pub written: SystemTime,
+    #[serde(skip)]
+    files: Vec<PathBuf>,
+}
+
+impl Record {
+    /// Its files, without one that the process has left incomplete.
+    fn complete_files(self) -> impl Iterator<Item = PathBuf> {
+        let files = self.files.into_iter();
+        files.filter(|path| path.extension() != Some(INCOMPLETE.as_ref()))
+    }
 }
 
 impl BlackBox {
@@ -148,12 +158,14 @@ impl BlackBox {
                     heap_profile: false,
                     bytes: 0,
                     written: metadata.modified().unwrap_or_else(|_| SystemTime::now()),
+                    files: Vec::new(),
                 });
             }
             if let Some(record) = records.last_mut() {
                 record.report |= kind == Kind::Report;
                 record.heap_profile |= kind == Kind::HeapProfile;
                 record.bytes += metadata.len();
+                record.files.push(path);
             }
         }
         Ok(records)
@@ -166,10 +178,8 @@ impl BlackBox {
     /// If the directory cannot be read.
     pub fn list(&self) -> Result<String> {
         let mut list = String::new();
-        for record in self.records()? {
-            for file in self.files(&record.name)? {
-                writeln!(list, "black box   {}", file.display()).map_err(Error::wrap)?;
-            }
+        for file in self.records()?.into_iter().flat_map(Record::complete_files) {
+            writeln!(list, "black box   {}", file.display()).map_err(Error::wrap)?;
         }
         Ok(list)
     }
@@ -180,11 +190,12 @@ impl BlackBox {
     ///
     /// If the directory cannot be read.
     pub fn files(&self, record: &str) -> Result<Vec<PathBuf>> {
-        let mut files = self.all_files()?;
-        files.retain(|path| {
-            parse(path).is_some_and(|(name, _, kind)| name == record && kind != Kind::Incomplete)
-        });
-        Ok(files)
+        let mut records = self.records()?.into_iter();
+        let record = records.find(|known| known.name == record);
+        Ok(record
+            .into_iter()
+            .flat_map(Record::complete_files)
+            .collect())
     }
 
     /// All files, sorted by name.
@@ -284,10 +295,8 @@ impl BlackBox {
             if record.name == keep {
                 continue;
             }
-            for path in self.all_files()? {
-                if parse(&path).is_some_and(|(name, ..)| name == record.name) {
-                    fs::remove_file(&path).map_err(|err| self.failed(err))?;
-                }
+            for path in record.files {
+                fs::remove_file(&path).map_err(|err| self.failed(err))?;
             }
             count -= 1;
             bytes -= record.bytes;

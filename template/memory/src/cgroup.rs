@@ -108,7 +108,8 @@ impl Cgroup {
             })
     }
 
-    fn limit(&self) -> Option<u64> {
+    /// The memory limit, if there is one and it can be read.
+    pub fn limit(&self) -> Option<u64> {
         self.usage().ok()?.limit
     }
 

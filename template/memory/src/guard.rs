@@ -68,7 +68,7 @@ pub fn budget(settings: &Memory) -> u64 {
 
 fn limit(settings: &Memory) -> u64 {
     let cgroup = Cgroup::find(settings.cgroup.as_deref());
-    let cgroup_limit = cgroup.and_then(|cgroup| cgroup.usage().ok()?.limit);
+    let cgroup_limit = cgroup.and_then(|cgroup| cgroup.limit());
     let limits = cgroup_limit.into_iter().chain(machine_memory());
     limits.min().unwrap_or(FALLBACK_LIMIT)
 }
@@ -117,7 +117,7 @@ pub fn start(settings: &Memory) {
     let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
         return;
     };
-    let Some(limit) = cgroup.usage().ok().and_then(|usage| usage.limit) else {
+    let Some(limit) = cgroup.limit() else {
         return;
     };
     if settings.guard_percent == 0 {
@@ -234,8 +234,7 @@ impl Guard {
             recorder.notice(Reason::Stall);
         }
         if self.growth.is_due() {
-            let limit = self.cgroup.usage().ok().and_then(|usage| usage.limit);
-            if let (Ok(live), Some(limit)) = (live(), limit) {
+            if let (Ok(live), Some(limit)) = (live(), self.cgroup.limit()) {
                 if self.growth.has_doubled(live, limit) {
                     recorder.notice(Reason::Growth);
                 }
@@ -245,8 +244,7 @@ impl Guard {
 
     /// Whether there are unused pages, as far as is known.
     fn is_worth_purging(&self) -> bool {
-        let usage = self.cgroup.usage().ok();
-        let limit = usage.and_then(|usage| usage.limit).unwrap_or_default();
+        let limit = self.cgroup.limit().unwrap_or_default();
         let unused = unused().ok().flatten();
         unused.is_none_or(|bytes| bytes >= limit / 100 * MIN_PURGE_PERCENT)
     }

@@ -19,20 +19,16 @@ pub async fn job<T>(_worker: &str, work: impl Future<Output = T> + Send) -> T {
 pub async fn job<T>(worker: &str, work: impl Future<Output = T> + Send) -> T {
     use std::{future::poll_fn, pin::pin};
 
-    use crate::allocator::thread_usage;
+    use crate::usage::Tally;
 
     let mut work = pin!(work);
-    let (mut held, mut peak, mut allocated) = (0, 0, 0);
+    let (mut tally, mut peak) = (Tally::default(), 0);
     let output = poll_fn(|context| {
-        let before = thread_usage();
-        let polled = work.as_mut().poll(context);
-        let after = thread_usage();
-        held += after.held() - before.held();
-        peak = held.max(peak);
-        allocated += after.allocated - before.allocated;
+        let polled = tally.count(|| work.as_mut().poll(context));
+        peak = tally.held.max(peak);
         polled
     })
     .await;
-    crate::metrics::workers::record(worker, u64::try_from(peak).unwrap_or(0), allocated);
+    crate::metrics::workers::record(worker, u64::try_from(peak).unwrap_or(0), tally.allocated);
     output
 }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     allocator::thread_usage,
     server::{Connection, Phase},
+    usage::Tally,
 };
 
 /// Waiting to be woken.
@@ -46,10 +47,7 @@ pub fn drop_foreign<T>(value: T) {
 pub struct ActiveRequest {
     permit: Permit,
     watch: Arc<Watch>,
-    /// Bytes allocated minus bytes freed, over all polls.
-    held: i64,
-    /// Bytes allocated, over all polls.
-    allocated: u64,
+    tally: Tally,
 }
 
 impl ActiveRequest {
@@ -63,28 +61,26 @@ impl ActiveRequest {
 
     /// Bytes that the request holds.
     pub fn held(&self) -> u64 {
-        u64::try_from(self.held).unwrap_or(0)
+        u64::try_from(self.tally.held).unwrap_or(0)
     }
 
     /// Polls a part of the request's work, and accounts for its memory.
     pub fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        let (before, foreign) = (thread_usage(), FOREIGN_FREED.get());
-        let polled = poll();
-        let after = thread_usage();
-        self.held += after.held() - before.held() + FOREIGN_FREED.get() - foreign;
-        self.allocated += after.allocated - before.allocated;
+        let foreign = FOREIGN_FREED.get();
+        let polled = self.tally.count(poll);
+        self.tally.held += FOREIGN_FREED.get() - foreign;
         self.permit.set_held(self.held());
         polled
     }
 
     /// The request passes on `bytes`, which are counted elsewhere from now on.
     pub fn hand_over(&mut self, bytes: usize) {
-        self.held -= i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.tally.held -= i64::try_from(bytes).unwrap_or(i64::MAX);
     }
 
     #[cfg(test)]
     pub fn set_held(&mut self, bytes: u64) {
-        self.held = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.tally.held = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.permit.set_held(bytes);
     }
 
@@ -97,7 +93,7 @@ impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.watch.finish();
         #[cfg(feature = "metrics")]
-        self.permit.record_memory(self.allocated);
+        self.permit.record_memory(self.tally.allocated);
     }
 }
 
@@ -125,8 +121,7 @@ impl<'a, F: Future> Work<'a, F> {
             active: ActiveRequest {
                 permit,
                 watch,
-                held: 0,
-                allocated: 0,
+                tally: Tally::default(),
             },
         }
     }

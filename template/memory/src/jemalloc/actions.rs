@@ -65,12 +65,12 @@ impl Exclusive {
     }
 }
 
-pub fn routes(exclusive: &Exclusive) -> Router {
+pub fn routes() -> Router {
     Router::new()
         .route("/memory/stats", get(stats))
         .route("/memory/purge", post(purge_now))
         .route("/memory/decay", get(decay).put(set_decay))
-        .with_state(exclusive.clone())
+        .with_state(Exclusive::default())
 }
 
 pub fn malformed(status: StatusCode, reason: String) -> AdminError {

@@ -129,7 +129,11 @@ impl HeapProfile {
     /// The functions of all stacks, found in the program that is running and its libraries.
     pub fn symbols(&self) -> Symbols {
         static KNOWN: Mutex<Option<Symbols>> = Mutex::new(None);
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let maps = if self.is_own {
+            String::new() // `here` needs none
+        } else {
+            fs::read_to_string("/proc/self/maps").unwrap_or_default()
+        };
         let present: Vec<Mapping> = maps.lines().filter_map(Mapping::parse).collect();
         let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known = lock().take().unwrap_or_default();

@@ -69,8 +69,7 @@ pub fn thread_usage() -> ThreadUsage {
 
 /// What can be done to jemalloc through the memory listener.
 pub fn routes(black_box: Option<&BlackBox>) -> Router {
-    let exclusive = actions::Exclusive::default();
-    let routes = actions::routes(&exclusive);
+    let routes = actions::routes();
     #[cfg(feature = "heap-profiling")]
     let routes = routes.merge(profiling::routes(black_box));
     #[cfg(not(feature = "heap-profiling"))]

@@ -100,7 +100,13 @@ impl RouteMetrics {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.allocated.fetch_add(allocated, Ordering::Relaxed);
         self.peak.fetch_max(peak, Ordering::Relaxed);
-        let histogram = |name| histogram!(name, "http_request_method" => self.method, "http_route" => self.label());
+        let histogram = |name| {
+            histogram!(
+                name,
+                "http_request_method" => self.method,
+                "http_route" => self.label(),
+            )
+        };
         let peaks = self.peaks.get_or_init(|| histogram(PEAK));
         peaks.record(peak as f64);
         let allocations = self.allocations.get_or_init(|| histogram(ALLOCATED));
