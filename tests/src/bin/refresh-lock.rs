@@ -70,6 +70,9 @@ const NESTED: [(&str, &str, Predicate); 3] = [
 /// Leaves out versions that need a newer Rust.
 const RESOLVER: [(&str, &str); 1] = [("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback")];
 
+/// What a package begins with in a lock file.
+const PACKAGE: &str = "\n\n[[package]]\n";
+
 /// The services that have a line, as indices into the list of all.
 type Services = BTreeSet<usize>;
 
@@ -100,16 +103,13 @@ fn main() -> Result<()> {
     let mut header = String::new();
     for (index, service) in services.iter().enumerate() {
         let lock = resolve(&service.answers, &known)?;
-        let mut parts = lock.trim_end().split("\n\n[[package]]\n");
-        header = parts.next().context("an empty lock file")?.to_string();
-        for part in parts {
-            let (head, dependencies) = part
-                .split_once("\ndependencies = [\n")
-                .unwrap_or((part, ""));
+        let (start, _) = lock.split_once(PACKAGE).context("an empty lock file")?;
+        header = start.to_string();
+        for (head, dependencies) in packages_of(&lock) {
             let package = packages.entry(head.to_string()).or_default();
             package.services.insert(index);
             package.head = head.lines().map(String::from).collect();
-            for dependency in dependencies.lines().filter(|line| *line != "]") {
+            for dependency in dependencies {
                 let dependency = dependency.to_string();
                 package
                     .dependencies
@@ -134,19 +134,25 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// The packages in a lock file: name, version and source, and the lines of the dependencies.
+fn packages_of(lock: &str) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+    lock.trim_end().split(PACKAGE).skip(1).map(|package| {
+        let (head, dependencies) = package
+            .split_once("\ndependencies = [\n")
+            .unwrap_or((package, ""));
+        (head, dependencies.lines().filter(|line| *line != "]"))
+    })
+}
+
 /// The packages from the registry of all present lock files, as one.
 fn present(services: &[Sources]) -> String {
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for service in services {
         let lock = service.read("Cargo.lock");
-        for package in lock.trim_end().split("\n\n[[package]]\n").skip(1) {
-            let (head, dependencies) = package
-                .split_once("\ndependencies = [\n")
-                .unwrap_or((package, ""));
+        for (head, dependencies) in packages_of(&lock) {
             if head.contains("\nsource = ") {
                 let known = packages.entry(head.to_string()).or_default();
-                let lines = dependencies.lines().filter(|line| *line != "]");
-                known.extend(lines.map(String::from));
+                known.extend(dependencies.map(String::from));
             }
         }
     }

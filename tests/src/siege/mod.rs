@@ -162,10 +162,13 @@ pub fn attack(service: &Service, attack: Attack, limit: u64, time: Duration) -> 
         }
         (stats, killed_after, sockets)
     });
-    let (load, metrics) = match (killed_after, metrics) {
-        (Some(_), _) => (Stats::default(), Stats::default()),
-        (None, None) => (attackers.block_on(attack_task)?, Stats::default()),
-        (None, Some(metrics)) => (attackers.block_on(attack_task)?, honest.block_on(metrics)?),
+    let load = match killed_after {
+        Some(_) => Stats::default(),
+        None => attackers.block_on(attack_task)?,
+    };
+    let metrics = match metrics {
+        Some(task) if killed_after.is_none() => honest.block_on(task)?,
+        _ => Stats::default(),
     };
     let peak = cgroup.peak()?;
     let (ended_after, lost) = match killed_after {
