@@ -191,9 +191,9 @@ fn the_picture_in_the_readme_shows_the_prompts() {
 
     assert!(lines.len() > 8, "{lines:#?}");
     let readme = fs::read_to_string(repository().join("README.md")).expect("README.md");
-    for (is_dark, file) in terminal::FILES {
+    for (theme, file) in terminal::FILES {
         assert!(readme.contains(file), "README.md does not show {file}");
-        let drawn = terminal::draw(&lines, is_dark);
+        let drawn = terminal::draw(&lines, theme);
         let file = repository().join(file);
         if env::var_os("UPDATE_PICTURES").is_some() {
             fs::write(&file, &drawn).expect("a picture");

@@ -149,7 +149,7 @@ fn present(services: &[Sources]) -> String {
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for service in services {
         let lock = service.read("Cargo.lock");
-        for (head, dependencies) in packages_of(&lock) {
+        for (head, dependencies) in packages_of(lock) {
             if head.contains("\nsource = ") {
                 let known = packages.entry(head.to_string()).or_default();
                 known.extend(dependencies.map(String::from));
