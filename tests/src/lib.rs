@@ -11,6 +11,7 @@ pub mod needs;
 pub mod options;
 pub mod postgres;
 pub mod profiles;
+pub mod prometheus;
 pub mod redis;
 mod rendered;
 mod running;

@@ -11,7 +11,8 @@ use walkdir::WalkDir;
 
 use crate::{stock, target_dir, Answers, Rendered};
 
-const LOAD_ROUTES: &str = include_str!("../fixtures/load.rs");
+/// The controller `load`.
+pub const LOAD_ROUTES: &str = include_str!("../fixtures/load.rs");
 
 /// The binary of a service that was built in this directory.
 #[must_use]
@@ -41,7 +42,7 @@ pub fn build_generated(directory: &Path, answers: &[(&str, &str)], reuse: bool) 
     if answers.contains(&("memory_profile", "system")) {
         share_dependencies(directory)?;
     }
-    add_load_routes(directory)?;
+    add_controller(directory, "load", LOAD_ROUTES)?;
     build(directory, "svc-cli")
 }
 
@@ -59,7 +60,7 @@ pub fn build_stock(directory: &Path, with_mimalloc: bool, reuse: bool) -> Result
     let generated = stock::generate("rest-api", "stock", scratch.path())?;
     copy(&generated, directory)?;
     share_dependencies(directory)?;
-    add_load_routes(directory)?;
+    add_controller(directory, "load", LOAD_ROUTES)?;
     // The same versions and build profile, so that only what is compared differs.
     let lock = Answers::new("stock").render()?.read("Cargo.lock");
     fs::write(directory.join("Cargo.lock"), lock)?;
@@ -109,16 +110,21 @@ fn share_dependencies(directory: &Path) -> Result<()> {
     })
 }
 
-fn add_load_routes(directory: &Path) -> Result<()> {
+/// Adds a controller and its routes to a service.
+///
+/// # Errors
+///
+/// If the service's files are not as expected.
+pub fn add_controller(directory: &Path, name: &str, source: &str) -> Result<()> {
     let controllers = directory.join("src/controllers");
-    fs::write(controllers.join("load.rs"), LOAD_ROUTES)?;
+    fs::write(controllers.join(name).with_extension("rs"), source)?;
     edit_file(&controllers.join("mod.rs"), |text| {
-        format!("{text}\npub mod load;\n")
+        format!("{text}\npub mod {name};\n")
     })?;
     edit_file(&directory.join("src/app.rs"), |text| {
         text.replacen(
             ".add_route(",
-            ".add_route(controllers::load::routes())\n            .add_route(",
+            &format!(".add_route(controllers::{name}::routes())\n            .add_route("),
             1,
         )
     })

@@ -222,7 +222,7 @@ pub fn wait_timeout(child: &mut Child, timeout: Duration) -> Result<Option<ExitS
 }
 
 /// A port that nothing listens on.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("localhost:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")

@@ -5,7 +5,7 @@ use std::future::Future;
 /// Performs a job of a background worker, and records its memory with the feature `metrics`.
 ///
 /// The histograms `background_job_peak_memory_bytes` and `background_job_allocated_bytes` have, by `worker`,
-/// what a job held at most at the end of a poll, and what it allocated in total.
+/// the most that a job held at once, and what it allocated in total.
 #[cfg(not(feature = "metrics"))]
 pub async fn job<T>(_worker: &str, work: impl Future<Output = T> + Send) -> T {
     work.await
@@ -14,7 +14,7 @@ pub async fn job<T>(_worker: &str, work: impl Future<Output = T> + Send) -> T {
 /// Performs a job of a background worker, and records its memory with the feature `metrics`.
 ///
 /// The histograms `background_job_peak_memory_bytes` and `background_job_allocated_bytes` have, by `worker`,
-/// what a job held at most at the end of a poll, and what it allocated in total.
+/// the most that a job held at once, and what it allocated in total.
 #[cfg(feature = "metrics")]
 pub async fn job<T>(worker: &str, work: impl Future<Output = T> + Send) -> T {
     use std::{future::poll_fn, pin::pin};
@@ -22,13 +22,8 @@ pub async fn job<T>(worker: &str, work: impl Future<Output = T> + Send) -> T {
     use crate::usage::Tally;
 
     let mut work = pin!(work);
-    let (mut tally, mut peak) = (Tally::default(), 0);
-    let output = poll_fn(|context| {
-        let polled = tally.count(|| work.as_mut().poll(context));
-        peak = tally.held.max(peak);
-        polled
-    })
-    .await;
-    crate::metrics::workers::record(worker, u64::try_from(peak).unwrap_or(0), tally.allocated);
+    let mut tally = Tally::default();
+    let output = poll_fn(|context| tally.count(|| work.as_mut().poll(context))).await;
+    crate::metrics::workers::record(worker, &tally);
     output
 }

@@ -28,6 +28,15 @@ pub const fn thread_usage() -> ThreadUsage {
     }
 }
 
+/// Always 0: nothing counts what a thread holds.
+#[cfg(feature = "metrics")]
+pub const fn thread_peak() -> i64 {
+    0
+}
+
+#[cfg(feature = "metrics")]
+pub const fn reset_thread_peak() {}
+
 /// None, since nothing can be done to the allocator.
 pub fn routes(_black_box: Option<&BlackBox>) -> Router {
     Router::new()

@@ -20,9 +20,12 @@ use tokio::time::{sleep, Sleep};
 use super::{
     budget::{Budget, CountGuard, Hold, Kind},
     reservations::Reservation,
-    work::{drop_foreign, ActiveRequest},
+    work::ActiveRequest,
 };
-use crate::server::{BodyWait, Connection, InFlight};
+use crate::{
+    server::{BodyWait, Connection, InFlight},
+    usage::drop_foreign,
+};
 
 /// Smaller frames, in bytes, are not counted separately: the connection's buffers cover them.
 const MIN_COUNTED: usize = 4 << 10;

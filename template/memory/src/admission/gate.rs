@@ -26,6 +26,8 @@ use super::{
     fair_queue::FairQueue,
     routes::Route,
 };
+#[cfg(feature = "metrics")]
+use crate::usage::Tally;
 use crate::{
     cores,
     guard::{self, Pressure},
@@ -446,10 +448,9 @@ impl Permit {
         self.memory.set(bytes);
     }
 
-    /// The request has allocated this many bytes in total.
     #[cfg(feature = "metrics")]
-    pub fn record_memory(&self, allocated: u64) {
-        self.route.metrics.record_memory(self.peak, allocated);
+    pub fn record_memory(&self, tally: &Tally) {
+        self.route.metrics.record_memory(tally);
     }
 
     /// Splits off up to `bytes` that outlive the permit.

@@ -1,7 +1,6 @@
 //! Watches a request at each poll: whether it needs the CPU, and how much memory it holds.
 
 use std::{
-    cell::Cell,
     future::Future,
     pin::Pin,
     sync::{
@@ -16,7 +15,6 @@ use super::{
     gate::{Gate, Permit},
 };
 use crate::{
-    allocator::thread_usage,
     server::{Connection, Phase},
     usage::Tally,
 };
@@ -27,20 +25,6 @@ const RUNNING: u8 = 1;
 /// Woken, and waiting to be polled.
 const WOKEN: u8 = 2;
 const FINISHED: u8 = 3;
-
-thread_local! {
-    /// Bytes freed by this thread that no request had allocated.
-    static FOREIGN_FREED: Cell<i64> = const { Cell::new(0) };
-}
-
-/// Drops a value that was allocated outside of a request's work, so that freeing it within that
-/// work does not make the request appear to hold less.
-pub fn drop_foreign<T>(value: T) {
-    let before = thread_usage().held();
-    drop(value);
-    let freed = before - thread_usage().held();
-    FOREIGN_FREED.set(FOREIGN_FREED.get() + freed);
-}
 
 /// A request that has begun and not yet ended.
 #[derive(Debug)]
@@ -66,9 +50,7 @@ impl ActiveRequest {
 
     /// Polls a part of the request's work, and accounts for its memory.
     pub fn poll<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        let foreign = FOREIGN_FREED.get();
         let polled = self.tally.count(poll);
-        self.tally.held += FOREIGN_FREED.get() - foreign;
         self.permit.set_held(self.held());
         polled
     }
@@ -93,7 +75,7 @@ impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.watch.finish();
         #[cfg(feature = "metrics")]
-        self.permit.record_memory(self.tally.allocated);
+        self.permit.record_memory(&self.tally);
     }
 }
 

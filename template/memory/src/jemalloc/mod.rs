@@ -9,6 +9,8 @@ mod heap_profile;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod options;
+#[cfg(feature = "metrics")]
+mod peak;
 #[cfg(feature = "heap-profiling")]
 mod pprof;
 #[cfg(feature = "heap-profiling")]
@@ -32,6 +34,8 @@ use self::{options::Setting, stats::Stats};
 use crate::black_box::HeapDump;
 use crate::{black_box::BlackBox, process::transparent_huge_pages, profile, usage::ThreadUsage};
 
+#[cfg(feature = "metrics")]
+pub use self::peak::{reset_thread_peak, thread_peak};
 #[cfg(feature = "heap-profiling")]
 pub use self::profiling::dump_heap_profile;
 #[cfg(all(feature = "idle", unix))]

@@ -15,6 +15,7 @@ use super::{
     http::method_name,
     top::{table, Holder},
 };
+use crate::usage::Tally;
 
 const DURATION: &str = "http_server_request_duration_seconds";
 const PEAK: &str = "http_request_peak_memory_bytes";
@@ -27,7 +28,7 @@ pub fn describe() {
     );
     describe_histogram!(
         PEAK,
-        "The most memory that a request held at the end of a poll, by route and method."
+        "The most memory that a request held at once, by route and method."
     );
     describe_histogram!(
         ALLOCATED,
@@ -90,10 +91,10 @@ impl RouteMetrics {
         }
     }
 
-    /// A request has ended that held at most `peak` bytes and allocated `allocated`, which is 0 only if
-    /// nothing counts it.
+    /// A request has ended. It has allocated nothing only if nothing counts that.
     #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
-    pub fn record_memory(&self, peak: u64, allocated: u64) {
+    pub fn record_memory(&self, tally: &Tally) {
+        let (peak, allocated) = (tally.peak(), tally.allocated);
         if allocated == 0 {
             return;
         }

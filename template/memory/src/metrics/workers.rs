@@ -8,6 +8,7 @@ use std::{
 use metrics::{describe_histogram, histogram};
 
 use super::top::{table, Holder};
+use crate::usage::Tally;
 
 const PEAK: &str = "background_job_peak_memory_bytes";
 const ALLOCATED: &str = "background_job_allocated_bytes";
@@ -31,20 +32,17 @@ impl Totals {
 }
 
 pub fn describe() {
-    describe_histogram!(
-        PEAK,
-        "The most memory that a job held at the end of a poll, by worker."
-    );
+    describe_histogram!(PEAK, "The most memory that a job held at once, by worker.");
     describe_histogram!(
         ALLOCATED,
         "Memory that a job allocated, whether or not it freed it, by worker."
     );
 }
 
-/// A job has ended that held at most `peak` bytes and allocated `allocated`, which is 0 only if nothing
-/// counts it.
+/// A job has ended. It has allocated nothing only if nothing counts that.
 #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
-pub fn record(worker: &str, peak: u64, allocated: u64) {
+pub fn record(worker: &str, tally: &Tally) {
+    let (peak, allocated) = (tally.peak(), tally.allocated);
     if allocated == 0 {
         return;
     }
