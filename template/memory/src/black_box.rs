@@ -5,6 +5,7 @@ use std::{
     fmt::Write,
     fs::{self, File},
     io::{self, Write as _},
+    panic::{catch_unwind, AssertUnwindSafe},
     path::{Path, PathBuf},
     process,
     sync::mpsc::{sync_channel, Receiver, SyncSender},
@@ -417,7 +418,10 @@ fn record(black_box: &BlackBox, reasons: &Receiver<Reason>) {
         if started < next[reason as usize] {
             continue;
         }
-        let wait = match black_box.write(reason) {
+        // A panic should not be the end of the black box.
+        let written = catch_unwind(AssertUnwindSafe(|| black_box.write(reason)))
+            .unwrap_or_else(|_| Err(Error::string("a panic")));
+        let wait = match written {
             Ok(name) => {
                 tracing::warn!(
                     record = name,

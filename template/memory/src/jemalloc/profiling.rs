@@ -222,6 +222,11 @@ fn parameters(query: ProfileRequest) -> AdminResult<ProfileQuery> {
 
 async fn pprof(State(profiles): State<Profiles>, query: ProfileRequest) -> AdminResult<Response> {
     let query = parameters(query)?;
+    if query.since.is_some() {
+        let reason =
+            "`since` is only for the flame graph: `go tool pprof -diff_base` compares profiles";
+        return Err(malformed(StatusCode::BAD_REQUEST, reason.to_string()));
+    }
     let exclusive = profiles.exclusive.clone();
     let profile = exclusive
         .run(move || {

@@ -24,8 +24,10 @@ async fn profiling_is_on_until_it_is_switched_off() {
     }
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
-    let answer = listener.get("/debug/pprof/heap?seconds=5");
-    assert_eq!(answer.status, 400, "{answer:?}");
+    for unknown in ["seconds=5", "since=record"] {
+        let answer = listener.get(&format!("/debug/pprof/heap?{unknown}"));
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
 
     let held = hold_memory();
     let answer = listener.get("/debug/pprof/heap/flamegraph");
