@@ -398,7 +398,7 @@ fn a_second_process_on_the_same_address_runs_and_logs_what_is_missing() {
     let log = second.log();
     let warning = log
         .lines()
-        .find(|line| line.contains("no memory listener"))
+        .find(|line| line.contains("memory listener not started"))
         .unwrap_or_else(|| panic!("no warning:\n{log}"));
     assert!(
         warning.contains(address) && warning.contains("settings.memory.bind"),

@@ -329,7 +329,7 @@ impl BlackBox {
                     );
                 }
             }
-            Err(err) => tracing::warn!(%err, "no memory black box"),
+            Err(err) => tracing::warn!(%err, "memory black box unavailable"),
         }
     }
 
@@ -432,7 +432,7 @@ fn record(black_box: &BlackBox, reasons: &Receiver<Reason>) {
                 INTERVAL
             }
             Err(err) => {
-                tracing::error!(%err, "memory black box");
+                tracing::error!(%err, "cannot write to the memory black box");
                 RETRY_INTERVAL
             }
         };

@@ -141,7 +141,7 @@ pub fn start(settings: &Memory) {
         thread::sleep(CHECK_INTERVAL);
     });
     if let Err(err) = started {
-        tracing::error!(%err, "no memory guard");
+        tracing::error!(%err, "memory guard could not start");
     }
 }
 
@@ -149,7 +149,7 @@ pub fn start(settings: &Memory) {
 fn start_recorder(settings: &Memory) -> Option<Recorder> {
     let started = Recorder::start(BlackBox::new(settings)?);
     started
-        .inspect_err(|err| tracing::error!(%err, "no memory black box"))
+        .inspect_err(|err| tracing::error!(%err, "memory black box unavailable"))
         .ok()
 }
 

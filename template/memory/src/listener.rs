@@ -72,7 +72,7 @@ impl AdminError {
 impl From<Error> for AdminError {
     /// Logs the reason, but keeps it out of the response.
     fn from(err: Error) -> Self {
-        tracing::error!(%err, "memory listener");
+        tracing::error!(%err, "memory listener: request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_server_error",
@@ -108,7 +108,10 @@ pub fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
     let routes = match crate::metrics::routes(settings, ctx) {
         Ok(metrics) => routes.merge(metrics),
         Err(err) => {
-            tracing::warn!(%err, "no /metrics: something else in the process collects metrics");
+            tracing::warn!(
+                %err,
+                "/metrics not served: something else in the process collects metrics"
+            );
             routes
         }
     };
@@ -119,7 +122,8 @@ pub fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
         Err(err) => {
             tracing::warn!(
                 %err,
-                "no memory listener: cannot bind {address}, which settings.memory.bind specifies"
+                "memory listener not started: cannot bind {address}, which settings.memory.bind \
+                 specifies"
             );
             return Ok(());
         }
@@ -151,7 +155,7 @@ pub fn start(settings: &Memory, ctx: &AppContext) -> Result<()> {
         .name("memory-listener".to_string())
         .spawn(|| {
             if let Err(err) = run(listener, service, ended) {
-                tracing::error!(%err, "memory listener");
+                tracing::error!(%err, "memory listener stopped");
             }
         })?;
     Ok(())
@@ -218,9 +222,9 @@ async fn authorize(State(settings): State<Arc<Memory>>, request: Request, next: 
         return AdminError::new(
             StatusCode::FORBIDDEN,
             "forbidden",
-            "Without a token, web pages have no access: request it as localhost or 127.0.0.1, \
-             without the headers Origin and Sec-Fetch-Site (type the address in a browser), or set \
-             settings.memory.token",
+            "No token is configured, so requests that a web page could have sent are rejected: use \
+             localhost or 127.0.0.1 in the URL and send neither Origin nor Sec-Fetch-Site (in a \
+             browser, type the address), or set settings.memory.token",
         )
         .into_response();
     }

@@ -89,7 +89,7 @@ async fn check_queue(ctx: &AppContext) -> Result<()> {
 
 async fn with_timeout<E: Into<Error>>(check: impl Future<Output = Result<(), E>>) -> Result<()> {
     timeout(CHECK_TIMEOUT, check).await.map_or_else(
-        |_| Err(Error::string(&format!("no answer in {CHECK_TIMEOUT:?}"))),
+        |_| Err(Error::string(&format!("timed out after {CHECK_TIMEOUT:?}"))),
         |result| result.map_err(Into::into),
     )
 }

@@ -80,7 +80,7 @@ fn unavailable() -> AdminError {
     AdminError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "service_unavailable",
-        "jemalloc runs with prof:false: the profile has no prof:true, or MALLOC_CONF or \
+        "jemalloc runs with prof:false: the memory profile has no prof:true, or MALLOC_CONF or \
          /etc/malloc.conf overrides it",
     )
 }
@@ -100,7 +100,7 @@ pub fn dump_heap_profile() -> Result<Option<HeapDump>> {
         return Ok(None);
     }
     Ok(Some(HeapDump {
-        file: dump().map_err(|err| Error::string(&format!("no heap profile: {err}")))?,
+        file: dump().map_err(|err| Error::string(&format!("cannot take a heap profile: {err}")))?,
         build_id: build_id(None),
     }))
 }

@@ -41,7 +41,10 @@ pub fn describe() {
         "Requests that are waiting to begin (waiting), that have begun (begun), and those of the \
          latter that need the CPU (busy)."
     );
-    describe_histogram!(WAIT, "How long requests waited that did not begin at once.");
+    describe_histogram!(
+        WAIT,
+        "Time that requests waited, counting only those that were not admitted at once."
+    );
     // Makes it exist from the start, as counters do.
     drop(histogram!(WAIT));
     describe_counter!(REFUSED, "Requests answered with 503, by reason.");

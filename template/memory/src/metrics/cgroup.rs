@@ -18,7 +18,7 @@ pub fn describe() {
         ),
         (
             "cgroup_memory_unreclaimable_bytes",
-            "Memory of the cgroup that the kernel cannot drop, by which the guard judges.",
+            "Memory of the cgroup that the kernel cannot drop, which the guard watches.",
         ),
         (
             "cgroup_memory_limit_bytes",

@@ -116,7 +116,7 @@ async fn serve_one(
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(err) = ended {
-                    tracing::debug!(%err, peer = %connection.peer(), "connection");
+                    tracing::debug!(%err, peer = %connection.peer(), "connection failed");
                 }
                 break;
             }
