@@ -51,7 +51,7 @@ fn hangs_up_after(person: usize, round: usize) -> Option<Duration> {
         .then(|| Duration::from_millis(random as u64 / 2))
 }
 
-/// Has everybody do this, and returns the results.
+/// Runs the action for everybody, and returns the results.
 fn everybody<T: Send>(action: impl Fn(usize) -> T + Sync) -> HashMap<usize, T> {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {

@@ -17,7 +17,7 @@ use std::{
 use template_tests::{Answers, Rendered, Running};
 
 const CONNECTIONS: usize = 300;
-/// How long a load runs at most.
+/// The longest that a load may run.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the load shares with the test.

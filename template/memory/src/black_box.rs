@@ -32,7 +32,8 @@ use crate::{
     task,
 };
 
-/// At most so many records, and so many bytes: for more, the oldest are deleted.
+/// Limits on the number of records and on their total size; beyond them, the oldest are deleted,
+/// those of a shortage last.
 const MAX_RECORDS: usize = 16;
 const MAX_BYTES: u64 = 64 << 20;
 /// The minimum time between two records for the same reason, even if the process is restarted.
@@ -282,7 +283,8 @@ impl BlackBox {
     fn make_room(&self, records: usize, keep: &str) -> Result<()> {
         let mut kept = self.all_records()?;
         kept.sort_by_key(|record| {
-            // What seems to be from the future is old, since the clock was changed.
+            // A record dated in the future was written before the clock was set back: treat it as
+            // the oldest.
             let is_past = record.written.elapsed().is_ok();
             let written = is_past.then_some(record.written);
             (record.reason.is_shortage(), written)
@@ -398,8 +400,8 @@ impl Recorder {
         Ok(Self(sender))
     }
 
-    /// Has a record written, unless there is a recent one for the same reason.
-    pub fn notice(&self, reason: Reason) {
+    /// Requests a record, unless there is a recent one for the same reason.
+    pub fn request(&self, reason: Reason) {
         // If the thread has many to write, this one can wait for the next time.
         let _ = self.0.try_send(reason);
     }
@@ -499,7 +501,7 @@ mod tests {
         records.map(|record| record.reason).collect()
     }
 
-    /// Waits until there are so many records.
+    /// Waits until there are `records` records.
     fn wait_for(black_box: &BlackBox, records: usize) {
         let started = Instant::now();
         while reasons(black_box).len() < records && started.elapsed() < Duration::from_secs(30) {
@@ -507,7 +509,7 @@ mod tests {
         }
     }
 
-    /// Writes a file that is so many seconds old.
+    /// Writes a file that is `age` seconds old.
     fn write_old(path: &Path, age: u64) -> File {
         let file = File::create(path).expect("a file");
         let then = SystemTime::now() - Duration::from_secs(age);
@@ -622,9 +624,9 @@ mod tests {
         for (last, records) in [(Reason::Request, 3), (Reason::Stall, 4)] {
             let recorder = Recorder::start(black_box.clone()).expect("a thread");
             for reason in [Reason::Guard, Reason::Guard, Reason::Shed, Reason::Guard] {
-                recorder.notice(reason);
+                recorder.request(reason);
             }
-            recorder.notice(last);
+            recorder.request(last);
             wait_for(&black_box, records);
         }
         assert_eq!(

@@ -29,9 +29,10 @@ const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
 const MIN_PURGE_PERCENT: u64 = 1;
 /// How often to check how much memory is live, which takes jemalloc's locks.
 const GROWTH_INTERVAL: Duration = Duration::from_secs(10);
-/// Growth counts from an eighth of the limit on: a service that has just started needs less.
+/// Growth is measured from at least an eighth of the limit: a service that has just started needs
+/// less.
 const BASELINE_DIVISOR: u64 = 8;
-/// The share of the last 10 s, from which on waiting for memory is a reason for a record.
+/// The share of the last 10 s spent waiting for memory at or above which a record is written.
 const STALL_SHARE: f64 = 0.1;
 /// The minimum time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
@@ -42,10 +43,10 @@ const FALLBACK_LIMIT: u64 = 2 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pressure {
     None,
-    /// From `settings.memory.guard_percent` on: no request begins while another is worked on.
+    /// At or above `settings.memory.guard_percent`: no request begins while another is worked on.
     Hold,
-    /// From halfway between that and the limit on: idle connections are closed, requests that would
-    /// wait are refused, and no connections are accepted.
+    /// At or above the midpoint between that and the limit: idle connections are closed, requests
+    /// that would wait are refused, and no connections are accepted.
     Shed,
 }
 
@@ -112,7 +113,7 @@ pub fn start(settings: &Memory) {
         metrics::describe_counter!(SHEDS, "How often the guard began to close connections.");
         metrics::counter!(SHEDS).absolute(0);
     }
-    // It also tells of earlier records, whether or not there is a limit now.
+    // It also reports earlier records, whether or not there is a limit now.
     let recorder = start_recorder(settings);
     let Some(cgroup) = Cgroup::find(settings.cgroup.as_deref()) else {
         return;
@@ -219,24 +220,24 @@ impl Guard {
         self.pressure()
     }
 
-    /// Has the black box written if there is a reason.
+    /// Requests a black-box record if there is a reason.
     fn record(&mut self, pressure: Pressure) {
         let Some(recorder) = &self.recorder else {
             return;
         };
         match pressure {
             Pressure::None => {}
-            Pressure::Hold => recorder.notice(Reason::Guard),
-            Pressure::Shed => recorder.notice(Reason::Shed),
+            Pressure::Hold => recorder.request(Reason::Guard),
+            Pressure::Shed => recorder.request(Reason::Shed),
         }
         let stalled = self.cgroup.pressure();
         if stalled.is_some_and(|stalled| stalled.some >= STALL_SHARE) {
-            recorder.notice(Reason::Stall);
+            recorder.request(Reason::Stall);
         }
         if self.growth.is_due() {
             if let (Ok(live), Some(limit)) = (live(), self.cgroup.limit()) {
                 if self.growth.has_doubled(live, limit) {
-                    recorder.notice(Reason::Growth);
+                    recorder.request(Reason::Growth);
                 }
             }
         }
@@ -295,7 +296,7 @@ impl Growth {
         is_due
     }
 
-    /// Whether live memory is twice what it was when this was last true, or at first.
+    /// Whether live memory has doubled since this last returned true, or since the first check.
     fn has_doubled(&mut self, live: u64, limit: u64) -> bool {
         let at_start = live.max(limit / BASELINE_DIVISOR);
         let baseline = self.baseline.get_or_insert(at_start);

@@ -25,7 +25,7 @@ use crate::{
 /// How often to read the process's CPU time while it is busy, and while it is idle.
 const BUSY_POLL_INTERVAL: Duration = Duration::from_millis(50);
 const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// CPU time between two polls from which on there may be memory to return.
+/// CPU time between two polls at or above which there may be memory to return.
 const MIN_WORK: Duration = Duration::from_millis(5);
 /// The minimum time between two purges, and the maximum to which that grows.
 const MIN_PURGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -108,7 +108,7 @@ fn on_all_workers(runtime: &Handle, task: fn()) -> usize {
 }
 
 struct IdleDetector {
-    /// The CPU time per second from which on the service is busy, as a share of a core.
+    /// The CPU time per second at or above which the service is busy, as a share of a core.
     busy_threshold: f64,
     /// At the last poll.
     cpu_time: Duration,
@@ -263,7 +263,8 @@ mod tests {
         assert!(simulation.sample(50), "one of 64 cores");
     }
 
-    /// Whether all workers were reached in one of many attempts: on a busy machine some are late.
+    /// How many workers were reached: all of them if one of many attempts reached all, since some
+    /// are late on a busy machine, and otherwise 0.
     fn reached(workers: usize) -> usize {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)

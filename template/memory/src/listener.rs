@@ -40,13 +40,13 @@ use crate::{
 const MAX_BODY: usize = 1024;
 const MAX_HEAD: usize = 16 << 10;
 /// Limits on the number of connections, how long each may last, and how long a head may take, so
-/// that nobody can take memory or files from the service without the token.
+/// that nobody can take memory or file descriptors from the service without the token.
 const MAX_CONNECTIONS: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_mins(2);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Threads for reports, purges and profiles, few of which run at a time.
 const MAX_BLOCKING_THREADS: usize = 4;
-/// How long to wait when accepting fails for lack of files or memory.
+/// How long to wait when accepting fails for lack of file descriptors or memory.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 pub type AdminResult<T> = std::result::Result<T, AdminError>;

@@ -60,7 +60,8 @@ const fn enables_profiling(options: &[u8]) -> bool {
     false
 }
 
-/// What is built in without what it requires: one sentence each, with the line to add.
+/// Features or options that are built in although something they require is missing: one sentence
+/// each, saying how to fix it.
 pub fn problems() -> Vec<String> {
     let mut problems = Vec::new();
     if cfg!(all(feature = "jemalloc", not(target_env = "msvc"))) {

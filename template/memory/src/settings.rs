@@ -68,8 +68,8 @@ pub struct Memory {
     /// How much of the memory limit requests may make the service hold, in percent. The rest is for
     /// the service itself, and for pages that are about to be returned.
     pub budget_percent: u8,
-    /// The share of the cgroup's memory limit, in percent, from which on unused pages are returned
-    /// and new requests wait. 0: never.
+    /// The share of the cgroup's memory limit, in percent, at or above which unused pages are
+    /// returned and new requests wait. 0: never.
     pub guard_percent: u8,
     /// The directory of the black box, which should outlive the process. Empty: none.
     pub black_box: String,

@@ -72,7 +72,8 @@ pub fn service_report() -> Result<String> {
     Ok(report)
 }
 
-/// What of the profile is not in effect, and what of this crate is not in use, one sentence each.
+/// The parts of the profile that are not in effect, and those of this crate that are not in use:
+/// one sentence each.
 pub fn problems(allocator: &Report) -> Vec<String> {
     let mut problems = allocator.problems();
     problems.extend(wiring::problems());

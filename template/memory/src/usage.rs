@@ -70,7 +70,8 @@ impl Tally {
         polled
     }
 
-    /// The most that was held at once. May be too low by 64 KiB, as jemalloc does not look more often.
+    /// The most that was held at once. May be up to 64 KiB too low: jemalloc updates its peak only
+    /// at that granularity.
     #[cfg(feature = "metrics")]
     pub fn peak(&self) -> u64 {
         u64::try_from(self.peak).unwrap_or(0)
@@ -89,7 +90,7 @@ mod peak {
         static MAX: Cell<i64> = const { Cell::new(0) };
     }
 
-    /// Starts a poll, and returns what [`end`] needs to continue that of the poll around it.
+    /// Starts a poll, and returns the enclosing poll's maximum, which [`end`] restores.
     pub fn start(held: i64) -> i64 {
         update();
         reset_thread_peak();

@@ -39,7 +39,8 @@ const BUSY_PER_CORE: isize = 2;
 /// The same for requests that hold so little, in bytes, that they may as well be active as wait.
 const BUSY_PER_CORE_IF_SMALL: isize = 128;
 const SMALL: u64 = 64 << 10;
-/// Requests of one peer, per core, that hold up those of others. Any more hold up only its own.
+/// CPU-bound requests per core with which one peer may delay others; beyond that, it delays only
+/// itself.
 const PEER_BUSY_PER_CORE: isize = 1;
 /// Bytes per core that all requests which begin between two ticks may be expected to hold, not
 /// counting small ones. A tick shows that the runtime has fired its timers.

@@ -66,8 +66,8 @@ use crate::{
     settings::{Requests, Settings},
 };
 
-/// Up to this many bytes of a body are read before its request begins, which is Loco's own payload
-/// limit.
+/// The most bytes of a body that are read before its request is admitted, which covers Loco's
+/// default payload limit.
 const MAX_READ_AHEAD: u64 = 2 << 20;
 /// The same for a body of unknown length, with a time limit.
 const MAX_READ_AHEAD_UNSIZED: u64 = 64 << 10;

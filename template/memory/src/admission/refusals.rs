@@ -23,7 +23,7 @@ use loco_rs::{
 
 use super::run;
 
-/// At most how often refusals are logged, summed up in one line.
+/// The minimum time between two log lines that sum up the refusals.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Why a request is refused.

@@ -1,5 +1,6 @@
-//! Reserves memory for bodies that are read before their request begins: for the whole body, so
-//! that one begun can be read to its end, and shared out so that no peer takes it all.
+//! Reserves memory for bodies that are read before their request begins. Memory is reserved for the
+//! whole body, so that a body once started can be read to the end, and is shared so that no client
+//! takes all of it.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,7 @@ use crate::server::KERNEL_BUFFER;
 
 /// Bodies of at most this many bytes need no reservation, so others never keep them waiting.
 pub const SMALL: u64 = 16 << 10;
-/// Bytes of an unread body that the kernel buffers at most.
+/// The most bytes of an unread body that the kernel buffers.
 const MAX_UNREAD: u64 = KERNEL_BUFFER as u64;
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::metrics::routes::RouteMetrics;
 const HEALTH_ROUTES: [&str; 3] = ["/_ping", "/_health", "/_readiness"];
 /// Bytes that a request is expected to hold before its route has seen any.
 const INITIAL_EXPECTED: u64 = 256 << 10;
-/// Upper bounds, in bytes and ascending, of the sizes of body that are told apart.
+/// Upper bounds, in bytes and ascending, of the body-size classes.
 const BODY_SIZES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
 
 /// The requests to a route such as `POST /posts/{id}` whose bodies are of similar size, since that

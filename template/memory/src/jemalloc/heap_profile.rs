@@ -11,7 +11,7 @@ use std::{
 use inferno::flamegraph::{from_lines, Options};
 use loco_rs::{Error, Result};
 
-/// How many addresses to remember the functions of: looking them up takes tens of MiB.
+/// How many addresses to keep symbols for: looking them up takes tens of MiB.
 const MAX_SYMBOLS: usize = 50_000;
 
 /// What was live at one moment, by the stack that allocated it, as estimated from samples.
@@ -29,18 +29,18 @@ pub struct HeapProfile {
 /// Where memory was allocated, and how much of it is live.
 #[derive(Debug, PartialEq)]
 pub struct Stack {
-    /// Of the calls, from the innermost function to the outermost.
+    /// The addresses of the calls, from the innermost function to the outermost.
     addresses: Vec<usize>,
     pub objects: f64,
     pub bytes: f64,
 }
 
-/// A part of a file that is mapped into memory, with instructions.
+/// An executable mapping of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Mapping {
     pub start: usize,
     pub end: usize,
-    /// Where the part begins in the file.
+    /// Where the mapping begins in the file.
     pub offset: usize,
     pub path: String,
 }
@@ -49,7 +49,7 @@ pub struct Mapping {
 #[derive(Debug)]
 pub struct Symbol {
     pub name: String,
-    /// As it is in the binary.
+    /// The name as it is in the binary.
     pub mangled: String,
     pub file: String,
     pub line: u32,
@@ -91,13 +91,14 @@ impl HeapProfile {
                     .split_whitespace()
                     .map(|address| {
                         let digits = address.strip_prefix("0x")?;
-                        // What is on the stack is where the call returns to.
+                        // The stack holds return addresses: step back into the call.
                         usize::from_str_radix(digits, 16).ok()?.checked_sub(1)
                     })
                     .collect();
                 addresses = Some(stack.ok_or_else(|| malformed(line))?);
             } else if let Some(counts) = line.strip_prefix("t*:") {
-                // `t*: 12: 3456 [0: 0]`, of all threads together. The first are of all stacks.
+                // `t*: 12: 3456 [0: 0]`, of all threads together. The first such line sums all
+                // stacks.
                 let Some(addresses) = addresses.take() else {
                     continue;
                 };
@@ -269,7 +270,7 @@ impl Stack {
     pub fn frames<'a>(&self, symbols: &'a Symbols) -> Vec<Frame<'a>> {
         let functions =
             |address: &usize| symbols.get(address).map_or(&[][..], |symbols| &symbols[..]);
-        // What is within the allocator ends with its outermost entry.
+        // Skip the allocator's own frames, up to its outermost entry point.
         let mut allocator = 0;
         let mut entries = 0;
         for (index, address) in self.addresses.iter().enumerate() {
@@ -383,7 +384,7 @@ impl Mapping {
             start: number(start)?,
             end: number(end)?,
             offset: attributes.next().and_then(number).unwrap_or(0),
-            // Of a file that was replaced.
+            // The file may have been replaced since.
             path: path.trim_end_matches(" (deleted)").to_string(),
         })
     }
@@ -392,7 +393,7 @@ impl Mapping {
 /// The functions at an address of this process, inlined ones first.
 fn resolve(address: usize) -> Vec<Symbol> {
     let mut symbols = Vec::new();
-    // It expects where a call returns to.
+    // `resolve` expects a return address.
     backtrace::resolve((address + 1) as *mut c_void, |symbol| {
         let Some(name) = symbol.name() else { return };
         symbols.push(Symbol {

@@ -148,7 +148,7 @@ impl Report {
         })
     }
 
-    /// What of the profile is not in effect and why, one sentence each.
+    /// The parts of the profile that are not in effect, and why: one sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = profile::problems();

@@ -15,7 +15,7 @@ const ALWAYS_REPORTED: [&str; 5] = [
     "tcache",
 ];
 
-/// An option of jemalloc, with who set it and the value in effect.
+/// An option of jemalloc, with the source that set it and the value in effect.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
     name: String,
@@ -28,8 +28,8 @@ pub struct Setting {
 /// ([jemalloc's manual](https://jemalloc.net/jemalloc.3.html), section TUNING).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// The options that this jemalloc was built with, as far as the profile does not contain them:
-    /// then it was not built for the profile.
+    /// Options that jemalloc was built with but that the profile does not contain: jemalloc was
+    /// built for something else.
     Build,
     Profile,
     GlobalVariable,

@@ -106,8 +106,8 @@ struct Function {
     filename: i64,
 }
 
-/// A profile while it is put together. Identifiers are positions from 1 on, and strings are positions in
-/// a table that begins with an empty one.
+/// A profile while it is put together. Identifiers are positions starting at 1, and strings are
+/// positions in a table that begins with an empty one.
 #[derive(Default)]
 struct Builder {
     profile: Profile,

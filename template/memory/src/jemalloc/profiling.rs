@@ -1,8 +1,8 @@
 //! Heap profiles: which code holds how much of the live memory.
 //!
-//! While profiling is on, jemalloc takes a sample of what is allocated every so many bytes
-//! (`lg_prof_sample`), and drops it when that memory is freed. What was allocated before does not appear
-//! in profiles.
+//! While profiling is on, jemalloc samples an allocation every 2^`lg_prof_sample` bytes on average,
+//! and drops the sample when that memory is freed. What was allocated before does not appear in
+//! profiles.
 
 use std::{
     ffi::CString,
@@ -64,7 +64,7 @@ pub fn routes(black_box: Option<&BlackBox>) -> Router {
         .route("/debug/pprof/heap/activate", post(activate))
         .route("/debug/pprof/heap/deactivate", post(deactivate))
         .with_state(Profiles {
-            // A profile may take seconds, in which a purge should be possible.
+            // A heap profile may take seconds; a purge must still be possible meanwhile.
             exclusive: Exclusive::default(),
             black_box: black_box.cloned(),
         })
@@ -105,7 +105,8 @@ pub fn dump_heap_profile() -> Result<Option<HeapDump>> {
     }))
 }
 
-/// Has jemalloc write to memory, since it holds locks meanwhile, which threads that allocate need.
+/// Makes jemalloc write to memory, not to disk: while it writes, it holds locks that allocating
+/// threads need.
 #[cfg(target_os = "linux")]
 fn dump() -> io::Result<File> {
     use std::os::fd::AsRawFd;

@@ -1,4 +1,5 @@
-//! When the records in the black box were written, which those of a process that was killed tell, too.
+//! When the records in the black box were written. Includes records left by a process that was
+//! killed.
 
 use std::time::SystemTime;
 

@@ -25,7 +25,8 @@ pub fn set_version(version: String) {
     gauge!(BUILD, "version" => version).set(1.0);
 }
 
-/// Declares the CPU time as the counter that it is. Recorded as one, it would have no fractions.
+/// Declares CPU time as a counter in the output: the recorder's counters are integers and would
+/// drop fractions of a second.
 pub fn as_counter(rendered: &str) -> String {
     rendered.replace(
         "# TYPE process_cpu_seconds_total gauge",
@@ -35,8 +36,8 @@ pub fn as_counter(rendered: &str) -> String {
 
 pub fn read() -> Result<()> {
     Collector::default().collect();
-    // Replaces the collector's figure, a quick one of the kernel's that may be off by some pages
-    // per CPU, by one that matches `LazyFree`.
+    // Replaces the collector's figure, which the kernel only approximates (it may be off by some
+    // pages per CPU), with one that matches `LazyFree`.
     let process = Process::read()?;
     set(RSS, process.rss);
     if let Some(lazy_free) = process.lazy_free {

@@ -43,7 +43,7 @@ pub struct RouteMetrics {
     /// Such as `/posts/{id}`. `none` for requests that match no route, since clients can invent any
     /// number of paths.
     template: Arc<str>,
-    /// How long requests took that were answered with 200, as most are.
+    /// The durations of requests that were answered with 200, as most are.
     durations: OnceLock<Histogram>,
     peaks: OnceLock<Histogram>,
     allocations: OnceLock<Histogram>,
@@ -91,7 +91,8 @@ impl RouteMetrics {
         }
     }
 
-    /// A request has ended. It has allocated nothing only if nothing counts that.
+    /// A request has ended. Zero allocated bytes mean that the allocator does not count them, so
+    /// nothing is recorded.
     #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
     pub fn record_memory(&self, tally: &Tally) {
         let (peak, allocated) = (tally.peak(), tally.allocated);

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, fmt::Write};
 
 use crate::mebibytes;
 
-/// How many rows a table has at most.
+/// The most rows of a table.
 const ROWS: usize = 10;
 
 /// What has held memory, in bytes.

@@ -39,7 +39,8 @@ pub fn describe() {
     );
 }
 
-/// A job has ended. It has allocated nothing only if nothing counts that.
+/// A job has ended. Zero allocated bytes mean that the allocator does not count them, so nothing is
+/// recorded.
 #[allow(clippy::cast_precision_loss)] // exact up to 8 PiB
 pub fn record(worker: &str, tally: &Tally) {
     let (peak, allocated) = (tally.peak(), tally.allocated);

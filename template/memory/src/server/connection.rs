@@ -177,8 +177,8 @@ impl Connection {
         self.lock_client().network
     }
 
-    /// What the client that sent a request uses, which is looked up only if it is another one than
-    /// before.
+    /// The usage counters of the client that sent a request, looked up again only if the client has
+    /// changed.
     pub fn client_usage(&self, network: IpAddr, look_up: impl FnOnce() -> Arc<Peer>) -> Arc<Peer> {
         let mut client = self.lock_client();
         if client.network != network {

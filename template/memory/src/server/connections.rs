@@ -30,7 +30,7 @@ use crate::{
 const CONNECTION_BYTES: u64 = 24 << 10;
 /// File descriptors left to everything else: databases, files, listeners.
 const RESERVED_FILES: usize = 128;
-/// To make room, 1/64 of all connections is closed at once, since finding them takes a look at all.
+/// To make room, 1/64 of all connections is closed at once, since finding them means scanning all.
 const EVICTION_DIVISOR: usize = 64;
 /// How long a new connection is spared, as its first request may be on the way.
 const NEW_GRACE: Duration = Duration::from_millis(250);
@@ -106,7 +106,7 @@ struct Registry {
 }
 
 impl Registry {
-    /// Counts one connection less for a peer.
+    /// Counts one connection fewer for a peer.
     fn decrement(&mut self, peer: IpAddr) {
         if let Some(count) = self.by_peer.get_mut(&peer) {
             *count -= 1;
@@ -314,7 +314,7 @@ impl Connections {
         let shortage = self.admission.shortage();
         let body_shortage = self.admission.body_shortage();
         let idle = open.iter().filter(|connection| connection.is_idle());
-        // Too few idle connections could be closed instead.
+        // Full, and there are not enough idle connections to close instead.
         let is_full = open.len() >= self.max && idle.count() < self.max.div_ceil(EVICTION_DIVISOR);
         let needed_for = |connection: &Connection, phase: Phase| {
             let client = connection.client();

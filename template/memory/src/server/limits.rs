@@ -62,7 +62,7 @@ impl Socket {
     }
 }
 
-/// The number of files that the process may open, after raising its limit as far as possible.
+/// How many file descriptors the process may have open, after raising its limit as far as possible.
 #[cfg(unix)]
 pub fn max_open_files() -> Option<usize> {
     use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
