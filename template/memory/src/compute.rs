@@ -57,7 +57,7 @@ mod tests {
         }
 
         assert_eq!(most.load(Ordering::SeqCst), cores);
-        assert!(compute(|| panic!("as it happens"))
+        assert!(compute(|| panic!("on purpose"))
             .await
             .map(|(): ()| ())
             .is_err());

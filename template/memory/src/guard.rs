@@ -344,15 +344,15 @@ mod tests {
 
         // 799 without the file pages
         set_usage(&cgroup, 899);
-        assert_eq!(guard.check().expect("a look"), Pressure::None);
+        assert_eq!(guard.check().expect("a check"), Pressure::None);
         assert!(guard.last_purge.is_none());
         set_usage(&cgroup, 900);
-        assert_eq!(guard.check().expect("a look"), Pressure::Hold);
+        assert_eq!(guard.check().expect("a check"), Pressure::Hold);
         assert!(guard.last_purge.is_some());
         set_usage(&cgroup, 1000);
-        assert_eq!(guard.check().expect("a look"), Pressure::Shed);
+        assert_eq!(guard.check().expect("a check"), Pressure::Shed);
         set_usage(&cgroup, 500);
-        assert_eq!(guard.check().expect("a look"), Pressure::None);
+        assert_eq!(guard.check().expect("a check"), Pressure::None);
     }
 
     #[test]
@@ -360,12 +360,12 @@ mod tests {
         let (cgroup, mut guard) = guarded("guard-again");
 
         set_usage(&cgroup, 1000);
-        guard.check().expect("a look");
+        guard.check().expect("a check");
         let first = guard.last_purge;
-        guard.check().expect("a look");
+        guard.check().expect("a check");
         assert_eq!(guard.last_purge, first);
         guard.last_purge = Instant::now().checked_sub(MIN_PURGE_INTERVAL);
-        guard.check().expect("a look");
+        guard.check().expect("a check");
         assert!(guard.last_purge > first);
     }
 
@@ -374,13 +374,13 @@ mod tests {
         let (cgroup, mut guard) = guarded("guard-tells");
 
         set_usage(&cgroup, 1000);
-        guard.check().expect("a look");
+        guard.check().expect("a check");
         let first = guard.last_warning;
         assert!(first.is_some());
-        guard.check().expect("a look");
+        guard.check().expect("a check");
         assert_eq!(guard.last_warning, first);
         guard.last_warning = Instant::now().checked_sub(WARNING_INTERVAL);
-        guard.check().expect("a look");
+        guard.check().expect("a check");
         assert!(guard.last_warning > first);
     }
 
@@ -445,6 +445,6 @@ mod tests {
 
         fs::write(cgroup.join("memory.max"), "max\n").expect("a file");
         set_usage(&cgroup, 1000);
-        assert_eq!(guard.check().expect("a look"), Pressure::None);
+        assert_eq!(guard.check().expect("a check"), Pressure::None);
     }
 }

@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn between_two_purges_is_a_pause_which_grows_where_memory_is_wanted_back() {
+    fn the_pause_between_purges_grows_if_memory_is_needed_again_soon() {
         let mut simulation = Simulation::new(2);
         simulation.sample(80);
         assert!(simulation.sample(1));
 
         assert_eq!([80, 1].map(|used| simulation.sample(used)), [false; 2]);
         simulation.idle_for(1);
-        assert!(!simulation.sample(1), "it was wanted back at once: 2 s");
+        assert!(!simulation.sample(1), "it was needed again at once: 2 s");
         simulation.idle_for(1);
         assert!(simulation.sample(1));
         simulation.sample(80);

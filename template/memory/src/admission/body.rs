@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_is_made_of_is_counted_until_its_end() {
+    fn memory_behind_a_response_is_counted_until_it_ends() {
         for (encoding, active) in [("br", 1), ("identity", 0)] {
             let budget = Budget::new(1 << 30);
             let gate = Gate::new(&budget, None);

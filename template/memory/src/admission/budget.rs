@@ -305,14 +305,14 @@ mod tests {
     fn what_is_held_is_counted_until_it_is_dropped() {
         let budget = Budget::new(1000);
         let mut work = budget.hold(Kind::Work, 300);
-        let answer = budget.hold(Kind::Responses, 200);
+        let response = budget.hold(Kind::Responses, 200);
         work.set(100);
 
         assert_eq!(budget.held(Kind::Work), 100);
         let part = work.split(60);
         drop(work);
         assert_eq!(budget.held(Kind::Work), 60);
-        drop((part, answer));
+        drop((part, response));
         assert_eq!(budget.held(Kind::Responses), 0);
         assert!(budget.try_hold_for(&Arc::default(), 750).is_ok());
     }
@@ -333,29 +333,29 @@ mod tests {
     fn a_peer_leaves_room_for_others() {
         let budget = Budget::new(1_000_000);
         let one = Arc::default();
-        let mut of_one = Vec::new();
+        let mut first_client_holds = Vec::new();
         let full = loop {
             match budget.try_hold_for(&one, 3_000) {
-                Ok(hold) => of_one.push(hold),
+                Ok(hold) => first_client_holds.push(hold),
                 Err(full) => break full,
             }
         };
 
-        assert_eq!((full, of_one.len()), (Full::Peer, 291));
-        let of_other = budget.try_hold_for(&Arc::default(), 3_000);
-        assert!(of_other.is_ok());
-        of_one.pop();
+        assert_eq!((full, first_client_holds.len()), (Full::Peer, 291));
+        let other_client_hold = budget.try_hold_for(&Arc::default(), 3_000);
+        assert!(other_client_hold.is_ok());
+        first_client_holds.pop();
         assert!(budget.try_hold_for(&one, 3_000).is_ok());
     }
 
     #[test]
-    fn answers_that_a_peer_does_not_take_count_for_it() {
+    fn responses_that_a_client_has_not_taken_count_towards_its_share() {
         let budget = Budget::new(1_000_000);
         let one = Arc::default();
-        let _answers = budget.hold_for(Some(&one), Kind::Responses, 874_000);
+        let _responses = budget.hold_for(Some(&one), Kind::Responses, 874_000);
 
         assert_eq!(budget.try_hold_for(&one, 3_000).err(), Some(Full::Peer));
-        let of_other = budget.try_hold_for(&Arc::default(), 3_000);
-        assert!(of_other.is_ok());
+        let other_client_hold = budget.try_hold_for(&Arc::default(), 3_000);
+        assert!(other_client_hold.is_ok());
     }
 }

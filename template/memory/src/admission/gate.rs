@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stops_waiting_takes_no_permit_along() {
+    async fn a_cancelled_waiter_does_not_keep_its_permit() {
         let gate = gate(1);
         let route = route();
         let first = gate
@@ -618,7 +618,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_holds_as_much_as_one_may_keeps_no_other_waiting() {
+    async fn a_peer_at_its_share_of_memory_keeps_no_other_waiting() {
         let gate = Gate::new(&Budget::new(1 << 20), None);
         let route = route();
         for _ in 0..12 {
@@ -638,13 +638,13 @@ mod tests {
             tokio::task::yield_now().await;
         }
 
-        let of_other = timeout(
+        let other_client_permit = timeout(
             Duration::from_secs(5),
             gate.acquire(&route, OTHER, gate.peer(OTHER)),
         )
         .await;
 
-        assert!(of_other.is_ok());
+        assert!(other_client_permit.is_ok());
         assert_eq!(gate.waiting(), 1);
         drop(permits);
         next.await.expect("no panic");
@@ -661,9 +661,9 @@ mod tests {
         assert_eq!(gate.busy(), 100);
         assert!(gate.try_acquire(&route, &gate.peer(ONE)).is_none());
 
-        let of_other = gate.try_acquire(&route, &gate.peer(OTHER));
-        assert!(of_other.is_some());
-        drop((of_other, permits));
+        let other_client_permit = gate.try_acquire(&route, &gate.peer(OTHER));
+        assert!(other_client_permit.is_some());
+        drop((other_client_permit, permits));
         assert_eq!((gate.busy(), gate.capped_busy.load(SeqCst)), (0, 0));
     }
 
@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_large_ones_begin_before_timers_have_fired() {
+    async fn few_large_requests_begin_before_timers_have_fired() {
         let gate = gate(1000);
         let route = route();
         route.raise(1 << 20);
@@ -701,7 +701,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_begin_before_it_is_known_what_they_hold() {
+    async fn few_requests_begin_before_their_memory_is_known() {
         let gate = gate(1000);
         let small = route();
         for _ in 0..40 {
@@ -722,7 +722,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_ipv4_are_peers_in_whatever_form() {
+    fn a_mapped_ipv4_address_is_the_same_client() {
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
 
         assert_eq!(network_of(mapped), ONE);
@@ -733,7 +733,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_cut_off_tells_nothing_of_what_the_next_holds() {
+    fn an_aborted_request_does_not_lower_the_estimate() {
         let gate = gate(1000);
         let route = route();
         route.raise(1 << 20);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_wait_than_the_kernel_may_hold_the_bodies_of() {
+    async fn waiting_bodies_are_limited_by_what_the_kernel_may_buffer() {
         let budget = Budget::new(64 * MIB);
         let reservations = Reservations::new(&budget);
         let all: Vec<_> = (0..100)
@@ -270,16 +270,16 @@ mod tests {
     #[tokio::test]
     async fn a_peer_leaves_room_for_others() {
         let reservations = Reservations::new(&Budget::new(64 * MIB));
-        let mut of_one = Vec::new();
+        let mut first_client_reservations = Vec::new();
         while let Some(reservation) = reserve(&reservations, ONE, 2 * MIB).await {
-            of_one.push(reservation);
+            first_client_reservations.push(reservation);
         }
 
-        assert_eq!(of_one.len(), 4);
+        assert_eq!(first_client_reservations.len(), 4);
         let small = reserve(&reservations, ONE, 1000).await;
         assert!(small.is_some());
-        let of_other = reserve(&reservations, OTHER, 2 * MIB).await;
-        assert!(of_other.is_some());
+        let other_client_reservation = reserve(&reservations, OTHER, 2 * MIB).await;
+        assert!(other_client_reservation.is_some());
         let mut next = Box::pin(reservations.reserve(ONE, 2 * MIB));
         assert!(timeout(SOON, &mut next).await.is_err());
         let shortage = reservations.shortage();

@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_come_together_are_pipelined_but_for_the_first() {
+    fn all_but_the_first_of_several_requests_are_pipelined() {
         let connection = connection(&Budget::new(1 << 20));
 
         for _ in 0..2 {
@@ -570,7 +570,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn an_answer_that_lies_unread_in_the_kernel_is_counted() {
+    async fn an_unread_response_in_the_kernel_is_counted() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
         const LENGTH: usize = 100_000;
@@ -605,7 +605,7 @@ mod tests {
         client
             .read_exact(&mut vec![0; LENGTH])
             .await
-            .expect("an answer");
+            .expect("a response");
         while connection.phase() == Phase::Response {
             tokio::time::sleep(Duration::from_millis(1)).await;
             connection.measure_unread();

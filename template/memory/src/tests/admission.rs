@@ -14,41 +14,41 @@ use socket2::{Domain, Socket, Type};
 
 use super::{
     application::{HOLDING, MEETING},
-    http::{ask, Answer},
+    http::{send, Response},
     serve::{connect, Service},
 };
 
-fn in_background(address: SocketAddr, path: &'static str) -> JoinHandle<Answer> {
-    thread::spawn(move || ask(address, "GET", path, "", ""))
+fn in_background(address: SocketAddr, path: &'static str) -> JoinHandle<Response> {
+    thread::spawn(move || send(address, "GET", path, "", ""))
 }
 
-fn get(address: SocketAddr, path: &str) -> Answer {
-    ask(address, "GET", path, "", "")
+fn get(address: SocketAddr, path: &str) -> Response {
+    send(address, "GET", path, "", "")
 }
 
 /// The statuses of two simultaneous requests.
 async fn two_at_once(settings: Value) -> Vec<u16> {
     let service = Service::start(json!({ "requests": settings })).await;
     let both = [(); 2].map(|()| in_background(service.address, "/wait"));
-    let mut statuses = both.map(|one| one.join().expect("an answer").status);
+    let mut statuses = both.map(|one| one.join().expect("a response").status);
     statuses.sort_unstable();
     statuses.to_vec()
 }
 
 /// The response to a request, with `lines` added to its head, while another one is in progress and
 /// never ends.
-async fn while_one_is_held(settings: Value, lines: &str) -> Answer {
+async fn while_one_is_held(settings: Value, lines: &str) -> Response {
     let service = Service::start(json!({ "requests": settings })).await;
     let mut held = connect(service.address);
     held.write_all(b"GET /hold HTTP/1.1\r\nhost: localhost\r\n\r\n")
         .expect("a request");
     HOLDING.notified().await;
-    ask(service.address, "GET", "/posts/1", lines, "")
+    send(service.address, "GET", "/posts/1", lines, "")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn more_requests_than_may_wait_are_refused_and_learn_when_to_come_again() {
+async fn requests_beyond_the_queue_limit_get_503_with_retry_after() {
     let settings = json!({ "in_flight": 1, "waiting": 0 });
     let refused = while_one_is_held(settings, "").await;
 
@@ -118,7 +118,7 @@ async fn requests_that_wait_for_something_keep_nobody_waiting() {
         .collect();
 
     for one in meeting {
-        assert_eq!(one.join().expect("an answer").status, 200);
+        assert_eq!(one.join().expect("a response").status, 200);
     }
 }
 
@@ -136,11 +136,11 @@ async fn a_body_that_is_slow_to_come_keeps_nobody_waiting() {
     assert_eq!(get(service.address, "/posts/1").status, 200);
 
     slow.write_all(b"half").expect("the other half");
-    let mut answer = String::new();
-    slow.read_to_string(&mut answer).expect("an answer");
+    let mut response = String::new();
+    slow.read_to_string(&mut response).expect("a response");
     assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.ends_with('8'),
-        "{answer}"
+        response.starts_with("HTTP/1.1 200") && response.ends_with('8'),
+        "{response}"
     );
 }
 
@@ -150,8 +150,8 @@ async fn bodies_arrive_whole_whatever_their_length() {
     let service = Service::start(json!({})).await;
 
     for length in [0, 1, 70_000, 2_000_000] {
-        let answer = ask(service.address, "POST", "/length", "", &"x".repeat(length));
-        assert_eq!(answer.json(), length, "{:?}", answer.head);
+        let response = send(service.address, "POST", "/length", "", &"x".repeat(length));
+        assert_eq!(response.json(), length, "{:?}", response.head);
     }
     let chunks = format!("2710\r\n{}\r\n", "x".repeat(10_000)).repeat(10);
     let mut stream = connect(service.address);
@@ -161,11 +161,11 @@ async fn bodies_arrive_whole_whatever_their_length() {
          transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"
     )
     .expect("a body in chunks");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.ends_with("100000"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    assert!(response.ends_with("100000"), "{response}");
     // Loco's own payload limit still applies.
-    let refused = ask(
+    let refused = send(
         service.address,
         "POST",
         "/length",
@@ -197,7 +197,7 @@ async fn a_head_or_a_body_that_does_not_come_is_cut_off() {
 
     assert!(is_closed(&head));
     assert!(is_closed(&body));
-    assert_eq!(waiting.join().expect("an answer").status, 200);
+    assert_eq!(waiting.join().expect("a response").status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,14 +206,14 @@ async fn a_head_that_is_too_large_is_refused() {
     let service = Service::start(json!({ "connections": { "head_bytes": 8192 } })).await;
 
     let cookie = format!("cookie: {}\r\n", "x".repeat(10_000));
-    let answer = ask(service.address, "GET", "/_ping", &cookie, "");
+    let response = send(service.address, "GET", "/_ping", &cookie, "");
 
-    assert_eq!(answer.status, 431);
+    assert_eq!(response.status, 431);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn beyond_the_most_connections_the_longest_idle_makes_room() {
+async fn at_the_connection_limit_the_longest_idle_one_is_closed() {
     let service = Service::start(json!({ "connections": { "max": 2 } })).await;
     let first = connect(service.address);
     thread::sleep(Duration::from_millis(600));
@@ -228,7 +228,7 @@ async fn beyond_the_most_connections_the_longest_idle_makes_room() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn who_stops_taking_the_answer_is_cut_off() {
+async fn a_client_that_stops_reading_is_cut_off() {
     let service = Service::start(json!({ "connections": { "answer_timeout": 1 } })).await;
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket
@@ -283,7 +283,7 @@ async fn bodies_that_are_just_fast_enough_make_room_for_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn who_does_not_take_the_answer_makes_room_for_others() {
+async fn slow_readers_make_room_for_others() {
     let folder = std::env::temp_dir().join(format!("slow-readers-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a directory");
     for (file, text) in [

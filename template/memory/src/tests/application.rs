@@ -115,7 +115,7 @@ async fn wait() -> Result<Response> {
 }
 
 async fn panics() -> Response {
-    let body = stream::once(async { panic!("as it happens") });
+    let body = stream::once(async { panic!("on purpose") });
     Body::from_stream(body.map(Ok::<&[u8], Infallible>)).into_response()
 }
 

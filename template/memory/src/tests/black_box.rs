@@ -23,7 +23,7 @@ async fn a_record_can_be_requested_and_read() {
     let listener = start("black-box-listener").await;
     assert_eq!(listener.get("/memory/black_box").json(), json!([]));
 
-    let written = listener.ask("POST", "/memory/black_box", "", "");
+    let written = listener.send("POST", "/memory/black_box", "", "");
 
     assert_eq!(written.status, 201, "{written:?}");
     let record = written.json();
@@ -34,8 +34,8 @@ async fn a_record_can_be_requested_and_read() {
     assert_eq!(report.status, 200, "{report:?}");
     assert!(report.text().contains("\nrss "), "{report:?}");
     for unknown in ["2026-01-31T03-04-05-678Z-guard", "..%2f..%2fetc%2fpasswd"] {
-        let answer = listener.get(&format!("/memory/black_box/{unknown}"));
-        assert_eq!(answer.status, 404, "{answer:?}");
+        let response = listener.get(&format!("/memory/black_box/{unknown}"));
+        assert_eq!(response.status, 404, "{response:?}");
     }
 }
 
@@ -74,9 +74,9 @@ async fn what_has_grown_since_a_record_is_shown() {
     assert!(grown.is_some_and(|line| line.contains('+')), "{svg}");
     drop(held);
 
-    let answer = listener.get(&format!("/debug/pprof/allocs?record={name}"));
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
-    let answer = listener.get("/debug/pprof/heap?record=none");
-    assert_eq!(answer.status, 404, "{answer:?}");
+    let response = listener.get(&format!("/debug/pprof/allocs?record={name}"));
+    assert_eq!(response.status, 200);
+    assert_eq!(response.body[..2], [0x1f, 0x8b], "pprof is gzip");
+    let response = listener.get("/debug/pprof/heap?record=none");
+    assert_eq!(response.status, 404, "{response:?}");
 }

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 /// An HTTP response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// In lowercase.
     pub head: String,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
@@ -34,19 +34,19 @@ pub fn free_address() -> SocketAddr {
 }
 
 /// Sends a request with `lines` added to its head, and reads until the connection is closed.
-pub fn ask(address: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Answer {
-    ask_host(address, "localhost", method, path, lines, body)
+pub fn send(address: SocketAddr, method: &str, path: &str, lines: &str, body: &str) -> Response {
+    send_to_host(address, "localhost", method, path, lines, body)
 }
 
-/// As [`ask`], with this `Host` header.
-pub fn ask_host(
+/// As [`send`], with this `Host` header.
+pub fn send_to_host(
     address: SocketAddr,
     host: &str,
     method: &str,
     path: &str,
     lines: &str,
     body: &str,
-) -> Answer {
+) -> Response {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let timeout = Some(Duration::from_secs(30));
     stream.set_read_timeout(timeout).expect("a timeout");
@@ -57,22 +57,22 @@ pub fn ask_host(
          content-length: {length}\r\n{lines}\r\n{body}"
     )
     .expect("the request");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("the answer");
-    let end = answer
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).expect("the response");
+    let end = response
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
         .expect("a head");
-    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let head = String::from_utf8_lossy(&response[..end]).to_lowercase();
     let status = head
         .split(' ')
         .nth(1)
         .and_then(|status| status.parse().ok());
-    let mut body = answer[end + 4..].to_vec();
+    let mut body = response[end + 4..].to_vec();
     if head.contains("transfer-encoding: chunked") {
         body = unchunked(&body);
     }
-    Answer {
+    Response {
         status: status.expect("a status"),
         head,
         body,

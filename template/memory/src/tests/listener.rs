@@ -11,7 +11,7 @@ use serial_test::serial;
 
 use super::{
     application::context,
-    http::{ask, ask_host, free_address, Answer},
+    http::{free_address, send, send_to_host, Response},
 };
 use crate::MemoryInitializer;
 
@@ -41,21 +41,28 @@ impl Listener {
         Self(address)
     }
 
-    pub fn ask(&self, method: &str, path: &str, lines: &str, body: &str) -> Answer {
-        ask(self.0, method, path, lines, body)
+    pub fn send(&self, method: &str, path: &str, lines: &str, body: &str) -> Response {
+        send(self.0, method, path, lines, body)
     }
 
-    fn ask_host(&self, host: &str, method: &str, path: &str, lines: &str, body: &str) -> Answer {
-        ask_host(self.0, host, method, path, lines, body)
+    fn send_to_host(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        lines: &str,
+        body: &str,
+    ) -> Response {
+        send_to_host(self.0, host, method, path, lines, body)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, "", "")
+    pub fn get(&self, path: &str) -> Response {
+        self.send("GET", path, "", "")
     }
 
     #[cfg(feature = "jemalloc")]
-    pub fn post(&self, path: &str) -> Answer {
-        self.ask("POST", path, "", "")
+    pub fn post(&self, path: &str) -> Response {
+        self.send("POST", path, "", "")
     }
 }
 
@@ -68,15 +75,15 @@ fn bearer(token: &str) -> String {
 async fn only_the_token_authorizes() {
     let listener = Listener::start(TOKEN).await;
 
-    let report = listener.ask("GET", "/memory", &bearer(TOKEN), "");
+    let report = listener.send("GET", "/memory", &bearer(TOKEN), "");
     assert_eq!(report.status, 200);
     assert!(report.text().contains("\nrss "), "{report:?}");
     for wrong in [String::new(), bearer("another-token-of-size"), bearer("")] {
-        let answer = listener.ask("GET", "/memory", &wrong, "");
-        assert_eq!(answer.status, 401, "{wrong:?}");
-        assert!(answer.head.contains("www-authenticate: bearer"));
-        assert_eq!(answer.json()["error"], "unauthorized");
-        assert!(!answer.text().contains(TOKEN));
+        let response = listener.send("GET", "/memory", &wrong, "");
+        assert_eq!(response.status, 401, "{wrong:?}");
+        assert!(response.head.contains("www-authenticate: bearer"));
+        assert_eq!(response.json()["error"], "unauthorized");
+        assert!(!response.text().contains(TOKEN));
     }
 }
 
@@ -92,8 +99,8 @@ async fn without_a_token_web_pages_have_no_access() {
         ("sec-fetch-site: same-site\r\n", 403),
         ("sec-fetch-site: none\r\n", 200),
     ] {
-        let answer = listener.ask("GET", "/memory", lines, "");
-        assert_eq!(answer.status, status, "{lines}");
+        let response = listener.send("GET", "/memory", lines, "");
+        assert_eq!(response.status, status, "{lines}");
     }
     for (host, status) in [
         ("rebound.example.com:5151", 403),
@@ -105,8 +112,8 @@ async fn without_a_token_web_pages_have_no_access() {
         ("127.0.0.1:5151", 200),
         ("[::1]:5151", 200),
     ] {
-        let answer = listener.ask_host(host, "GET", "/memory", "", "");
-        assert_eq!(answer.status, status, "{host}");
+        let response = listener.send_to_host(host, "GET", "/memory", "", "");
+        assert_eq!(response.status, status, "{host}");
     }
 }
 
@@ -115,9 +122,9 @@ async fn without_a_token_web_pages_have_no_access() {
 async fn with_the_token_any_name_will_do() {
     let listener = Listener::start(TOKEN).await;
 
-    let answer = listener.ask_host("svc.internal", "GET", "/memory", &bearer(TOKEN), "");
+    let response = listener.send_to_host("svc.internal", "GET", "/memory", &bearer(TOKEN), "");
 
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,10 +144,10 @@ async fn it_responds_while_all_workers_are_blocked() {
 
     // This is the test's own thread, which is not a worker.
     blocked.wait();
-    let answer = listener.get("/memory");
+    let response = listener.get("/memory");
     drop(release);
 
-    assert_eq!(answer.status, 200);
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test]
@@ -165,10 +172,10 @@ async fn an_unknown_path_or_method_or_a_huge_body_is_a_json_error() {
         ("POST", "/memory", "", 405),
         ("POST", "/memory", &huge, 413),
     ] {
-        let answer = listener.ask(method, path, "", body);
-        assert_eq!(answer.status, status, "{method} {path}");
-        assert!(answer.json()["error"].is_string(), "{answer:?}");
-        assert!(answer.json()["description"].is_string(), "{answer:?}");
+        let response = listener.send(method, path, "", body);
+        assert_eq!(response.status, status, "{method} {path}");
+        assert!(response.json()["error"].is_string(), "{response:?}");
+        assert!(response.json()["description"].is_string(), "{response:?}");
     }
     assert_eq!(listener.get("/memory").status, 200);
 }
@@ -213,10 +220,10 @@ mod jemalloc {
             ("PUT", "/memory/decay", JSON, &huge, 413),
             ("POST", "/memory/purge", "", &huge, 413),
         ] {
-            let answer = listener.ask(method, path, lines, body);
-            assert_eq!(answer.status, status, "{method} {path} {body:.40}");
-            assert!(answer.json()["error"].is_string(), "{answer:?}");
-            assert!(answer.json()["description"].is_string(), "{answer:?}");
+            let response = listener.send(method, path, lines, body);
+            assert_eq!(response.status, status, "{method} {path} {body:.40}");
+            assert!(response.json()["error"].is_string(), "{response:?}");
+            assert!(response.json()["description"].is_string(), "{response:?}");
         }
     }
 
@@ -226,11 +233,11 @@ mod jemalloc {
         let listener = Listener::start("").await;
         let before = listener.get("/memory/decay").json();
 
-        let answer = listener.ask("PUT", "/memory/decay", JSON, r#"{"dirty_decay_ms":123}"#);
+        let response = listener.send("PUT", "/memory/decay", JSON, r#"{"dirty_decay_ms":123}"#);
 
-        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(response.status, 200, "{response:?}");
         let after = listener.get("/memory/decay").json();
-        assert_eq!(after, answer.json());
+        assert_eq!(after, response.json());
         assert_eq!(after["dirty_decay_ms"], 123);
         assert_eq!(after["muzzy_decay_ms"], before["muzzy_decay_ms"]);
         let stats = listener.get("/memory/stats?format=json").json();

@@ -24,12 +24,12 @@ fn value(metrics: &str, series: &str) -> f64 {
 async fn the_process_goes_by_the_names_that_prometheus_has_for_it() {
     let listener = Listener::start("").await;
 
-    let answer = listener.get("/metrics");
+    let response = listener.get("/metrics");
 
-    assert!(answer
+    assert!(response
         .head
         .contains("content-type: text/plain; version=0.0.4"));
-    let metrics = answer.text();
+    let metrics = response.text();
     assert!(value(metrics, "process_resident_memory_bytes ") > 1e6);
     assert!(value(metrics, "process_threads ") >= 1.0);
     assert!(metrics.contains("# TYPE process_cpu_seconds_total counter"));
@@ -44,8 +44,8 @@ async fn the_process_goes_by_the_names_that_prometheus_has_for_it() {
 #[serial]
 async fn the_allocators_metrics_are_jemallocs_own_figures() {
     let listener = Listener::start("").await;
-    let answer = listener.get("/metrics");
-    let metrics = answer.text();
+    let response = listener.get("/metrics");
+    let metrics = response.text();
     let stats = listener.get("/memory/stats?format=json").json();
 
     // Not `resident` and `mapped`: each thread adds megabytes with its first allocation.
@@ -74,10 +74,10 @@ async fn a_source_that_cannot_be_read_leaves_the_others() {
     })
     .await;
 
-    let answer = listener.get("/metrics");
+    let response = listener.get("/metrics");
 
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let metrics = answer.text();
+    assert_eq!(response.status, 200, "{response:?}");
+    let metrics = response.text();
     assert!(value(metrics, "process_resident_memory_bytes ") > 1e6);
 }
 
@@ -88,11 +88,11 @@ async fn requests_are_counted_by_the_template_of_their_route() {
     let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
 
     for path in ["/posts/1", "/posts/2", "/nowhere/1", "/nowhere/2"] {
-        http::ask(service.address, "GET", path, "", "");
+        http::send(service.address, "GET", path, "", "");
     }
 
-    let answer = listener.get("/metrics");
-    let metrics = answer.text();
+    let response = listener.get("/metrics");
+    let metrics = response.text();
     let count = |series: &str| -> f64 {
         metrics
             .lines()
@@ -115,8 +115,8 @@ async fn requests_whose_client_goes_away_are_counted() {
     let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
     let series = r#"http_requests_aborted_total{http_request_method="GET",http_route="/wait"} "#;
     let aborted = || {
-        let answer = listener.get("/metrics");
-        let line = answer
+        let response = listener.get("/metrics");
+        let line = response
             .text()
             .lines()
             .find_map(|line| line.strip_prefix(series));
@@ -128,7 +128,7 @@ async fn requests_whose_client_goes_away_are_counted() {
     write!(client, "GET /wait HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("a request");
     tokio::time::sleep(Duration::from_millis(50)).await;
     drop(client);
-    http::ask(service.address, "GET", "/wait", "", "");
+    http::send(service.address, "GET", "/wait", "", "");
 
     assert!((aborted() - before - 1.0).abs() < 0.1, "{}", aborted());
 }
@@ -141,10 +141,10 @@ async fn the_memory_of_requests_is_reported_by_route() {
     let listener = Listener::start("").await;
     let service = Service::start(json!({ "memory": { "bind": "127.0.0.1:0" } })).await;
     let sums = || {
-        let answer = listener.get("/metrics");
+        let response = listener.get("/metrics");
         let labels = r#"{http_request_method="GET",http_route="/allocate/{bytes}"}"#;
         let series = |name: &str| {
-            let lines = answer.text().lines();
+            let lines = response.text().lines();
             let series = format!("http_request_{name}{labels} ");
             let values = lines.filter_map(|line| line.strip_prefix(&series)?.parse::<f64>().ok());
             values.sum::<f64>()
@@ -159,7 +159,7 @@ async fn the_memory_of_requests_is_reported_by_route() {
         let before = sums();
         for _ in 0..5 {
             let path = format!("/allocate/{bytes}");
-            http::ask(service.address, "GET", &path, "", "");
+            http::send(service.address, "GET", &path, "", "");
         }
 
         let after = sums();
@@ -196,12 +196,12 @@ async fn the_memory_of_jobs_is_reported_by_worker() {
         assert_eq!(job.await, 2 * BYTES);
     }
 
-    let answer = listener.get("/metrics");
+    let response = listener.get("/metrics");
     let per_job = |name: &str| {
         let series = format!("background_job_{name}_bytes");
         let labels = r#"{worker="ThumbnailWorker"} "#;
-        let sum = value(answer.text(), &format!("{series}_sum{labels}"));
-        sum / value(answer.text(), &format!("{series}_count{labels}"))
+        let sum = value(response.text(), &format!("{series}_sum{labels}"));
+        sum / value(response.text(), &format!("{series}_count{labels}"))
     };
     let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
     assert!((mebibytes(per_job("peak_memory")) - 4.0).abs() < 0.2);
@@ -226,14 +226,14 @@ async fn how_long_requests_wait_to_begin_is_reported() {
 
     let both = [(); 2].map(|()| {
         let address = service.address;
-        std::thread::spawn(move || http::ask(address, "GET", "/wait", "", ""))
+        std::thread::spawn(move || http::send(address, "GET", "/wait", "", ""))
     });
     for one in both {
-        one.join().expect("an answer");
+        one.join().expect("a response");
     }
 
-    let answer = listener.get("/metrics");
-    assert!(waited(answer.text()) > before, "{}", answer.text());
+    let response = listener.get("/metrics");
+    assert!(waited(response.text()) > before, "{}", response.text());
     let bucket = r#"http_request_wait_seconds_bucket{le="1"}"#;
-    assert!(answer.text().contains(bucket), "{}", answer.text());
+    assert!(response.text().contains(bucket), "{}", response.text());
 }

@@ -15,38 +15,38 @@ pub fn hold_memory() -> Vec<Vec<u8>> {
 async fn profiling_is_on_until_it_is_switched_off() {
     let listener = Listener::start("").await;
 
-    let answer = listener.get("/debug/pprof/heap");
+    let response = listener.get("/debug/pprof/heap");
     let options = crate::profile::OPTIONS.unwrap_or_default();
     if !options.contains("prof:true") {
-        assert_eq!(answer.status, 503, "{answer:?}");
-        assert!(answer.text().contains("prof:true"), "{answer:?}");
+        assert_eq!(response.status, 503, "{response:?}");
+        assert!(response.text().contains("prof:true"), "{response:?}");
         return;
     }
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.body[..2], [0x1f, 0x8b], "pprof is gzip");
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.body[..2], [0x1f, 0x8b], "pprof is gzip");
     for unknown in ["seconds=5", "since=record"] {
-        let answer = listener.get(&format!("/debug/pprof/heap?{unknown}"));
-        assert_eq!(answer.status, 400, "{answer:?}");
+        let response = listener.get(&format!("/debug/pprof/heap?{unknown}"));
+        assert_eq!(response.status, 400, "{response:?}");
     }
 
     let held = hold_memory();
-    let answer = listener.get("/debug/pprof/heap/flamegraph");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = listener.get("/debug/pprof/heap/flamegraph");
+    assert_eq!(response.status, 200, "{response:?}");
     let function = "profiling::hold_memory (";
-    assert!(answer.text().contains(function), "{answer:?}");
+    assert!(response.text().contains(function), "{response:?}");
 
-    let answer = listener.post("/debug/pprof/heap/deactivate");
-    assert_eq!(answer.json()["active"], false);
-    let answer = listener.get("/debug/pprof/heap");
-    assert_eq!(answer.status, 409, "{answer:?}");
-    let reason = answer.json()["description"].to_string();
+    let response = listener.post("/debug/pprof/heap/deactivate");
+    assert_eq!(response.json()["active"], false);
+    let response = listener.get("/debug/pprof/heap");
+    assert_eq!(response.status, 409, "{response:?}");
+    let reason = response.json()["description"].to_string();
     assert!(reason.contains("/debug/pprof/heap/activate"), "{reason}");
 
-    let answer = listener.post("/debug/pprof/heap/activate");
-    assert_eq!(answer.json()["active"], true);
-    let answer = listener.get("/debug/pprof/heap/flamegraph");
+    let response = listener.post("/debug/pprof/heap/activate");
+    assert_eq!(response.json()["active"], true);
+    let response = listener.get("/debug/pprof/heap/flamegraph");
     assert!(
-        !answer.text().contains(function),
+        !response.text().contains(function),
         "all samples are discarded"
     );
     drop(held);

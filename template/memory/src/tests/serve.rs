@@ -78,41 +78,41 @@ async fn end(ended: JoinHandle<loco_rs::Result<()>>) -> loco_rs::Result<()> {
 }
 
 /// Requests a path on an open connection, and reads up to the end of the JSON in the response.
-fn ask(mut stream: &TcpStream, path: &str) -> String {
+fn send(mut stream: &TcpStream, path: &str) -> String {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request is sent");
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let mut buffer = [0; 1024];
-    while !answer.ends_with(b"}") {
-        let length = stream.read(&mut buffer).expect("an answer");
-        assert_ne!(length, 0, "cut off after {answer:?}");
-        answer.extend(&buffer[..length]);
+    while !response.ends_with(b"}") {
+        let length = stream.read(&mut buffer).expect("a response");
+        assert_ne!(length, 0, "cut off after {response:?}");
+        response.extend(&buffer[..length]);
     }
-    String::from_utf8_lossy(&answer).to_lowercase()
+    String::from_utf8_lossy(&response).to_lowercase()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn open_connections_are_served_and_sent_away_before_the_end() {
+async fn open_connections_are_served_and_told_to_close_while_draining() {
     let service = Service::start(json!({ "shutdown": { "drain": 2 } })).await;
     let stream = connect(service.address);
-    let ready = ask(&stream, "/_readiness");
+    let ready = send(&stream, "/_readiness");
     assert!(ready.starts_with("http/1.1 200"), "{ready}");
     assert!(!ready.contains("connection: close"), "{ready}");
 
     service.stop.send(()).expect("the service runs");
     tokio::time::sleep(Duration::from_millis(500)).await;
 
-    let answer = ask(&stream, "/_ping");
-    assert!(answer.starts_with("http/1.1 200"), "{answer}");
-    assert!(answer.contains("connection: close"), "{answer}");
-    let not_ready = ask(&connect(service.address), "/_readiness");
+    let response = send(&stream, "/_ping");
+    assert!(response.starts_with("http/1.1 200"), "{response}");
+    assert!(response.contains("connection: close"), "{response}");
+    let not_ready = send(&connect(service.address), "/_readiness");
     assert!(not_ready.starts_with("http/1.1 503"), "{not_ready}");
     end(service.ended).await.expect("the service ends well");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn a_connection_is_handed_over_as_ever_before_the_end() {
+async fn a_connection_can_still_be_upgraded_while_draining() {
     let service = Service::start(json!({ "shutdown": { "drain": 2 } })).await;
     let mut stream = connect(service.address);
 
@@ -125,11 +125,11 @@ async fn a_connection_is_handed_over_as_ever_before_the_end() {
               Connection: upgrade\r\nUpgrade: test\r\n\r\n",
         )
         .expect("a request is sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let answer = answer.to_lowercase();
-    assert!(answer.starts_with("http/1.1 101"), "{answer}");
-    assert!(answer.contains("connection: upgrade"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    let response = response.to_lowercase();
+    assert!(response.starts_with("http/1.1 101"), "{response}");
+    assert!(response.contains("connection: upgrade"), "{response}");
     end(service.ended).await.expect("the service ends well");
 }
 

@@ -11,7 +11,7 @@ use serial_test::serial;
 
 use super::{
     application::SILENCE,
-    http::ask,
+    http::send,
     serve::{connect, Service},
 };
 
@@ -50,9 +50,9 @@ async fn events_come_as_they_happen() {
 async fn a_long_poll_is_answered() {
     let service = impatient().await;
 
-    let answer = ask(service.address, "GET", "/poll", "", "");
+    let response = send(service.address, "GET", "/poll", "", "");
 
-    assert_eq!(answer.json(), "news");
+    assert_eq!(response.json(), "news");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,24 +86,24 @@ async fn a_connection_that_was_handed_over_counts_until_its_end() {
     next.set_read_timeout(Some(Duration::from_secs(10)))
         .expect("a timeout");
     let mut status = [0; 12];
-    next.read_exact(&mut status).expect("an answer");
+    next.read_exact(&mut status).expect("a response");
     assert_eq!(&status, b"HTTP/1.1 200");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
-async fn a_connection_whose_answer_panics_counts_no_longer() {
+async fn a_connection_whose_response_body_panics_is_released() {
     let service = Service::start(json!({ "connections": { "max": 1 } })).await;
     for _ in 0..2 {
         let mut stream = connect(service.address);
         stream
             .write_all(b"GET /panics HTTP/1.1\r\nhost: localhost\r\n\r\n")
             .expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it is closed");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("it is closed");
     }
 
-    assert_eq!(ask(service.address, "GET", "/posts/1", "", "").status, 200);
+    assert_eq!(send(service.address, "GET", "/posts/1", "", "").status, 200);
 }
 
 /// A connection that the service has handed over.
@@ -136,9 +136,9 @@ fn upload(address: SocketAddr, path: &str, megabytes: usize) -> String {
     for _ in 0..megabytes {
         stream.write_all(&part).expect("a part");
     }
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("a response");
+    response
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,8 +147,8 @@ async fn a_large_upload_arrives_where_the_route_allows_it() {
     let service = Service::start(json!({})).await;
 
     for path in ["/upload", "/upload/whole", "/upload/late"] {
-        let answer = upload(service.address, path, 50);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-        assert!(answer.ends_with("50000000"), "{path}: {answer}");
+        let response = upload(service.address, path, 50);
+        assert!(response.starts_with("HTTP/1.1 200"), "{path}: {response}");
+        assert!(response.ends_with("50000000"), "{path}: {response}");
     }
 }
