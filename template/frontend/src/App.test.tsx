@@ -34,7 +34,7 @@ function open(path: string) {
   return router
 }
 
-function answer(status: number, body: unknown) {
+function respondWith(status: number, body: unknown) {
   service.mockResolvedValueOnce(Response.json(body, { status }))
 }
 
@@ -46,8 +46,8 @@ function submitLogin() {
 
 test('a protected page asks to log in, and opens after that', async () => {
   open('/account')
-  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
-  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  respondWith(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  respondWith(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
 
   submitLogin()
 
@@ -58,7 +58,7 @@ test('a protected page asks to log in, and opens after that', async () => {
 
 test('a wrong password says so, and nobody is logged in', async () => {
   open('/login')
-  answer(401, { error: 'unauthorized', description: 'You do not have permission' })
+  respondWith(401, { error: 'unauthorized', description: 'You do not have permission' })
 
   submitLogin()
 
@@ -66,9 +66,9 @@ test('a wrong password says so, and nobody is logged in', async () => {
   expect(getUser()).toBeNull()
 })
 
-test('who has no session any more is sent to log in', async () => {
+test('a user whose session has ended is sent to the login page', async () => {
   setUser('1')
-  answer(401, { error: 'unauthorized' })
+  respondWith(401, { error: 'unauthorized' })
 
   open('/account')
 
@@ -76,13 +76,13 @@ test('who has no session any more is sent to log in', async () => {
   expect(getUser()).toBeNull()
 })
 
-test('the answer to an ended session does not log out who has logged in meanwhile', async () => {
+test('a 401 for an old session does not log out a user who has logged in since', async () => {
   setUser('old')
   service.mockImplementationOnce(async () => {
     setUser('new')
     return Response.json({ error: 'unauthorized' }, { status: 401 })
   })
-  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  respondWith(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
 
   open('/account')
 
@@ -90,23 +90,23 @@ test('the answer to an ended session does not log out who has logged in meanwhil
   expect(getUser()).toBe('new')
 })
 
-test('whoever logs in in another window is the user here, too', async () => {
+test('a user who logs in in another window is logged in here, too', async () => {
   setUser('pid of Ada')
-  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  respondWith(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
   open('/account')
   await screen.findByText('ada@example.com')
-  let answerOfBob: (answer: Response) => void = () => {}
-  service.mockReturnValueOnce(new Promise((resolve) => (answerOfBob = resolve)))
+  let respondWithBob: (response: Response) => void = () => {}
+  service.mockReturnValueOnce(new Promise((resolve) => (respondWithBob = resolve)))
 
   localStorage.setItem('user', 'pid of Bob')
   fireEvent(window, new StorageEvent('storage', { key: 'user' }))
 
   expect(screen.queryByText('ada@example.com')).toBeNull()
-  answerOfBob(Response.json({ pid: '2', name: 'Bob', email: 'bob@example.com' }))
+  respondWithBob(Response.json({ pid: '2', name: 'Bob', email: 'bob@example.com' }))
   expect(await screen.findByText('bob@example.com')).toBeTruthy()
 })
 
-test('what another window stores otherwise changes nothing here', () => {
+test('other storage changes in another window have no effect here', () => {
   const client = createQueryClient()
   client.setQueryData(['posts'], [])
 
@@ -117,7 +117,7 @@ test('what another window stores otherwise changes nothing here', () => {
 
 test('a user who has been deleted is logged out', async () => {
   setUser('1')
-  answer(404, { error: 'not_found', description: 'Resource was not found' })
+  respondWith(404, { error: 'not_found', description: 'Resource was not found' })
 
   open('/account')
 
@@ -128,7 +128,7 @@ test('a user who has been deleted is logged out', async () => {
 test('a verification link is not used up before the button is pressed', async () => {
   open('/verify#token-of-the-mail')
   expect(service).not.toHaveBeenCalled()
-  answer(200, null)
+  respondWith(200, null)
 
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
 
@@ -139,7 +139,7 @@ test('a verification link is not used up before the button is pressed', async ()
 test('a verification link that was used before logs nobody out', async () => {
   setUser('1')
   open('/verify#used')
-  answer(401, { error: 'unauthorized' })
+  respondWith(401, { error: 'unauthorized' })
 
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
 
@@ -147,12 +147,12 @@ test('a verification link that was used before logs nobody out', async () => {
   expect(getUser()).toBe('1')
 })
 
-test('whose verification link is void can have another one sent', async () => {
+test('a new email can be requested if the verification link is void', async () => {
   open('/verify#used')
-  answer(401, { error: 'unauthorized' })
+  respondWith(401, { error: 'unauthorized' })
   fireEvent.click(screen.getByRole('button', { name: 'Verify' }))
   fireEvent.change(await screen.findByLabelText('Email address'), { target: { value: 'ada@example.com' } })
-  answer(200, null)
+  respondWith(200, null)
 
   fireEvent.click(screen.getByRole('button', { name: 'Send the email again' }))
 
@@ -162,7 +162,7 @@ test('whose verification link is void can have another one sent', async () => {
 
 test('logging out ends the session, and the page is not kept for the next user', async () => {
   setUser('1')
-  answer(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
+  respondWith(200, { pid: '1', name: 'Ada', email: 'ada@example.com' })
   const router = open('/account?of=ada')
 
   fireEvent.click(screen.getByRole('button', { name: 'Log out' }))
@@ -172,9 +172,9 @@ test('logging out ends the session, and the page is not kept for the next user',
   expect(router.state.location).toMatchObject({ pathname: '/', state: null })
 })
 
-test('what the service says of a failure is shown', async () => {
+test('an error description from the service is shown', async () => {
   open('/forgot')
-  answer(503, { error: 'service_unavailable', description: 'Try again later' })
+  respondWith(503, { error: 'service_unavailable', description: 'Try again later' })
 
   fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
@@ -197,7 +197,7 @@ test('without a network a form says so, and nothing is sent when there is one ag
 
 test('a reset link that was used up says so', async () => {
   open('/reset#token-of-the-mail')
-  answer(401, { error: 'unauthorized', description: 'You do not have permission' })
+  respondWith(401, { error: 'unauthorized', description: 'You do not have permission' })
 
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
@@ -220,7 +220,7 @@ test('a form is sent once, however often its button is pressed', async () => {
 
 test('a page that takes the place of a form is announced', async () => {
   open('/forgot')
-  answer(200, null)
+  respondWith(200, null)
 
   fireEvent.change(screen.getByLabelText('Email address'), { target: { value: 'ada@example.com' } })
   fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
@@ -231,7 +231,7 @@ test('a page that takes the place of a form is announced', async () => {
 
 test('a new password is sent with the token of the link', async () => {
   open('/reset#token-of-the-mail')
-  answer(200, null)
+  respondWith(200, null)
 
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
   fireEvent.click(screen.getByRole('button', { name: 'Set the password' }))
@@ -244,8 +244,8 @@ test('a new password is sent with the token of the link', async () => {
 
 test('a link that is pasted over an incomplete one counts', async () => {
   const router = open('/reset')
-  expect(screen.getByRole('alert').textContent).toMatch(/not complete/)
-  answer(200, null)
+  expect(screen.getByRole('alert').textContent).toMatch(/incomplete/)
+  respondWith(200, null)
 
   await act(() => router.navigate('/reset#token-of-the-mail'))
   fireEvent.change(screen.getByLabelText('New password'), { target: { value: 'new-password' } })
@@ -262,7 +262,7 @@ test('the address is changed with the password', async () => {
     fireEvent.change(screen.getByLabelText('Current password'), { target: { value: password } })
     fireEvent.click(screen.getByRole('button', { name: 'Send the link' }))
   }
-  answer(422, {
+  respondWith(422, {
     error: 'unprocessable_entity',
     description: 'The password is wrong.',
     errors: { current_password: [] },
@@ -270,7 +270,7 @@ test('the address is changed with the password', async () => {
   type('wrong')
   expect((await screen.findByRole('alert')).textContent).toContain('The current password is wrong.')
   expect(getUser()).toBe('1')
-  answer(200, null)
+  respondWith(200, null)
 
   type('correct horse')
 
@@ -282,9 +282,9 @@ test('the address is changed with the password', async () => {
 
 test('another session can be ended, and this one cannot', async () => {
   setUser('1')
-  answer(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
+  respondWith(200, { name: 'Ada', email: 'ada@example.com', is_verified: true })
   const began = { browser: 'Firefox, Linux', created_at: '2026-11-26T12:00:00Z' }
-  answer(200, [
+  respondWith(200, [
     { ...began, pid: '1', is_current: true },
     { ...began, pid: '2', is_current: false },
   ])
@@ -296,11 +296,11 @@ test('another session can be ended, and this one cannot', async () => {
   expect(service.mock.calls.map(([path]) => path)).toContain('/api/account/sessions/2')
 })
 
-test('who has deleted the account is logged out', async () => {
+test('a user who deletes the account is logged out', async () => {
   setUser('1')
   open('/account/delete')
   fireEvent.change(screen.getByLabelText('Current password'), { target: { value: 'correct horse' } })
-  answer(200, null)
+  respondWith(200, null)
 
   fireEvent.click(screen.getByRole('button', { name: 'Delete the account' }))
 
@@ -315,7 +315,7 @@ test('the pages speak the language that a person chooses', async () => {
   expect(await screen.findByRole('heading', { name: 'Anmelden' })).toBeTruthy()
   expect(document.documentElement.lang).toBe('de')
   expect(document.cookie).toContain('language=de')
-  answer(401, { error: 'unauthorized' })
+  respondWith(401, { error: 'unauthorized' })
   fireEvent.change(screen.getByLabelText('E-Mail-Adresse'), { target: { value: 'ada@example.com' } })
   fireEvent.change(screen.getByLabelText('Passwort'), { target: { value: 'wrong' } })
   fireEvent.click(screen.getByRole('button', { name: 'Anmelden' }))
@@ -332,7 +332,7 @@ test('skipping to the content keeps the address', () => {
   expect(window.location.hash).toBe('')
 })
 
-test('an answer without content is none, and one that is no JSON an error', async () => {
+test('an empty response is undefined, and invalid JSON an error', async () => {
   service.mockResolvedValueOnce(new Response(null, { status: 200 }))
   expect(await del('/api/posts/1')).toBeUndefined()
 

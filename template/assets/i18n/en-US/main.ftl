@@ -101,9 +101,9 @@ done-deleted = Your account has been deleted.
 # Errors
 not-found-title = Page not found
 not-found-text = There is nothing at this address.
-error-title = That did not work
+error-title = Something went wrong
 timeout-text = This took too long. Try again later.
 too-many-text = There were too many attempts. Wait a few minutes, then try again.
 refused-text = The service did not accept this request (error { $status }).
-error-text = The service could not answer (error { $status }). Try again later.
+error-text = The service could not respond (error { $status }). Try again later.
 to-home = Go to the home page

@@ -114,7 +114,7 @@ export const de: Texts = {
   notFoundTitle: 'Seite nicht gefunden',
   notFoundText: 'Unter dieser Adresse gibt es nichts.',
   failureTitle: 'Das hat nicht geklappt',
-  failureText: 'Diese Seite ist fehlgeschlagen.',
+  failureText: 'Diese Seite konnte nicht angezeigt werden.',
   toHome: 'Zur Startseite',
   unreachable: 'Der Server ist nicht zu erreichen. Versuchen Sie es gleich noch einmal.',
   unreadable: 'Die Antwort des Servers ist nicht zu lesen.',

@@ -71,7 +71,7 @@ export const en = {
   // Links that are no longer valid
   voidTitle: 'This link no longer works',
   voidText: 'It has already been used, has expired, or a newer email has replaced it.',
-  incomplete: 'This link is not complete. Copy all of it from the email.',
+  incomplete: 'This link is incomplete. Copy the whole link from the email.',
   getAnother: 'Request a new one',
 
   // Account
@@ -111,10 +111,10 @@ export const en = {
   loading: 'Loading…',
   notFoundTitle: 'Page not found',
   notFoundText: 'There is nothing at this address.',
-  failureTitle: 'That did not work',
-  failureText: 'This page failed.',
+  failureTitle: 'Something went wrong',
+  failureText: 'This page could not be displayed.',
   toHome: 'Go to the home page',
   unreachable: 'The server cannot be reached. Try again in a moment.',
-  unreadable: 'The answer of the server cannot be read.',
+  unreadable: "The server's response could not be read.",
   failed: (status: number) => `The request failed (${status}).`,
 }
