@@ -1,4 +1,4 @@
-//! A sign of life for processes that serve no requests: a file that is rewritten periodically.
+//! A heartbeat for processes that serve no requests: a file that is rewritten periodically.
 
 use std::{sync::Once, time::Duration};
 

@@ -70,7 +70,7 @@ struct LoggedError {
 
 impl LoggedError {
     fn is_client_error(&self) -> bool {
-        // Without an error, the event is the reason for a 401.
+        // An event without error details is Loco's reason for a 401.
         self.details.is_empty()
             || [
                 "AxumFormRejection(",

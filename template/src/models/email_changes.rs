@@ -100,7 +100,7 @@ impl Model {
             let user = used_links::Model::find_recent_user(db, LINK, &token).await?;
             return Ok((user, None));
         }
-        // Two requests at the same time may have left another one.
+        // Two concurrent requests may each have stored a pending change.
         Self::cancel(&transaction, user_id).await?;
         let user = user
             .update(&transaction)

@@ -64,7 +64,7 @@ impl Model {
     }
 }
 
-/// Whether the same person may still repeat what was done at this time.
+/// Whether something done at `time` is recent enough to be repeated by the same person.
 pub(super) fn is_recent(time: DateTimeWithTimeZone) -> bool {
     let repeat = Duration::seconds(users::settings().link_repeat);
     time + repeat > Local::now()

@@ -39,7 +39,7 @@ async fn error_page(request: Request, next: Next) -> Response {
         return response;
     }
 
-    // Rendered without the user, whom a failing database could not load.
+    // Rendered without the user, because loading the user fails if the database is down.
     let page = Page::anonymous(&mut parts).await.and_then(|page| {
         page.render_with_status(status, "error.html", json!({ "status": status.as_u16() }))
     });
