@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use template_tests::{copy_template, target_dir, Answers, CLIPPY};
 
 /// The features that can be used alone.
-const FEATURES: [&str; 8] = [
+const FEATURES: [&str; 9] = [
     "",
     "jemalloc",
     "idle",
@@ -16,6 +16,7 @@ const FEATURES: [&str; 8] = [
     "with-db",
     "db-sqlite",
     "redis-queue",
+    "traces",
 ];
 
 /// A copy with the dependency versions that services have.
@@ -29,12 +30,17 @@ fn memory_crate() -> TempDir {
 }
 
 fn cargo(directory: &TempDir, args: &[&str]) {
+    cargo_with_env(directory, args, &[]);
+}
+
+fn cargo_with_env(directory: &TempDir, args: &[&str], env: &[(&str, &str)]) {
     let output = Command::new("cargo")
         .args(args)
         .current_dir(directory.path().join("template/memory"))
         .env("CARGO_TARGET_DIR", target_dir())
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .envs(env.iter().copied())
         .output()
         .expect("cargo runs");
     assert!(
@@ -65,4 +71,13 @@ fn it_is_clean_and_passes_its_tests_with_each_feature_alone() {
         cargo(&directory, &clippy);
         cargo(&directory, &["test", "--features", feature]);
     }
+}
+
+/// As on arm64. jemalloc's pages may be larger than the machine's.
+#[test]
+#[ignore = "builds jemalloc once more: the workflow on GitHub runs it, with --ignored"]
+fn live_memory_is_right_with_pages_of_64_kib() {
+    let directory = memory_crate();
+    let env = [("JEMALLOC_SYS_WITH_LG_PAGE", "16")];
+    cargo_with_env(&directory, &["test", "--all-features", "live"], &env);
 }

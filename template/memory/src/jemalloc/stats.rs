@@ -11,7 +11,8 @@ use crate::mebibytes;
 /// [jemalloc's manual](https://jemalloc.net/jemalloc.3.html#stats.allocated).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// What the service has allocated and not freed: `allocated` without `tcache`.
+    /// What the service has allocated and not freed: `allocated` without `tcache`, and without what jemalloc
+    /// has allocated for itself (`stats.arenas.<i>.internal`), such as the caches' own tables.
     pub live: u64,
     /// Freed memory in the threads' caches, which jemalloc counts as allocated
     /// (`stats.arenas.<i>.tcache_bytes`).
@@ -80,6 +81,7 @@ struct PrintedStatsArenas {
 #[derive(Deserialize)]
 struct PrintedMerged {
     tcache_bytes: u64,
+    internal: u64,
     /// In pages.
     pdirty: u64,
     /// In pages.
@@ -94,8 +96,10 @@ impl From<&Printed> for Stats {
             stats_arenas: PrintedStatsArenas { merged },
         } = printed;
         Self {
-            // The two are not read at the same instant.
-            live: stats.allocated.saturating_sub(merged.tcache_bytes),
+            // They are not read at the same instant.
+            live: stats
+                .allocated
+                .saturating_sub(merged.tcache_bytes + merged.internal),
             tcache: merged.tcache_bytes,
             allocated: stats.allocated,
             active: stats.active,
@@ -120,7 +124,9 @@ impl From<&Printed> for Stats {
 pub fn live() -> Result<u64> {
     epoch::advance().map_err(Error::msg)?;
     let allocated = size(b"stats.allocated\0")?;
-    Ok(allocated.saturating_sub(size(b"stats.arenas.4096.tcache_bytes\0")?))
+    let cached = size(b"stats.arenas.4096.tcache_bytes\0")?;
+    let internal = size(b"stats.arenas.4096.internal\0")?;
+    Ok(allocated.saturating_sub(cached + internal))
 }
 
 /// Bytes of unused pages, which a purge returns.

@@ -1,6 +1,6 @@
 //! What Prometheus scrapes.
 
-use std::{fs, hint::black_box, io::Write, time::Duration};
+use std::{fs, io::Write, time::Duration};
 
 use serde_json::json;
 use serial_test::serial;
@@ -190,8 +190,8 @@ async fn the_memory_of_jobs_is_reported_by_worker() {
 
     for _ in 0..5 {
         let job = crate::job("ThumbnailWorker", async {
-            let first = black_box(vec![1_u8; BYTES]).len();
-            first + black_box(vec![1_u8; BYTES]).len()
+            let first = std::hint::black_box(vec![1_u8; BYTES]).len();
+            first + std::hint::black_box(vec![1_u8; BYTES]).len()
         });
         assert_eq!(job.await, 2 * BYTES);
     }
