@@ -54,9 +54,11 @@ pub async fn wait_for_all() {
 
 fn spawn<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     let active = ActiveTask::new();
+    // Created here, within the request's span, which the task itself does not have.
+    let work = work.instrument(tracing::error_span!("detached"));
     tokio::spawn(Language::current().scope(async move {
         let _active = active;
-        work.in_current_span().await
+        work.await
     }))
 }
 
