@@ -75,6 +75,9 @@ impl Hooks for App {
         users::configure(&ctx.config)?;
         heartbeat::start(&ctx.config);
         watched::create_tables(&ctx).await;
+{%- if traces == "true" and queue_kind != "" %}
+        let ctx = memory::trace_jobs(ctx);
+{%- endif %}
         Ok(ctx)
     }
 

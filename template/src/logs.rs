@@ -30,11 +30,14 @@ pub fn init<H: Hooks>(config: &Logger) -> Result<bool> {
     }
     let has_colors = !matches!(config.format, logger::Format::Json);
     tracing_subscriber::registry()
-        .with(logger::init_layer(io::stdout, &config.format, has_colors))
-        .with(logger::init_env_filter::<H>(
-            config.override_filter.as_ref(),
-            &config.level,
-        ))
+        .with(
+            logger::init_layer(io::stdout, &config.format, has_colors).with_filter(
+                logger::init_env_filter::<H>(config.override_filter.as_ref(), &config.level),
+            ),
+        )
+{%- if traces == "true" %}
+        .with(memory::trace_layer::<H, _>())
+{%- endif %}
         .with(WithoutClientErrors)
         .try_init()
         .map_err(|err| Error::string(&err.to_string()))?;

@@ -45,6 +45,8 @@ mod signals;
 mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "traces")]
+mod traces;
 mod usage;
 mod wiring;
 
@@ -66,6 +68,8 @@ pub use serve::{serve, serve_until};
 pub use settings::Settings;
 pub use shared::SharedHandlers;
 pub use task::MemoryTask;
+#[cfg(feature = "traces")]
+pub use traces::{propagate_trace, trace_jobs, trace_layer};
 // Saves the application's `serve` an import from Loco.
 pub use loco_rs::boot::ServeParams;
 

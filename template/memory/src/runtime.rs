@@ -27,5 +27,8 @@ pub fn block_on<T, E: From<std::io::Error>>(
     runtime.enable_all().on_thread_start(allocator::bind_thread);
     #[cfg(feature = "idle")]
     runtime.thread_keep_alive(THREAD_KEEP_ALIVE);
-    runtime.build()?.block_on(application)
+    let result = runtime.build()?.block_on(application);
+    #[cfg(feature = "traces")]
+    crate::traces::flush();
+    result
 }

@@ -32,9 +32,13 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+#[cfg(feature = "traces")]
+use tracing::Instrument;
 
 #[cfg(feature = "metrics")]
 use crate::metrics::http::Counter;
+#[cfg(feature = "traces")]
+use crate::traces;
 use crate::{
     admission::{Admission, ResponseBody},
     server::{self, Connection, Connections},
@@ -175,8 +179,12 @@ impl Service {
             .counter
             .as_ref()
             .map(|counter| counter.start(request.method(), &route.metrics));
+        #[cfg(feature = "traces")]
+        let span = traces::server::span(&request, route);
         let app = self.app.clone();
         let response = self.admission.handle(app, route, &connection, request);
+        #[cfg(feature = "traces")]
+        let response = response.instrument(span.clone());
         let mut response = response.await;
 
         // A 101 response hands the connection over, for example to a WebSocket.
@@ -190,6 +198,10 @@ impl Service {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
+        #[cfg(feature = "traces")]
+        traces::server::finish(&span, response.status());
+        #[cfg(feature = "traces")]
+        let _within = span.enter();
         #[cfg(feature = "metrics")]
         if let Some(measured) = measured {
             measured.finish(response.status());

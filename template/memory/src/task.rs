@@ -77,5 +77,7 @@ pub fn service_report() -> Result<String> {
 pub fn problems(allocator: &Report) -> Vec<String> {
     let mut problems = allocator.problems();
     problems.extend(wiring::problems());
+    #[cfg(feature = "traces")]
+    problems.extend(crate::traces::problem());
     problems
 }

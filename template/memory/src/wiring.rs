@@ -38,6 +38,15 @@ const LINES: [Line; 5] = [
     },
 ];
 
+#[cfg(feature = "traces")]
+const LINES_FOR_TRACES: &[Line] = &[Line {
+    file: "src/logs.rs",
+    markers: &["trace_layer"],
+    text: ".with(memory::trace_layer::<H, _>()), where the subscriber is set up",
+}];
+#[cfg(not(feature = "traces"))]
+const LINES_FOR_TRACES: &[Line] = &[];
+
 /// One sentence for each missing line. Empty if there are no sources, as in production.
 pub fn problems() -> Vec<String> {
     missing(|file| fs::read_to_string(file).ok())
@@ -46,6 +55,7 @@ pub fn problems() -> Vec<String> {
 fn missing(read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     LINES
         .iter()
+        .chain(LINES_FOR_TRACES)
         .filter_map(
             |Line {
                  file,

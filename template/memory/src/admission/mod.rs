@@ -95,7 +95,10 @@ impl Admission {
     pub fn new<H: Hooks>(ctx: &AppContext, settings: &Settings) -> Result<Arc<Self>> {
         let requests = settings.requests.clone();
         let remote_ip = ctx.config.server.middlewares.remote_ip.clone();
-        let budget = Budget::new(guard::budget(&settings.memory));
+        let budget = guard::budget(&settings.memory);
+        #[cfg(feature = "traces")]
+        let budget = budget.saturating_sub(crate::traces::reserved());
+        let budget = Budget::new(budget);
         Ok(Arc::new(Self {
             gate: Gate::new(&budget, requests.in_flight),
             routes: Routes::new(&H::routes(ctx), &requests.exempt)?,

@@ -26,6 +26,9 @@ const BODY_SIZES: [u64; 4] = [16 << 10, 128 << 10, 512 << 10, 2 << 20];
 /// determines most of what a request holds.
 #[derive(Debug)]
 pub struct Route {
+    /// Such as `/posts/{id}`, or none for requests that match no route.
+    #[cfg(feature = "traces")]
+    pub template: Option<Arc<str>>,
     #[cfg(feature = "metrics")]
     pub metrics: Arc<RouteMetrics>,
     /// Its requests are neither counted nor made to wait.
@@ -43,6 +46,13 @@ impl Route {
     /// Unique among the routes that exist.
     pub fn id(self: &Arc<Self>) -> usize {
         Arc::as_ptr(self) as usize
+    }
+
+    /// Whether orchestrators and load balancers request it all the time.
+    #[cfg(feature = "traces")]
+    pub fn is_probe(&self) -> bool {
+        let mut probes = HEALTH_ROUTES.iter();
+        probes.any(|probe| self.template.as_deref() == Some(probe))
     }
 
     /// The most bytes that the next request is expected to hold.
@@ -80,12 +90,19 @@ impl Route {
 struct BySize([Arc<Route>; BODY_SIZES.len() + 2]);
 
 impl BySize {
-    #[cfg_attr(not(feature = "metrics"), expect(unused_variables))]
+    #[cfg_attr(
+        not(any(feature = "metrics", feature = "traces")),
+        expect(unused_variables)
+    )]
     fn new(method: Option<&Method>, template: &str, exempt: bool) -> Self {
+        #[cfg(feature = "traces")]
+        let matched = method.map(|_| Arc::from(template));
         #[cfg(feature = "metrics")]
         let metrics = Arc::new(RouteMetrics::new(method, template));
         Self(array::from_fn(|_| {
             Arc::new(Route {
+                #[cfg(feature = "traces")]
+                template: matched.clone(),
                 #[cfg(feature = "metrics")]
                 metrics: Arc::clone(&metrics),
                 exempt,

@@ -6,6 +6,8 @@ mod black_box;
 mod cgroup;
 #[cfg(feature = "with-db")]
 mod database;
+#[cfg(feature = "traces")]
+mod exemplars;
 pub mod http;
 #[cfg(feature = "with-db")]
 mod jobs;
@@ -14,6 +16,8 @@ pub mod process;
 mod redis_queue;
 pub mod routes;
 mod top;
+#[cfg(feature = "traces")]
+mod traces;
 pub mod workers;
 
 use std::{
@@ -21,7 +25,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{http::header, Router};
+use axum::{
+    http::{header, HeaderMap},
+    Router,
+};
 use loco_rs::prelude::*;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::{
@@ -104,6 +111,8 @@ fn recorder() -> Result<&'static PrometheusHandle> {
     jobs::describe();
     process::describe();
     routes::describe();
+    #[cfg(feature = "traces")]
+    traces::describe();
     workers::describe();
 
     let upkeep = recorder.clone();
@@ -118,7 +127,8 @@ fn recorder() -> Result<&'static PrometheusHandle> {
     Ok(RECORDER.get_or_init(|| recorder))
 }
 
-async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
+#[cfg_attr(not(feature = "traces"), allow(unused_variables))]
+async fn render(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> AdminResult<Response> {
     let _permit = metrics.permit.lock().await;
     #[cfg(feature = "with-db")]
     {
@@ -127,6 +137,8 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
     }
     let for_blocking = Arc::clone(&metrics);
     admission::read();
+    #[cfg(feature = "traces")]
+    traces::read();
     spawn_blocking(move || {
         warn_on_error("allocator", allocator::metrics::read());
         warn_on_error("process", process::read());
@@ -139,12 +151,23 @@ async fn render(State(metrics): State<Arc<Metrics>>) -> AdminResult<Response> {
     })
     .await
     .map_err(Error::msg)?;
-    let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
-    Ok((
-        [content_type],
-        process::as_counter(&metrics.recorder.render()),
-    )
-        .into_response())
+    let text = process::as_counter(&metrics.recorder.render());
+    #[cfg(feature = "traces")]
+    if crate::traces::queue().is_some() && accepts_open_metrics(&headers) {
+        let content_type = [(header::CONTENT_TYPE, exemplars::CONTENT_TYPE)];
+        let text = exemplars::open_metrics(&text, routes::DURATION);
+        return Ok((content_type, text).into_response());
+    }
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Ok((content_type, text).into_response())
+}
+
+#[cfg(feature = "traces")]
+fn accepts_open_metrics(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get(header::ACCEPT)
+        .and_then(|accepted| accepted.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"))
 }
 
 /// Logs an error of one source, whose figures stay as they were, so that the others are still

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::usage::Tally;
 
-const DURATION: &str = "http_server_request_duration_seconds";
+pub const DURATION: &str = "http_server_request_duration_seconds";
 const PEAK: &str = "http_request_peak_memory_bytes";
 const ALLOCATED: &str = "http_request_allocated_bytes";
 
@@ -84,6 +84,18 @@ impl RouteMetrics {
                 "http_response_status_code" => status.as_u16().to_string(),
             )
         };
+        #[cfg(feature = "traces")]
+        super::exemplars::record(
+            || {
+                format!(
+                    "http_request_method=\"{method}\",http_route=\"{}\",\
+                     http_response_status_code=\"{}\"",
+                    self.template,
+                    status.as_u16()
+                )
+            },
+            duration,
+        );
         if status == StatusCode::OK && method == self.method {
             self.durations.get_or_init(histogram).record(duration);
         } else {

@@ -1,0 +1,291 @@
+//! Spans on their way to the collector: a bounded number of them, and only what may leave the service.
+
+use std::{
+    env,
+    mem::size_of,
+    sync::{
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, PoisonError,
+    },
+    time::{Duration, Instant},
+};
+
+use opentelemetry::{trace::SpanKind, Context, KeyValue, Value};
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{
+        BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor, OTEL_BSP_MAX_QUEUE_SIZE,
+        OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT,
+    },
+    Resource,
+};
+
+/// Bytes that waiting spans may occupy.
+pub const MAX_BYTES: u64 = 4 << 20;
+/// What is kept of a query: long ones insert many rows.
+const MAX_QUERY: usize = 2 << 10;
+/// The minimum time between two log lines about a failing export.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The attributes of `SeaORM`'s spans, and their names in
+/// [OpenTelemetry's conventions](https://opentelemetry.io/docs/specs/semconv/database/database-spans/).
+const SQL_ATTRIBUTES: [(&str, &str); 3] = [
+    ("db.operation", "db.operation.name"),
+    ("db.statement", "db.query.text"),
+    ("db.system", "db.system.name"),
+];
+
+/// Counts the spans that wait for their export.
+#[derive(Debug)]
+pub struct Queue {
+    capacity: usize,
+    spans: AtomicUsize,
+    bytes: AtomicU64,
+    dropped: AtomicU64,
+    exported: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Queue {
+    pub fn new() -> Self {
+        let capacity = env::var(OTEL_BSP_MAX_QUEUE_SIZE).ok();
+        let capacity = capacity.and_then(|capacity| capacity.parse().ok());
+        Self::with_capacity(capacity.unwrap_or(OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT))
+    }
+
+    const fn with_capacity(capacity: usize) -> Self {
+        Self {
+            capacity,
+            spans: AtomicUsize::new(0),
+            bytes: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            exported: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// The most spans that wait.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Spans that wait.
+    #[cfg(feature = "metrics")]
+    pub fn spans(&self) -> usize {
+        self.spans.load(Ordering::Relaxed)
+    }
+
+    /// Spans for which there was no room.
+    #[cfg(feature = "metrics")]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Spans that the collector has accepted.
+    #[cfg(feature = "metrics")]
+    pub fn exported(&self) -> u64 {
+        self.exported.load(Ordering::Relaxed)
+    }
+
+    /// Spans that the collector has not accepted.
+    #[cfg(feature = "metrics")]
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is room for another span, which then occupies it.
+    fn enter(&self, bytes: u64) -> bool {
+        let spans = self.spans.fetch_add(1, Ordering::Relaxed);
+        let others = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = spans < self.capacity && others + bytes <= MAX_BYTES;
+        if !fits {
+            self.leave(1, bytes);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    fn leave(&self, spans: usize, bytes: u64) {
+        self.spans.fetch_sub(spans, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The bytes that a span occupies, roughly.
+fn size(span: &SpanData) -> u64 {
+    let values = span.attributes.iter().map(|attribute| {
+        let text = match &attribute.value {
+            Value::String(text) => text.as_str().len(),
+            _ => 0,
+        };
+        size_of::<KeyValue>() + text
+    });
+    (size_of::<SpanData>() + values.sum::<usize>()) as u64
+}
+
+/// Drops spans for which there is no room, so that a collector that is slow or away costs a bounded
+/// amount of memory.
+#[derive(Debug)]
+pub struct BoundedProcessor {
+    batches: BatchSpanProcessor,
+    queue: Arc<Queue>,
+}
+
+impl BoundedProcessor {
+    pub fn new(batches: BatchSpanProcessor, queue: &Arc<Queue>) -> Self {
+        let queue = Arc::clone(queue);
+        Self { batches, queue }
+    }
+}
+
+impl SpanProcessor for BoundedProcessor {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.batches.on_start(span, context);
+    }
+
+    fn on_end(&self, mut span: SpanData) {
+        if !span.span_context.is_sampled() {
+            return;
+        }
+        conform(&mut span);
+        if self.queue.enter(size(&span)) {
+            self.batches.on_end(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.batches.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.batches.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.batches.set_resource(resource);
+    }
+}
+
+/// Sends batches, and accounts for them.
+#[derive(Debug)]
+pub struct Exporter<E> {
+    inner: E,
+    queue: Arc<Queue>,
+    warned: Mutex<Option<Instant>>,
+}
+
+impl<E> Exporter<E> {
+    pub fn new(inner: E, queue: &Arc<Queue>) -> Self {
+        Self {
+            inner,
+            queue: Arc::clone(queue),
+            warned: Mutex::default(),
+        }
+    }
+
+    fn warn(&self, error: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_some_and(|at| at.elapsed() < WARNING_INTERVAL) {
+            return;
+        }
+        *warned = Some(Instant::now());
+        drop(warned);
+        tracing::warn!(error, "traces cannot be exported");
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for Exporter<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let bytes = batch.iter().map(size).sum();
+        let exported = self.inner.export(batch).await;
+        self.queue.leave(spans, bytes);
+        let count = match &exported {
+            Ok(()) => &self.queue.exported,
+            Err(err) => {
+                self.warn(&err.to_string());
+                &self.queue.failed
+            }
+        };
+        count.fetch_add(spans as u64, Ordering::Relaxed);
+        exported
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// Gives a span the name and the attributes of OpenTelemetry's conventions, and takes out what is only for
+/// the log.
+fn conform(span: &mut SpanData) {
+    span.attributes
+        .retain(|attribute| !matches!(attribute.key.as_str(), "span_id" | "trace_id"));
+    if span.name.starts_with("sea_orm.") {
+        conform_sql(span);
+        return;
+    }
+    let text = |key: &str| {
+        let mut attributes = span.attributes.iter();
+        let attribute = attributes.find(|attribute| attribute.key.as_str() == key)?;
+        Some(attribute.value.as_str().into_owned())
+    };
+    match span.name.as_ref() {
+        super::server::SPAN => {
+            let method = text("http.request.method").filter(|method| method != "_OTHER");
+            let method = method.unwrap_or_else(|| "HTTP".to_string());
+            span.name = match text("http.route") {
+                Some(route) => format!("{method} {route}").into(),
+                None => method.into(),
+            };
+            span.span_kind = SpanKind::Server;
+        }
+        super::jobs::SEND | super::jobs::PROCESS => {
+            span.span_kind = if span.name == super::jobs::SEND {
+                SpanKind::Producer
+            } else {
+                SpanKind::Consumer
+            };
+            if let Some(worker) = text("messaging.destination.name") {
+                span.name = format!("{} {worker}", span.name).into();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn conform_sql(span: &mut SpanData) {
+    let has_failed = span
+        .attributes
+        .iter()
+        .any(|attribute| attribute.key.as_str() == "exception.message");
+    // The rest, such as an error's text, may contain values.
+    let attributes = span.attributes.iter().filter_map(|attribute| {
+        let mut names = SQL_ATTRIBUTES.iter();
+        let (_, name) = names.find(|(name, _)| *name == attribute.key.as_str())?;
+        let mut value = attribute.value.as_str().into_owned();
+        if value.len() > MAX_QUERY {
+            value.truncate(value.floor_char_boundary(MAX_QUERY));
+        }
+        Some(KeyValue::new(*name, value))
+    });
+    let mut attributes: Vec<_> = attributes.collect();
+    let operation = attributes
+        .iter()
+        .find(|attribute| attribute.key.as_str() == "db.operation.name");
+    if let Some(operation) = operation {
+        span.name = operation.value.as_str().into_owned().into();
+    }
+    if has_failed {
+        attributes.push(KeyValue::new("error.type", "_OTHER"));
+    }
+    span.attributes = attributes;
+}
