@@ -3,6 +3,7 @@
 
 pub mod benchmark;
 mod browser;
+pub mod collector;
 pub mod dockerfile;
 pub mod load_target;
 pub mod machine;
@@ -66,7 +67,7 @@ pub fn all_combinations() -> Vec<Answers> {
         .collect()
 }
 
-/// Sets of answers that between them render every distinct file. The answers about memory interact
+/// Sets of answers that between them render every distinct file. The answers about memory and traces interact
 /// with the others in only a few files, where only three kinds of profile differ: one that is more
 /// than its options, one that is not, and `system`.
 #[must_use]
@@ -79,7 +80,8 @@ pub fn distinct_combinations() -> Vec<Answers> {
             other
                 .with("memory_profile", "balanced")
                 .with("memory_metrics", "false")
-                .with("heap_profiling", "true"),
+                .with("heap_profiling", "true")
+                .with("traces", "true"),
             system.with("memory_profile", "system"),
         ]
     });
@@ -90,7 +92,7 @@ pub fn distinct_combinations() -> Vec<Answers> {
         .collect()
 }
 
-/// Every set of answers except those about memory, starting with a lightweight service and a REST
+/// Every set of answers except those about memory and traces, starting with a lightweight service and a REST
 /// API.
 fn service_combinations() -> Vec<Answers> {
     let mut services = vec![Answers::new("svc").with("starter", "lightweight")];
@@ -111,10 +113,10 @@ fn service_combinations() -> Vec<Answers> {
     services
 }
 
-/// The service with every set of answers about memory.
+/// The service with every set of answers about memory and traces.
 fn with_memory_combinations(service: &Answers) -> Vec<Answers> {
     let service = std::slice::from_ref(service);
-    profiles::all()
+    let services: Vec<Answers> = profiles::all()
         .iter()
         .flat_map(|profile| {
             let services = with_each(service, "memory_profile", &[&profile.name]);
@@ -126,7 +128,8 @@ fn with_memory_combinations(service: &Answers) -> Vec<Answers> {
             let services = with_each(&services, "memory_metrics", &["true", "false"]);
             with_each(&services, "heap_profiling", &["false", "true"])
         })
-        .collect()
+        .collect();
+    with_each(&services, "traces", &["false", "true"])
 }
 
 /// Every set of answers with every value of one more question.

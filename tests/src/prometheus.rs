@@ -6,10 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use serde_json::{json, Value};
 use tempfile::TempDir;
 
@@ -54,6 +54,7 @@ impl Prometheus {
             ))
             .arg(format!("--storage.tsdb.path={}", file("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .arg("--enable-feature=exemplar-storage")
             .stdout(Stdio::null())
             .stderr(fs::File::create(file("log"))?)
             .spawn()
@@ -120,17 +121,47 @@ impl Prometheus {
     ///
     /// If Prometheus does not accept the query; the error has its reason.
     pub fn query(&self, query: &str) -> Result<Vec<Value>> {
-        let mut response = ureq::get(format!("{}/api/v1/query", self.url))
+        let response = self.get("query", &[("query", query)])?;
+        let series = response["data"]["result"].as_array();
+        Ok(series.cloned().unwrap_or_default())
+    }
+
+    /// The traces in the exemplars of a series of the last hour.
+    ///
+    /// # Errors
+    ///
+    /// If Prometheus does not accept the query; the error has its reason.
+    pub fn exemplars(&self, series: &str) -> Result<Vec<String>> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        let response = self.get(
+            "query_exemplars",
+            &[
+                ("query", series),
+                ("start", &(now.as_secs() - 3600).to_string()),
+                ("end", &(now.as_secs() + 60).to_string()),
+            ],
+        )?;
+        let series = response["data"].as_array().into_iter().flatten();
+        let exemplars = series.flat_map(|series| series["exemplars"].as_array());
+        let traces = exemplars
+            .flatten()
+            .filter_map(|exemplar| exemplar["labels"]["trace_id"].as_str());
+        Ok(traces.map(String::from).collect())
+    }
+
+    fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value> {
+        let mut response = ureq::get(format!("{}/api/v1/{path}", self.url))
             .config()
             .http_status_as_error(false)
             .build()
-            .query("query", query)
+            .query_pairs(parameters.iter().copied())
             .call()?;
-        let mut response: Value = response.body_mut().read_json()?;
-        match response["data"]["result"].take() {
-            Value::Array(series) => Ok(series),
-            _ => bail!("{query}: {response}"),
-        }
+        let response: Value = response.body_mut().read_json()?;
+        ensure!(
+            response["status"] == "success",
+            "{parameters:?}: {response}"
+        );
+        Ok(response)
     }
 
     /// The alerts that have fired for a namespace since the start.

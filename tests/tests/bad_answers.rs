@@ -35,6 +35,7 @@ fn unknown_values_are_refused_by_name() {
         "memory_profile",
         "memory_metrics",
         "heap_profiling",
+        "traces",
     ] {
         assert_refused(
             &Answers::new("svc").with(prompt, "nonsense"),

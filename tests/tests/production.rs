@@ -26,6 +26,7 @@ fn services() -> &'static [(Answers, Sources)] {
                 answers.get("memory_profile") == Some(profile)
                     && answers.get("memory_metrics") != Some("false")
                     && answers.get("heap_profiling") != Some("true")
+                    && answers.get("traces") != Some("true")
             })
         };
         of_profile("balanced")

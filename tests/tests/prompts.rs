@@ -48,6 +48,7 @@ fn enter_all_the_way_gives_the_defaults() {
         ("Which memory profile?", ENTER),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
+        ("OpenTelemetry traces", ENTER),
     ]);
 
     assert!(service.read("Cargo.toml").contains("db-sqlite"));
@@ -70,6 +71,7 @@ fn a_lightweight_service_has_no_question_about_a_database() {
         ),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
+        ("OpenTelemetry traces", ENTER),
     ]);
 
     assert!(!service.has("src/models"));
@@ -92,6 +94,7 @@ fn a_service_with_pages_has_a_question_about_its_assets() {
         ("Which memory profile?", ENTER),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
+        ("OpenTelemetry traces", ENTER),
     ]);
 
     assert!(service.has("assets/views"));
@@ -113,6 +116,7 @@ fn the_custom_profile_asks_for_its_options() {
         ("Which jemalloc options?", "narenas:2\r"),
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
+        ("OpenTelemetry traces", ENTER),
     ]);
 
     assert!(service
@@ -138,6 +142,7 @@ fn with_init_only_the_questions_about_memory_are_asked() {
         "Which memory profile?",
         "Prometheus metrics",
         "Heap profiles",
+        "OpenTelemetry traces",
     ] {
         let before = session.expect(question).expect("it is asked");
         let before = String::from_utf8_lossy(before.before()).into_owned();

@@ -401,7 +401,7 @@ const MANY_CONDITIONS: [(&str, usize); 16] = [
     ("config/test.yaml", 22),
     ("deploy/kubernetes/base/kustomization.yaml", 9),
     ("docs/scaling.md", 10),
-    ("src/app.saas-client.rs", 12),
+    ("src/app.saas-client.rs", 14),
     ("src/environment/variables.rs", 14),
 ];
 const A_HANDFUL: usize = 8;
@@ -440,7 +440,7 @@ fn few_files_have_more_than_a_handful_of_conditions() {
         assert!(tags <= limit, "{}: {tags} tags of {limit}", file.display());
     }
     println!("{total} tags");
-    assert!(total < 550, "{total} tags");
+    assert!(total < 560, "{total} tags");
 }
 
 #[test]
