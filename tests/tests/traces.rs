@@ -16,7 +16,9 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
 use template_tests::{
     collector::{Collector, Manner, Span},
-    link_in, needs,
+    link_in,
+    load_target::add_controller,
+    needs,
     prometheus::Prometheus,
     Answers, Mailbox, Rendered, Running,
 };
@@ -59,6 +61,8 @@ fn service() -> &'static (Rendered, PathBuf) {
             .with("traces", "true")
             .render()
             .expect("the answers render");
+        let outgoing = include_str!("../fixtures/outgoing.rs");
+        add_controller(service.root(), "outgoing", outgoing).expect("a controller");
         let binary = service.build().expect("it builds");
         (service, binary)
     })
@@ -259,6 +263,28 @@ fn a_trace_goes_from_the_request_to_the_mail_in_another_process() {
         .unwrap_or_else(|| panic!("no line in {log}"));
     assert!(line.contains(&format!("trace_id={TRACE}")), "{line}");
     assert!(line.contains(&format!("span_id={}", request.id)), "{line}");
+}
+
+#[test]
+fn a_request_to_another_service_continues_the_trace() {
+    let collector = Collector::start(Manner::Proper);
+    let env = Env::new(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())]);
+    let web = env.start();
+
+    let sent = web.get("/outgoing/call").expect("a traceparent");
+
+    let spans = collector.wait_for("GET /outgoing/call");
+    let request = find(&spans, "GET /outgoing/call");
+    let call = find(&spans, "GET");
+    assert_eq!(call.kind, SpanKind::Client);
+    assert_eq!((&call.trace, &call.parent), (&request.trace, &request.id));
+    assert_eq!(sent, format!("00-{}-{}-01", call.trace, call.id));
+    assert_eq!(
+        call.attributes["url.full"],
+        "http://other.example:8080/stock"
+    );
+    assert_eq!(call.attributes["server.address"], "other.example");
+    assert_eq!(call.attributes["server.port"], "8080");
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub use settings::Settings;
 pub use shared::SharedHandlers;
 pub use task::MemoryTask;
 #[cfg(feature = "traces")]
-pub use traces::{propagate_trace, trace_jobs, trace_layer};
+pub use traces::{trace_jobs, trace_layer, trace_request};
 // Saves the application's `serve` an import from Loco.
 pub use loco_rs::boot::ServeParams;
 

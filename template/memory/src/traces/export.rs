@@ -248,6 +248,11 @@ fn conform(span: &mut SpanData) {
             };
             span.span_kind = SpanKind::Server;
         }
+        super::outgoing::SPAN => {
+            let method = text("http.request.method").filter(|method| method != "_OTHER");
+            span.name = method.unwrap_or_else(|| "HTTP".to_string()).into();
+            span.span_kind = SpanKind::Client;
+        }
         super::jobs::SEND | super::jobs::PROCESS => {
             span.span_kind = if span.name == super::jobs::SEND {
                 SpanKind::Producer

@@ -9,6 +9,7 @@
 mod client;
 mod export;
 mod jobs;
+pub mod outgoing;
 pub mod server;
 
 use std::{
@@ -17,14 +18,12 @@ use std::{
     time::Duration,
 };
 
-use axum::http::HeaderMap;
 use loco_rs::app::Hooks;
 use opentelemetry::{
     propagation::{Extractor, TextMapPropagator},
     trace::{TraceContextExt, TracerProvider},
     KeyValue,
 };
-use opentelemetry_http::HeaderInjector;
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
@@ -40,7 +39,7 @@ use self::{
     export::{BoundedProcessor, Exporter, Queue},
 };
 
-pub use self::jobs::trace_jobs;
+pub use self::{jobs::trace_jobs, outgoing::trace_request};
 
 /// How long the process waits at its end until the last spans are exported.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -213,13 +212,6 @@ pub fn current_trace() -> Option<String> {
     let context = Span::current().context();
     let context = context.span().span_context().clone();
     context.is_sampled().then(|| context.trace_id().to_string())
-}
-
-/// Adds a `traceparent` header to a request that is sent to another service, so that the current trace goes
-/// on there.
-pub fn propagate_trace(headers: &mut HeaderMap) {
-    let context = Span::current().context();
-    TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(headers));
 }
 
 /// Continues the trace whose `traceparent` was sent along, and lets the log lines of a span with the fields

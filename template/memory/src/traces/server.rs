@@ -58,7 +58,7 @@ fn redacted(route: Option<&str>) -> String {
 }
 
 /// A fixed set, since clients can invent any number of methods.
-const fn known_method(method: &Method) -> &'static str {
+pub const fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::CONNECT => "CONNECT",
         Method::DELETE => "DELETE",
