@@ -125,7 +125,7 @@ fn the_custom_profile_asks_for_its_options() {
 }
 
 #[test]
-fn with_init_only_the_questions_about_memory_are_asked() {
+fn with_init_only_the_questions_about_memory_and_traces_are_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let template = copy_template(&directory.path().join("template"));
     let service = directory.path().join("my-service");
