@@ -204,6 +204,8 @@ pub struct RequestBody {
     body: Incoming,
     /// Bytes that were read ahead.
     prefix: Option<Bytes>,
+    /// Whether nothing more will come.
+    is_read: bool,
     budget: Arc<Budget>,
     wait: BodyWait,
     gathered: BytesMut,
@@ -226,6 +228,7 @@ impl RequestBody {
         Self {
             body,
             prefix: None,
+            is_read: false,
             budget: Arc::clone(budget),
             wait: BodyWait::new(connection),
             gathered: BytesMut::new(),
@@ -250,6 +253,7 @@ impl RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         self.wait.set_waiting(frame.is_pending());
+        self.is_read = matches!(frame, Poll::Ready(None | Some(Err(_))));
         frame
     }
 
@@ -299,6 +303,14 @@ impl RequestBody {
         }
         self.is_stalled = false;
         Poll::Ready(())
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.is_read && !self.body.is_end_stream() {
+            self.wait.connection().leave_body_unread();
+        }
     }
 }
 

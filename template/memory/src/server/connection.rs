@@ -1,6 +1,7 @@
 //! The state of an open connection, and the stream that records it.
 
 use std::{
+    future::Future,
     io::{self, IoSlice},
     net::{IpAddr, SocketAddr},
     pin::Pin,
@@ -8,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         Arc, Mutex, MutexGuard, PoisonError,
     },
-    task::{Context, Poll},
+    task::{ready, Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -17,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::Notify,
+    time::{sleep, Sleep},
 };
 
 use super::limits::Socket;
@@ -93,6 +95,8 @@ pub struct Connection {
     last_read: AtomicU64,
     /// Whether anything has been read since the last response.
     has_head: AtomicBool,
+    /// Whether part of a request's body was left unread.
+    has_unread_body: AtomicBool,
     /// Whether the socket accepts no more bytes.
     is_blocked: AtomicBool,
     is_upgraded: AtomicBool,
@@ -121,6 +125,9 @@ pub struct Connection {
 /// Bytes of a head that fit into the buffers.
 const BUFFERED_HEAD: u64 = 8 << 10;
 
+/// How long a connection stays open for the rest of a request that nobody reads.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// What the last inspection of a connection found.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation {
@@ -147,6 +154,7 @@ impl Connection {
             opened: Instant::now(),
             last_read: AtomicU64::new(0),
             has_head: AtomicBool::new(false),
+            has_unread_body: AtomicBool::new(false),
             is_blocked: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
@@ -272,6 +280,16 @@ impl Connection {
         self.phase() == Phase::Idle && !self.is_closing.load(Ordering::Relaxed)
     }
 
+    /// Records that the rest of a request's body will not be read.
+    pub fn leave_body_unread(&self) {
+        self.has_unread_body.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client may still be sending a request that nobody reads.
+    fn has_unread_request(&self) -> bool {
+        self.has_unread_body.load(Ordering::Relaxed) || self.phase() == Phase::Head
+    }
+
     /// Resolves once the connection should be closed.
     pub async fn close_requested(&self) {
         self.close.notified().await;
@@ -395,6 +413,10 @@ impl BodyWait {
         self.is_waiting = waiting;
     }
 
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Measures the rate from here on, without what has arrived so far.
     pub fn restart_window(&self) {
         let bytes = self.connection.bytes_moved(Phase::Body);
@@ -414,16 +436,19 @@ impl Drop for BodyWait {
 
 /// A connection's stream, which counts the bytes that it moves.
 pub struct Stream {
-    stream: TcpStream,
+    inner: TcpStream,
     connection: Arc<Connection>,
+    /// Set once the response has been sent and the rest of the request is being discarded.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
     pub fn new(stream: TcpStream, connection: &Arc<Connection>) -> Self {
         *connection.socket() = Some(Socket::new(&stream));
         Self {
-            stream,
+            inner: stream,
             connection: Arc::clone(connection),
+            linger: None,
         }
     }
 
@@ -451,7 +476,7 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.connection
@@ -472,7 +497,7 @@ impl Drop for Stream {
     fn drop(&mut self) {
         *self.connection.socket() = None;
         if self.connection.is_reset_on_close() {
-            let socket = SockRef::from(&self.stream);
+            let socket = SockRef::from(&self.inner);
             // If the system refuses, the kernel keeps the bytes for a while.
             drop(socket.set_linger(Some(Duration::ZERO)));
         }
@@ -486,7 +511,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.record_write(written)
     }
 
@@ -495,20 +520,44 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        let written = Pin::new(&mut self.inner).poll_write_vectored(context, bytes);
         self.record_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.inner).poll_flush(context)
     }
 
+    /// Shuts down writing, and then discards what the client is still sending: the kernel answers
+    /// unread bytes with a reset, at which the client may lose the response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self {
+            inner,
+            connection,
+            linger,
+        } = &mut *self;
+        let linger = if let Some(linger) = linger {
+            linger
+        } else {
+            ready!(Pin::new(&mut *inner).poll_shutdown(context))?;
+            if !connection.has_unread_request() {
+                return Poll::Ready(Ok(()));
+            }
+            linger.insert(Box::pin(sleep(LINGER)))
+        };
+        let mut discarded = [0; 4096];
+        while linger.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut discarded);
+            ready!(Pin::new(&mut *inner).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

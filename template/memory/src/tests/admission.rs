@@ -213,6 +213,22 @@ async fn a_head_that_is_too_large_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[serial]
+async fn a_client_that_is_still_sending_gets_the_response() {
+    let service = Service::start(json!({})).await;
+    let body = "x".repeat(3 << 20);
+
+    for _ in 0..20 {
+        let response = send(service.address, "POST", "/nowhere", "", &body);
+        assert_eq!(response.status, 404);
+
+        let cookie = format!("cookie: {}\r\n", "x".repeat(300_000));
+        let response = send(service.address, "GET", "/_ping", &cookie, "");
+        assert_eq!(response.status, 431);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[serial]
 async fn at_the_connection_limit_the_longest_idle_one_is_closed() {
     let service = Service::start(json!({ "connections": { "max": 2 } })).await;
     let first = connect(service.address);
