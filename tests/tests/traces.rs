@@ -275,9 +275,13 @@ fn a_request_to_another_service_continues_the_trace() {
 
     let spans = collector.wait_for("GET /outgoing/call");
     let request = find(&spans, "GET /outgoing/call");
+    // A span of the application's own stays as it is.
+    let own = find(&spans, "request");
+    assert_eq!(own.kind, SpanKind::Internal);
+    assert_eq!((&own.trace, &own.parent), (&request.trace, &request.id));
     let call = find(&spans, "GET");
     assert_eq!(call.kind, SpanKind::Client);
-    assert_eq!((&call.trace, &call.parent), (&request.trace, &request.id));
+    assert_eq!((&call.trace, &call.parent), (&request.trace, &own.id));
     assert_eq!(sent, format!("00-{}-{}-01", call.trace, call.id));
     assert_eq!(
         call.attributes["url.full"],

@@ -26,9 +26,9 @@ thread_local! {
     static FOREIGN_FREED: Cell<i64> = const { Cell::new(0) };
 }
 
-/// Net bytes that the tasks on this thread have allocated, up to a constant.
-fn held() -> i64 {
-    thread_usage().held() + FOREIGN_FREED.get()
+/// Net bytes that the tasks on a thread with this usage have allocated, up to a constant.
+fn held(usage: ThreadUsage) -> i64 {
+    usage.held() + FOREIGN_FREED.get()
 }
 
 /// Drops a value that was allocated outside of a task, so that freeing it within that task does not
@@ -57,7 +57,8 @@ pub struct Tally {
 impl Tally {
     /// Polls a part of the task's work, and accounts for its memory.
     pub fn count<T>(&mut self, poll: impl FnOnce() -> T) -> T {
-        let (allocated, before) = (thread_usage().allocated, held());
+        let start = thread_usage();
+        let before = held(start);
         #[cfg(feature = "metrics")]
         let outer = peak::start(before);
         let polled = poll();
@@ -65,8 +66,9 @@ impl Tally {
         {
             self.peak = self.peak.max(self.held + peak::end(outer) - before);
         }
-        self.held += held() - before;
-        self.allocated += thread_usage().allocated - allocated;
+        let end = thread_usage();
+        self.held += held(end) - before;
+        self.allocated += end.allocated - start.allocated;
         polled
     }
 
@@ -82,7 +84,7 @@ impl Tally {
 /// job may run within a request.
 #[cfg(feature = "metrics")]
 mod peak {
-    use super::{held, reset_thread_peak, thread_peak, Cell};
+    use super::{held, reset_thread_peak, thread_peak, thread_usage, Cell};
 
     thread_local! {
         /// What was held when jemalloc's peak was last reset.
@@ -112,7 +114,7 @@ mod peak {
     /// Continues after a change of the scale.
     pub fn rebase() {
         reset_thread_peak();
-        BASE.set(held());
+        BASE.set(held(thread_usage()));
     }
 }
 

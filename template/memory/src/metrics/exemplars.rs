@@ -4,7 +4,7 @@
 //! format](https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars-1).
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt::Write,
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -27,7 +27,7 @@ struct Exemplar {
 type Exemplars = [Option<Exemplar>; SECONDS_BUCKETS.len() + 1];
 
 /// By the labels of their series.
-static EXEMPLARS: Mutex<Option<HashMap<String, Exemplars>>> = Mutex::new(None);
+static EXEMPLARS: Mutex<BTreeMap<String, Exemplars>> = Mutex::new(BTreeMap::new());
 
 /// A request took this long, which belongs to the series with these labels.
 pub fn record(labels: impl FnOnce() -> String, duration: Duration) {
@@ -46,7 +46,6 @@ pub fn record(labels: impl FnOnce() -> String, duration: Duration) {
     EXEMPLARS
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert_default()
         .entry(labels)
         .or_default()[bucket] = Some(exemplar);
 }
@@ -56,12 +55,11 @@ pub fn open_metrics(text: &str, histogram: &str) -> String {
     let exemplars = EXEMPLARS
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .clone()
-        .unwrap_or_default();
+        .clone();
     convert(text, histogram, &exemplars)
 }
 
-fn convert(text: &str, histogram: &str, exemplars: &HashMap<String, Exemplars>) -> String {
+fn convert(text: &str, histogram: &str, exemplars: &BTreeMap<String, Exemplars>) -> String {
     let buckets = [histogram, "_bucket{"].concat();
     let mut converted = String::with_capacity(text.len() + text.len() / 8);
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -119,7 +117,7 @@ mod tests {
             seconds: 0.75,
             time: 1000.5,
         });
-        let exemplars = HashMap::from([("route=\"/a\"".to_string(), of_series)]);
+        let exemplars = BTreeMap::from([("route=\"/a\"".to_string(), of_series)]);
 
         let converted = convert(text, "wait_seconds", &exemplars);
 

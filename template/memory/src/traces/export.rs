@@ -36,7 +36,7 @@ const SQL_ATTRIBUTES: [(&str, &str); 3] = [
 ];
 
 /// Counts the spans that wait for their export.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Queue {
     capacity: usize,
     spans: AtomicUsize,
@@ -47,20 +47,12 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn new() -> Self {
+    pub fn from_env() -> Self {
         let capacity = env::var(OTEL_BSP_MAX_QUEUE_SIZE).ok();
         let capacity = capacity.and_then(|capacity| capacity.parse().ok());
-        Self::with_capacity(capacity.unwrap_or(OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT))
-    }
-
-    const fn with_capacity(capacity: usize) -> Self {
         Self {
-            capacity,
-            spans: AtomicUsize::new(0),
-            bytes: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            exported: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            capacity: capacity.unwrap_or(OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT),
+            ..Self::default()
         }
     }
 
@@ -143,12 +135,8 @@ impl SpanProcessor for BoundedProcessor {
         self.batches.on_start(span, context);
     }
 
-    fn on_end(&self, mut span: SpanData) {
-        if !span.span_context.is_sampled() {
-            return;
-        }
-        conform(&mut span);
-        if self.queue.enter(size(&span)) {
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() && self.queue.enter(size(&span)) {
             self.batches.on_end(span);
         }
     }
@@ -195,9 +183,10 @@ impl<E> Exporter<E> {
 }
 
 impl<E: SpanExporter> SpanExporter for Exporter<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let bytes = batch.iter().map(size).sum();
+        batch.iter_mut().for_each(conform);
         let exported = self.inner.export(batch).await;
         self.queue.leave(spans, bytes);
         let count = match &exported {
@@ -233,38 +222,33 @@ fn conform(span: &mut SpanData) {
         conform_sql(span);
         return;
     }
-    let text = |key: &str| {
-        let mut attributes = span.attributes.iter();
-        let attribute = attributes.find(|attribute| attribute.key.as_str() == key)?;
-        Some(attribute.value.as_str().into_owned())
-    };
-    match span.name.as_ref() {
-        super::server::SPAN => {
-            let method = text("http.request.method").filter(|method| method != "_OTHER");
-            let method = method.unwrap_or_else(|| "HTTP".to_string());
-            span.name = match text("http.route") {
-                Some(route) => format!("{method} {route}").into(),
-                None => method.into(),
-            };
-            span.span_kind = SpanKind::Server;
-        }
-        super::outgoing::SPAN => {
-            let method = text("http.request.method").filter(|method| method != "_OTHER");
-            span.name = method.unwrap_or_else(|| "HTTP".to_string()).into();
-            span.span_kind = SpanKind::Client;
-        }
-        super::jobs::SEND | super::jobs::PROCESS => {
-            span.span_kind = if span.name == super::jobs::SEND {
-                SpanKind::Producer
-            } else {
-                SpanKind::Consumer
-            };
-            if let Some(worker) = text("messaging.destination.name") {
-                span.name = format!("{} {worker}", span.name).into();
-            }
-        }
-        _ => {}
+    if span.span_kind != SpanKind::Internal {
+        return;
     }
+    if let Some(method) = text(span, "http.request.method") {
+        let method = if method == "_OTHER" { "HTTP" } else { &method };
+        let route = text(span, "http.route").map(|route| format!(" {route}"));
+        span.name = [method, &route.unwrap_or_default()].concat().into();
+        span.span_kind = if text(span, "url.path").is_some() {
+            SpanKind::Server
+        } else {
+            SpanKind::Client
+        };
+    } else if let Some(operation) = text(span, "messaging.operation.name") {
+        span.span_kind = if operation == super::jobs::SEND {
+            SpanKind::Producer
+        } else {
+            SpanKind::Consumer
+        };
+        let worker = text(span, "messaging.destination.name").unwrap_or_default();
+        span.name = format!("{operation} {worker}").into();
+    }
+}
+
+fn text(span: &SpanData, key: &str) -> Option<String> {
+    let mut attributes = span.attributes.iter();
+    let attribute = attributes.find(|attribute| attribute.key.as_str() == key)?;
+    Some(attribute.value.as_str().into_owned())
 }
 
 fn conform_sql(span: &mut SpanData) {

@@ -19,7 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{continue_trace, is_enabled};
 
 pub const SEND: &str = "send";
-pub const PROCESS: &str = "process";
+const PROCESS: &str = "process";
 /// What is added to the arguments of a job, if they are an object. Workers of other versions ignore it.
 const CONTEXT: &str = "trace_context";
 
@@ -37,17 +37,24 @@ pub fn trace_jobs(mut ctx: AppContext) -> AppContext {
     ctx
 }
 
-fn span(operation: &'static str, class: &str) -> Span {
-    let span = if operation == SEND {
-        tracing::info_span!(SEND, trace_id = Empty, span_id = Empty)
-    } else {
-        tracing::error_span!(PROCESS, trace_id = Empty, span_id = Empty)
-    };
+fn send_span(class: &str) -> Span {
+    let span = tracing::info_span!(SEND);
+    describe(&span, SEND, class);
+    span
+}
+
+fn process_span(class: &str, sent: &HashMap<String, String>) -> Span {
+    let span = tracing::error_span!(PROCESS, trace_id = Empty, span_id = Empty);
+    describe(&span, PROCESS, class);
+    continue_trace(&span, sent);
+    span
+}
+
+fn describe(span: &Span, operation: &'static str, class: &str) {
     span.set_attribute("messaging.system", "loco");
     span.set_attribute("messaging.operation.name", operation);
     span.set_attribute("messaging.operation.type", operation);
     span.set_attribute("messaging.destination.name", class.to_string());
-    span
 }
 
 fn finish<T>(span: &Span, result: &Result<T>) {
@@ -100,8 +107,7 @@ impl BackgroundWorker<Value> for TracedWorker {
 
     async fn perform(&self, mut args: Value) -> Result<()> {
         let sent = take_context(&mut args);
-        let span = span(PROCESS, &self.class);
-        continue_trace(&span, &sent);
+        let span = process_span(&self.class, &sent);
         // Loco's handlers do not use the ID.
         let job = (self.handler)(JobId::default(), args);
         let performed = job.instrument(span.clone()).await;
@@ -120,7 +126,7 @@ impl QueueProvider for TracedQueue {
         tags: Option<Vec<String>>,
         priority: Option<i32>,
     ) -> Result<Option<String>> {
-        let span = span(SEND, &class);
+        let span = send_span(&class);
         send_context(&span, &mut args);
         let enqueued = self.0.enqueue(class, queue, args, tags, priority);
         let enqueued = enqueued.instrument(span.clone()).await;
@@ -138,7 +144,7 @@ impl QueueProvider for TracedQueue {
         mut jobs: Vec<(Value, Option<i32>)>,
         tags: Option<Vec<String>>,
     ) -> Result<Vec<JobId>> {
-        let span = span(SEND, &class);
+        let span = send_span(&class);
         let count = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
         span.set_attribute("messaging.batch.message_count", count);
         for (args, _) in &mut jobs {

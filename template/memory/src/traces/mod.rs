@@ -9,7 +9,7 @@
 mod client;
 mod export;
 mod jobs;
-pub mod outgoing;
+mod outgoing;
 pub mod server;
 
 use std::{
@@ -30,7 +30,7 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider},
     Resource,
 };
-use tracing::{span::Span, Metadata, Subscriber};
+use tracing::{span::Span, subscriber::Interest, Metadata, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{filter::dynamic_filter_fn, layer::Context, registry::LookupSpan, Layer};
 
@@ -60,40 +60,54 @@ struct Traces {
 /// Exported are the spans of requests and jobs, those of `SeaORM` within them (its feature
 /// `tracing-spans`), and those of the application's own crate. Events are not, since log messages may
 /// contain personal data.
-pub fn trace_layer<H, S>() -> Option<impl Layer<S>>
+#[must_use]
+pub fn trace_layer<H, S>() -> impl Layer<S>
 where
     H: Hooks,
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    let layer = start::<H>().map(|provider| {
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
+            .with_level(false)
+            .with_location(false)
+            .with_target(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+    });
+    let is_started = layer.is_some();
+    let app = H::app_name();
+    let filter = dynamic_filter_fn(move |metadata, context: &Context<'_, S>| {
+        // Queries that are part of nothing, such as those of a worker that looks for jobs, would each
+        // be a trace.
+        may_be_exported(metadata, app) && (!is_sql(metadata) || context.lookup_current().is_some())
+    });
+    // Without this, the filter would be asked each time, even about what is never exported.
+    layer.with_filter(filter.with_callsite_filter(move |metadata| {
+        if is_started && may_be_exported(metadata, app) {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }))
+}
+
+/// Starts the export if the environment names a collector.
+fn start<H: Hooks>() -> Option<SdkTracerProvider> {
     if !is_configured(|name| env::var(name).ok()) {
         return None;
     }
-    let traces = match Traces::new::<H>() {
-        Ok(traces) => traces,
+    match Traces::new::<H>() {
+        Ok(traces) => {
+            let provider = traces.provider.clone();
+            TRACES.set(traces).ok()?;
+            Some(provider)
+        }
         Err(problem) => {
             drop(PROBLEM.set(problem));
-            return None;
+            None
         }
-    };
-    let provider = traces.provider.clone();
-    TRACES.set(traces).ok()?;
-    let layer = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
-        .with_level(false)
-        .with_location(false)
-        .with_target(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false);
-    let app = H::app_name();
-    let filter = dynamic_filter_fn(move |metadata, context| is_exported(metadata, context, app))
-        .with_callsite_filter(move |metadata| {
-            if metadata.is_span() && (is_own(metadata, app) || is_sql(metadata)) {
-                tracing::subscriber::Interest::sometimes()
-            } else {
-                tracing::subscriber::Interest::never()
-            }
-        });
-    Some(layer.with_filter(filter))
+    }
 }
 
 /// Whether the environment asks for traces.
@@ -106,23 +120,14 @@ fn is_configured(variable: impl Fn(&str) -> Option<String>) -> bool {
         && !is("OTEL_TRACES_EXPORTER", "none")
 }
 
-/// The spans of the application and of this crate, whose name begins with the application's.
-fn is_own(metadata: &Metadata<'_>, app: &str) -> bool {
-    metadata.target().starts_with(app)
+/// Whether this is a span of the application, of this crate, whose name begins with the application's, or
+/// of a query.
+fn may_be_exported(metadata: &Metadata<'_>, app: &str) -> bool {
+    metadata.is_span() && (metadata.target().starts_with(app) || is_sql(metadata))
 }
 
 fn is_sql(metadata: &Metadata<'_>) -> bool {
     metadata.name().starts_with("sea_orm.")
-}
-
-fn is_exported<S>(metadata: &Metadata<'_>, context: &Context<'_, S>, app: &str) -> bool
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    // Queries that are part of nothing, such as those of a worker that looks for jobs, would each be a
-    // trace.
-    metadata.is_span()
-        && (is_own(metadata, app) || is_sql(metadata) && context.lookup_current().is_some())
 }
 
 impl Traces {
@@ -132,7 +137,7 @@ impl Traces {
             .with_http_client(Client::new())
             .build()
             .map_err(|err| err.to_string())?;
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::from_env());
         let batch = BatchConfigBuilder::default()
             .with_max_queue_size(queue.capacity())
             .build();

@@ -10,18 +10,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{is_enabled, server::known_method};
 
-pub const SPAN: &str = "request to another service";
-
 /// Begins the span of a request to another service, if spans are exported, and adds a `traceparent` to its
 /// headers, so that the trace goes on there.
 ///
-/// Whatever sends the request belongs into the span: `client.send().instrument(span)`. The span has the URL
+/// Send the request within the span: `client.send().instrument(span)`. The span has the URL
 /// without its query, which may contain secrets.
 pub fn trace_request(method: &Method, url: &Uri, headers: &mut HeaderMap) -> Span {
     if !is_enabled() {
         return Span::none();
     }
-    let span = tracing::info_span!(SPAN);
+    let span = tracing::info_span!("request to another service");
     span.set_attribute("http.request.method", known_method(method));
     if let Some(host) = url.host() {
         let scheme = url.scheme_str().unwrap_or("http");

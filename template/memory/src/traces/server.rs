@@ -10,8 +10,6 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{continue_trace, is_enabled};
 use crate::admission::Route;
 
-pub const SPAN: &str = "request";
-
 /// Begins the span of a request, if spans are exported. Those of probes are not.
 ///
 /// Of the path it contains only what the route has: parameters may be tokens, and so may the query.
@@ -20,7 +18,7 @@ pub fn span<B>(request: &Request<B>, route: &Route) -> Span {
         return Span::none();
     }
     let route = route.template.as_deref();
-    let span = tracing::error_span!(SPAN, trace_id = Empty, span_id = Empty);
+    let span = tracing::error_span!("request", trace_id = Empty, span_id = Empty);
     let method = known_method(request.method());
     span.set_attribute("http.request.method", method);
     if let Some(route) = route {
