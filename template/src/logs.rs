@@ -29,16 +29,16 @@ pub fn init<H: Hooks>(config: &Logger) -> Result<bool> {
         return Ok(false);
     }
     let has_colors = !matches!(config.format, logger::Format::Json);
+    let filter = logger::init_env_filter::<H>(config.override_filter.as_ref(), &config.level);
+    // Within the filter: beside it, every message that is switched off would cost more.
+    let lines = logger::init_layer(io::stdout, &config.format, has_colors)
+        .and_then(WithoutClientErrors)
+        .with_filter(filter);
     tracing_subscriber::registry()
-        .with(
-            logger::init_layer(io::stdout, &config.format, has_colors).with_filter(
-                logger::init_env_filter::<H>(config.override_filter.as_ref(), &config.level),
-            ),
-        )
+        .with(lines)
 {%- if traces == "true" %}
         .with(memory::trace_layer::<H, _>())
 {%- endif %}
-        .with(WithoutClientErrors)
         .try_init()
         .map_err(|err| Error::string(&err.to_string()))?;
     Ok(true)

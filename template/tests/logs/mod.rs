@@ -6,6 +6,7 @@ use std::sync::{
 use loco_rs::prelude::*;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
+    filter::LevelFilter,
     layer::{Context, SubscriberExt},
     Layer,
 };
@@ -28,9 +29,10 @@ fn lines_of(err: Error) -> usize {
 
 fn lines_while(logging: impl FnOnce()) -> usize {
     let count = Arc::new(AtomicUsize::new(0));
-    let log = tracing_subscriber::registry()
-        .with(Counter(Arc::clone(&count)))
-        .with(WithoutClientErrors);
+    let lines = Counter(Arc::clone(&count))
+        .and_then(WithoutClientErrors)
+        .with_filter(LevelFilter::TRACE);
+    let log = tracing_subscriber::registry().with(lines);
     tracing::subscriber::with_default(log, logging);
     count.load(Ordering::Relaxed)
 }
