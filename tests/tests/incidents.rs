@@ -149,7 +149,7 @@ impl Incidents<'_> {
         loop {
             let fired = self.prometheus.fired(incident).expect("alerts");
             if alerts.iter().all(|alert| fired.contains(*alert)) {
-                return self.prometheus.forget(incident).expect("a target less");
+                return self.prometheus.forget(incident).expect("a list of targets");
             }
             assert!(Instant::now() < deadline, "{incident}: only {fired:?}");
             thread::sleep(Duration::from_millis(500));
