@@ -19,7 +19,9 @@ use template_tests::{
     link_in,
     load_target::add_controller,
     needs,
+    postgres::Database,
     prometheus::Prometheus,
+    redis::Redis,
     Answers, Mailbox, Rendered, Running,
 };
 
@@ -53,52 +55,63 @@ const MESSAGING: [&str; 6] = [
 ];
 
 /// A service with a queue, and its binary.
-fn service() -> &'static (Rendered, PathBuf) {
-    static SERVICE: OnceLock<(Rendered, PathBuf)> = OnceLock::new();
-    SERVICE.get_or_init(|| {
-        let service = Answers::new("svc")
-            .with("background", "sqlite")
-            .with("traces", "true")
-            .render()
-            .expect("the answers render");
-        let outgoing = include_str!("../fixtures/outgoing.rs");
-        add_controller(service.root(), "outgoing", outgoing).expect("a controller");
-        let binary = service.build().expect("it builds");
-        (service, binary)
-    })
+type Service = (Rendered, PathBuf);
+
+fn build(queue: &str) -> Service {
+    let service = Answers::new("svc")
+        .with("background", queue)
+        .with("traces", "true")
+        .render()
+        .expect("the answers render");
+    let outgoing = include_str!("../fixtures/outgoing.rs");
+    add_controller(service.root(), "outgoing", outgoing).expect("a controller");
+    let binary = service.build().expect("it builds");
+    (service, binary)
+}
+
+fn service() -> &'static Service {
+    static SERVICE: OnceLock<Service> = OnceLock::new();
+    SERVICE.get_or_init(|| build("sqlite"))
 }
 
 /// The variables of a test's processes, with databases of their own.
-struct Env {
+struct Env<'a> {
+    service: &'a Service,
     directory: tempfile::TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
-impl Env {
+impl Env<'static> {
     fn new(variables: &[(&'static str, &str)]) -> Self {
+        Self::of(service(), variables)
+    }
+}
+
+impl<'a> Env<'a> {
+    fn of(service: &'a Service, variables: &[(&'static str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str| {
             let path = directory.path().join(name);
             format!("sqlite://{}?mode=rwc", path.display())
         };
-        let variables = variables
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_string()))
-            .chain([
-                ("DATABASE_URL", file("db.sqlite")),
-                ("QUEUE_URL", file("queue.sqlite")),
-                ("MEMORY_BLACK_BOX", String::new()),
-                ("OTEL_BSP_SCHEDULE_DELAY", "100".to_string()),
-            ])
-            .collect();
+        let given = variables.iter();
+        let given = given.map(|(name, value)| (*name, (*value).to_string()));
+        let variables = [
+            ("DATABASE_URL", file("db.sqlite")),
+            ("QUEUE_URL", file("queue.sqlite")),
+            ("MEMORY_BLACK_BOX", String::new()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "100".to_string()),
+        ];
+        let variables = variables.into_iter().chain(given).collect();
         Self {
+            service,
             directory,
             variables,
         }
     }
 
     fn start(&self) -> Running {
-        let (service, binary) = service();
+        let (service, binary) = self.service;
         let variables = self.variables.iter();
         let variables: Vec<_> = variables
             .map(|(name, value)| (*name, value.as_str()))
@@ -107,7 +120,7 @@ impl Env {
     }
 
     fn start_worker(&self) -> Worker {
-        let (service, binary) = service();
+        let (service, binary) = self.service;
         let log = fs::File::create(self.directory.path().join("worker.log")).expect("a log");
         let worker = Command::new(binary)
             .args(["start", "--worker", "--no-banner"])
@@ -263,6 +276,45 @@ fn a_trace_goes_from_the_request_to_the_mail_in_another_process() {
         .unwrap_or_else(|| panic!("no line in {log}"));
     assert!(line.contains(&format!("trace_id={TRACE}")), "{line}");
     assert!(line.contains(&format!("span_id={}", request.id)), "{line}");
+}
+
+#[test]
+#[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
+fn a_trace_goes_through_queues_in_redis_and_postgresql() {
+    if !needs::program("redis-server") {
+        return;
+    }
+    let Some(server) = needs::postgres() else {
+        return;
+    };
+    let redis = Redis::start().expect("Redis");
+    let database = Database::create(server);
+    for (queue, variable, url) in [
+        ("redis", "REDIS_URL", redis.url().to_string()),
+        ("postgres", "QUEUE_URL", database.url()),
+    ] {
+        let service = build(queue);
+        let collector = Collector::start(Manner::Proper);
+        let mailbox = Mailbox::open();
+        let env = Env::of(
+            &service,
+            &[
+                (variable, &url),
+                ("MAILER_PORT", mailbox.port()),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+            ],
+        );
+        let web = env.start();
+        let _worker = env.start_worker();
+
+        register(&web);
+
+        assert!(mailbox.next(Duration::from_secs(30)).is_some(), "{queue}");
+        let spans = collector.wait_for("process MailerWorker");
+        let send = find(&spans, "send MailerWorker");
+        let process = find(&spans, "process MailerWorker");
+        assert_eq!((process.trace.as_str(), &process.parent), (TRACE, &send.id));
+    }
 }
 
 #[test]
