@@ -40,6 +40,9 @@ pub struct Results {
     pub cpu: Vec<Cpu>,
     /// The same for what each switch adds, as a ratio to the service without it.
     pub switches: Vec<Cpu>,
+    /// The same for traces, which `--traces` measures alone.
+    #[serde(default)]
+    pub traces: Vec<Cpu>,
 }
 
 /// How `wrk` was called.
@@ -190,6 +193,7 @@ impl Results {
             self.large_table(),
             ratio_table(&self.cpu),
             ratio_table(&self.switches),
+            ratio_table(&self.traces),
         ]
     }
 

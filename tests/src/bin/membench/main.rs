@@ -10,12 +10,17 @@ mod open;
 mod process;
 mod service;
 
-use std::{fs, path::PathBuf, thread::JoinHandle};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+};
 
 use anyhow::{anyhow, Context, Result};
 use clap::Parser;
 use template_tests::{
     benchmark::{plot, After, Cpu, FixedRate, Load, Memory, Results, Spread, HELD},
+    collector::{Collector, Manner},
     machine, repository,
 };
 
@@ -43,12 +48,30 @@ struct Options {
     /// Reuse the services built by an earlier run
     #[arg(long)]
     built: bool,
+    /// Measure only what traces cost, and keep the other results of an earlier run
+    #[arg(long, conflicts_with_all = ["only", "draw"])]
+    traces: bool,
     /// Only draw and print the results of an earlier run
     #[arg(long)]
     draw: bool,
     /// Where to store the results
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+impl Options {
+    fn is_short(&self) -> bool {
+        self.short || !self.full && machine::cores() < 8
+    }
+
+    fn build<'a>(&'a self, work: &'a Path) -> BuildOptions<'a> {
+        BuildOptions {
+            work,
+            only: &self.only,
+            built: self.built,
+            single_build: self.is_short(),
+        }
+    }
 }
 
 /// The routes of `fixtures/load.rs`, under their names in the tables.
@@ -98,13 +121,19 @@ fn main() -> Result<()> {
         .json
         .clone()
         .unwrap_or_else(|| repository().join("tests/membench.json"));
-    let results: Results = if options.draw {
-        serde_json::from_str(&fs::read_to_string(&json)?)?
-    } else {
-        let results = run(&options)?;
-        fs::write(&json, serde_json::to_string(&results)? + "\n")?;
+    let earlier = || -> Result<Results> { Ok(serde_json::from_str(&fs::read_to_string(&json)?)?) };
+    let results = if options.draw {
+        earlier()?
+    } else if options.traces {
+        let mut results = earlier()?;
+        results.traces = traces(&options)?;
         results
+    } else {
+        run(&options)?
     };
+    if !options.draw {
+        fs::write(&json, serde_json::to_string(&results)? + "\n")?;
+    }
     println!("\n{}\n", results.origin());
     println!("{}", results.tables().join("\n"));
     println!("{}", results.summary());
@@ -115,25 +144,40 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn run(options: &Options) -> Result<Results> {
-    let short = options.short || !options.full && machine::cores() < 8;
+/// The load, and where services are built. Creates that folder.
+fn set_up(options: &Options) -> Result<(Load, PathBuf)> {
+    let short = options.is_short();
     let load = Load {
         threads: if short { 2 } else { 12 },
         connections: 1600,
         seconds: if short { 6 } else { 30 },
         rounds: options.rounds,
     };
-    let pair_seconds = load.seconds / 2;
     machine::check(load.connections)?;
-
     let work = repository().join("tests/target/membench");
     fs::create_dir_all(&work)?;
-    let build = BuildOptions {
-        work: &work,
-        only: &options.only,
-        built: options.built,
-        single_build: short,
-    };
+    Ok((load, work))
+}
+
+fn traces(options: &Options) -> Result<Vec<Cpu>> {
+    let (load, work) = set_up(options)?;
+    let proper = Collector::start(Manner::Proper);
+    let silent = Collector::start(Manner::Silent);
+    let pairs = service::traces(&options.build(&work), &proper, &silent)?;
+    let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
+    ratios(
+        &pairs,
+        measure::Pair::start,
+        &half,
+        load.seconds / 2,
+        load.rounds,
+    )
+}
+
+fn run(options: &Options) -> Result<Results> {
+    let (load, work) = set_up(options)?;
+    let pair_seconds = load.seconds / 2;
+    let build = options.build(&work);
     let default = service::default(&build)?;
     let services = service::all(&build, &default)?;
     let switches = service::switches(&build, &default)?;
@@ -141,7 +185,11 @@ fn run(options: &Options) -> Result<Results> {
     // Two services run at a time, each with half of the threads.
     let half = Wrk::new(&work, (load.threads / 2).max(1), load.connections)?;
 
-    let mode = if short { "--short" } else { "--full" };
+    let mode = if options.is_short() {
+        "--short"
+    } else {
+        "--full"
+    };
     let profiles: Vec<Service> = services
         .iter()
         .filter(|service| !service.baseline)
@@ -176,6 +224,7 @@ fn run(options: &Options) -> Result<Results> {
             )?,
         ]
         .concat(),
+        traces: traces(options)?,
         load,
     })
 }

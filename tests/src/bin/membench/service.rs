@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{ensure, Context, Result};
 use template_tests::{
+    collector::Collector,
     load_target::{self, binary},
     profiles, Running,
 };
@@ -180,6 +181,45 @@ pub fn switches(build: &BuildOptions<'_>, default: &Service) -> Result<Switches>
             [off.named("control"), off.clone()],
         ],
     })
+}
+
+/// What traces cost: off in all but the first service of each pair, of one binary, by how many requests are
+/// sampled and how the collector behaves. The last pair is a control.
+///
+/// # Errors
+///
+/// If the service cannot be generated or built.
+pub fn traces(
+    build: &BuildOptions<'_>,
+    collector: &Collector,
+    silent: &Collector,
+) -> Result<Vec<[Service; 2]>> {
+    let profile = &profiles::all()[0].name;
+    let off = build_generated(build.work, profile, &[("traces", "true")], build.built)?;
+    let sampled = |name: &str, collector: &str, share: &str| {
+        let service = off
+            .named(name)
+            .with("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
+            .with("OTEL_TRACES_SAMPLER", "traceidratio")
+            .with("OTEL_TRACES_SAMPLER_ARG", share);
+        [service, off.clone()]
+    };
+    Ok(vec![
+        sampled("traces, none sampled", collector.endpoint(), "0"),
+        sampled("traces, 1 % sampled", collector.endpoint(), "0.01"),
+        sampled("traces, all sampled", collector.endpoint(), "1"),
+        sampled(
+            "traces, all, and the collector is silent",
+            silent.endpoint(),
+            "1",
+        ),
+        sampled(
+            "traces, all, and there is no collector",
+            "http://127.0.0.1:9",
+            "1",
+        ),
+        [off.named("control of traces"), off.clone()],
+    ])
 }
 
 fn build_generated(
