@@ -67,9 +67,12 @@ impl Hooks for App {
         middlewares
     }
 
-    fn routes(_ctx: &AppContext) -> AppRoutes {
+    fn routes({% unless openapi == "true" %}_{% endunless %}ctx: &AppContext) -> AppRoutes {
         AppRoutes::with_default_routes() // controller routes below
             .add_route(controllers::home::routes())
+{%- if openapi == "true" %}
+            .add_route(controllers::openapi::routes(ctx))
+{%- endif %}
     }
 
     async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {
@@ -79,6 +82,9 @@ impl Hooks for App {
 
     fn register_tasks(tasks: &mut Tasks) {
         tasks.register(tasks::MemoryTask);
+{%- if openapi == "true" %}
+        tasks.register(tasks::openapi::OpenApi);
+{%- endif %}
         // tasks-inject (do not remove)
     }
 }

@@ -107,11 +107,14 @@ impl Hooks for App {
         middlewares
     }
 
-    fn routes(_ctx: &AppContext) -> AppRoutes {
+    fn routes({% unless openapi == "true" %}_{% endunless %}ctx: &AppContext) -> AppRoutes {
         AppRoutes::empty() // controller routes below
             .add_route(controllers::health::routes())
             .add_route(controllers::auth::routes())
             .add_route(controllers::account::routes())
+{%- if openapi == "true" %}
+            .add_route(controllers::openapi::routes(ctx))
+{%- endif %}
     }
 
     async fn connect_workers(ctx: &AppContext, queue: &Queue) -> Result<()> {
@@ -132,6 +135,9 @@ impl Hooks for App {
 {%- endif %}
 {%- if queue_kind != "" %}
         tasks.register(tasks::jobs_tidy::JobsTidy);
+{%- endif %}
+{%- if openapi == "true" %}
+        tasks.register(tasks::openapi::OpenApi);
 {%- endif %}
         tasks.register(tasks::user_clear_tokens::UserClearTokens);
         tasks.register(tasks::user_create::UserCreate);

@@ -8,6 +8,9 @@ pub mod initializers;
 pub mod logs;
 pub mod mailers;
 pub mod models;
+{%- if openapi == "true" %}
+pub mod openapi;
+{%- endif %}
 pub mod tasks;
 pub mod views;
 pub mod workers;

@@ -61,15 +61,17 @@ pub fn repository() -> PathBuf {
 /// Every set of answers that the prompts allow, with a single option string for `custom`.
 #[must_use]
 pub fn all_combinations() -> Vec<Answers> {
-    service_combinations()
+    let services: Vec<Answers> = service_combinations()
         .iter()
         .flat_map(with_memory_combinations)
-        .collect()
+        .collect();
+    with_each(&services, "openapi", &["false", "true"])
 }
 
 /// Sets of answers that between them render every distinct file. The answers about memory and traces interact
 /// with the others in only a few files, where only three kinds of profile differ: one that is more
-/// than its options, one that is not, and `system`.
+/// than its options, one that is not, and `system`. The description of the API depends on neither these
+/// answers nor the queue.
 #[must_use]
 pub fn distinct_combinations() -> Vec<Answers> {
     let services = service_combinations();
@@ -85,15 +87,27 @@ pub fn distinct_combinations() -> Vec<Answers> {
             system.with("memory_profile", "system"),
         ]
     });
+    let described = services
+        .iter()
+        .filter(|service| matches!(service.get("background"), None | Some("async")))
+        .map(|service| {
+            let service = service.clone().with("memory_profile", "lean");
+            service.with("openapi", "true")
+        });
     let (lightweight, rest_api) = (&services[0], &services[1]);
     kinds
-        .chain(with_memory_combinations(lightweight))
+        .chain(described)
+        .chain(with_each(
+            &with_memory_combinations(lightweight),
+            "openapi",
+            &["false", "true"],
+        ))
         .chain(with_memory_combinations(rest_api))
         .collect()
 }
 
-/// Every set of answers except those about memory and traces, starting with a lightweight service and a REST
-/// API.
+/// Every set of answers except those about memory, traces and the description of the API, starting with a
+/// lightweight service and a REST API.
 fn service_combinations() -> Vec<Answers> {
     let mut services = vec![Answers::new("svc").with("starter", "lightweight")];
     for starter in ["rest-api", "saas-server", "saas-client"] {

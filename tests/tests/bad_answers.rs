@@ -36,6 +36,7 @@ fn unknown_values_are_refused_by_name() {
         "memory_metrics",
         "heap_profiling",
         "traces",
+        "openapi",
     ] {
         assert_refused(
             &Answers::new("svc").with(prompt, "nonsense"),

@@ -130,7 +130,7 @@ fn the_questions_are_the_ones_asked() {
         }
         questions += 1;
     }
-    assert_eq!(questions, 9);
+    assert_eq!(questions, 10);
 }
 
 #[test]

@@ -37,10 +37,11 @@ fn npm(service: &Rendered, args: &[&str]) {
     );
 }
 
-fn render(embedded_assets: &str) -> Rendered {
+fn render(embedded_assets: &str, openapi: &str) -> Rendered {
     Answers::new("svc")
         .with("starter", "saas-client")
         .with("embedded_assets", embedded_assets)
+        .with("openapi", openapi)
         .render()
         .expect("the answers render")
 }
@@ -110,7 +111,7 @@ fn assert_front_end_is_quick_in_production(running: &Running) {
 
 #[test]
 fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_is_served() {
-    let service = render("false");
+    let service = render("false", "true");
     service
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");
@@ -145,7 +146,7 @@ fn the_front_end_installs_from_its_lock_file_lints_passes_its_tests_builds_and_i
 #[test]
 #[ignore = "takes minutes: the workflow on GitHub runs it, with --ignored"]
 fn an_embedded_front_end_is_served_without_its_folder() {
-    let service = render("true");
+    let service = render("true", "false");
     service
         .run(&["fmt", "--all", "--check"])
         .expect("it is formatted");

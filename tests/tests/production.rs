@@ -27,6 +27,7 @@ fn services() -> &'static [(Answers, Sources)] {
                     && answers.get("memory_metrics") != Some("false")
                     && answers.get("heap_profiling") != Some("true")
                     && answers.get("traces") != Some("true")
+                    && answers.get("openapi") != Some("true")
             })
         };
         of_profile("balanced")

@@ -49,6 +49,7 @@ fn enter_all_the_way_gives_the_defaults() {
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
         ("OpenTelemetry traces", ENTER),
+        ("OpenAPI description", ENTER),
     ]);
 
     assert!(service.read("Cargo.toml").contains("db-sqlite"));
@@ -72,6 +73,7 @@ fn a_lightweight_service_has_no_question_about_a_database() {
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
         ("OpenTelemetry traces", ENTER),
+        ("OpenAPI description", ENTER),
     ]);
 
     assert!(!service.has("src/models"));
@@ -95,6 +97,7 @@ fn a_service_with_pages_has_a_question_about_its_assets() {
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
         ("OpenTelemetry traces", ENTER),
+        ("OpenAPI description", ENTER),
     ]);
 
     assert!(service.has("assets/views"));
@@ -117,6 +120,7 @@ fn the_custom_profile_asks_for_its_options() {
         ("Prometheus metrics", ENTER),
         ("Heap profiles", ENTER),
         ("OpenTelemetry traces", ENTER),
+        ("OpenAPI description", ENTER),
     ]);
 
     assert!(service

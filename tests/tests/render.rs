@@ -386,23 +386,25 @@ fn defaults_need_no_answer() {
 }
 
 /// Files with more conditions than a handful, and how many they may have.
-const MANY_CONDITIONS: [(&str, usize); 16] = [
-    (".dockerignore", 9),
-    (".github/workflows/ci.yaml", 17),
-    ("AGENTS.lightweight.md", 11),
-    ("AGENTS.md", 30),
-    ("Cargo.toml.liquid", 24),
+const MANY_CONDITIONS: [(&str, usize); 18] = [
+    (".dockerignore", 11),
+    (".github/workflows/ci.yaml", 19),
+    ("AGENTS.lightweight.md", 17),
+    ("AGENTS.md", 36),
+    ("Cargo.toml.liquid", 25),
     ("Dockerfile", 14),
-    ("README.lightweight.md", 14),
-    ("README.md", 79),
+    ("README.lightweight.md", 16),
+    ("README.md", 82),
     ("compose.yaml", 49),
-    ("config/development.yaml", 34),
+    ("config/development.yaml", 36),
     ("config/production.yaml", 32),
-    ("config/test.yaml", 22),
+    ("config/test.yaml", 24),
     ("deploy/kubernetes/base/kustomization.yaml", 9),
     ("docs/scaling.md", 10),
-    ("src/app.saas-client.rs", 14),
-    ("src/environment/variables.rs", 14),
+    ("src/app.rs", 14),
+    ("src/app.saas-client.rs", 20),
+    ("src/app.saas-server.rs", 14),
+    ("src/environment/variables.rs", 16),
 ];
 const A_HANDFUL: usize = 8;
 
@@ -440,7 +442,7 @@ fn few_files_have_more_than_a_handful_of_conditions() {
         assert!(tags <= limit, "{}: {tags} tags of {limit}", file.display());
     }
     println!("{total} tags");
-    assert!(total < 560, "{total} tags");
+    assert!(total < 660, "{total} tags");
 }
 
 #[test]

@@ -168,6 +168,43 @@ fn the_changes_of_the_owner_and_of_the_template_are_merged() {
 }
 
 #[test]
+fn another_answer_is_merged_like_an_update() {
+    let sandbox = Sandbox::new();
+    let answers = Answers::new("shop").with("starter", "rest-api");
+    let service = sandbox.service(&answers, &sandbox.template());
+    let [once, update] = commands(&service);
+    let root = service.root();
+    edit(
+        &root.join("src/controllers/auth.rs"),
+        "#[debug_handler]",
+        "// ours\n#[debug_handler]",
+    );
+    sandbox.shell(root, &once).expect("the branch");
+
+    edit(
+        &root.join(".template.toml"),
+        "openapi = \"false\"",
+        "openapi = \"true\"",
+    );
+    sandbox
+        .shell(root, "git add --all && git commit --quiet -m Ours")
+        .expect("it is committed");
+    sandbox.shell(root, &update).expect("the update");
+
+    assert!(service.read("src/controllers/auth.rs").contains("// ours"));
+    assert!(service
+        .read("src/app.rs")
+        .contains("controllers::openapi::routes(ctx)"));
+    for file in [
+        "openapi.json",
+        "src/openapi/auth.rs",
+        "tests/requests/openapi.rs",
+    ] {
+        assert!(service.has(file), "no {file}");
+    }
+}
+
+#[test]
 fn changes_to_the_same_line_are_a_git_conflict() {
     let sandbox = Sandbox::new();
     let service = sandbox.service(&lightweight(), &sandbox.template());

@@ -26,24 +26,24 @@ use crate::{
 
 type User = auth::JWTWithUser<users::Model>;
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct NameParams {
     pub name: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct EmailParams {
     pub email: String,
     pub current_password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct PasswordParams {
     pub current_password: String,
     pub new_password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct DeleteParams {
     pub current_password: String,
 }

@@ -21,23 +21,23 @@ use crate::{
     },
 };
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct ForgotParams {
     pub email: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct ResetParams {
     pub token: String,
     pub password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct MagicLinkParams {
     pub email: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct ResendVerificationParams {
     pub email: String,
 }

@@ -24,9 +24,9 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const MIN_FREE_SPACE: u64 = 4 << 20;
 {%- endif %}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize{{to_schema}})]
 #[serde(rename_all = "lowercase")]
-enum Dependency {
+pub enum Dependency {
     Database,
     /// Whether all migrations of this version have been applied.
     Migrations,
@@ -37,8 +37,8 @@ enum Dependency {
     Queue,
 }
 
-#[derive(Debug, Serialize)]
-struct Readiness {
+#[derive(Debug, Serialize{{to_schema}})]
+pub struct Readiness {
     ok: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<Dependency>,

@@ -5,4 +5,7 @@ pub mod detached;
 pub mod health;
 pub mod json_errors;
 pub mod middleware;
+{%- if openapi == "true" %}
+pub mod openapi;
+{%- endif %}
 pub mod rate_limit;

@@ -12,6 +12,9 @@ pub mod frontend;
 pub mod health;
 pub mod json_errors;
 pub mod middleware;
+{%- if openapi == "true" %}
+pub mod openapi;
+{%- endif %}
 pub mod rate_limit;
 pub mod session;
 pub mod session_cookie;

@@ -6,6 +6,9 @@ pub mod detached;
 pub mod health;
 pub mod json_errors;
 pub mod middleware;
+{%- if openapi == "true" %}
+pub mod openapi;
+{%- endif %}
 pub mod page;
 pub mod rate_limit;
 pub mod session_cookie;

@@ -1,9 +1,13 @@
+{% if openapi == "true" -%}
+#![allow(clippy::option_if_let_else)] // in what `ToSchema` derives
+
+{% endif -%}
 use loco_rs::model::query::PageResponse;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// One page of a list, with what a client needs for pagination.
-#[derive(Debug, Serialize, Deserialize, TS)]
+#[derive(Debug, Serialize, Deserialize, TS{{to_schema}})]
 {%- if starter == "saas-client" %}
 #[ts(export, export_to = "../frontend/src/bindings/")]
 {%- endif %}
@@ -37,7 +41,7 @@ impl<T: TS> Page<T> {
 }
 
 /// An error that a client can act on.
-#[derive(Debug, Serialize, Deserialize, TS)]
+#[derive(Debug, Serialize, Deserialize, TS{{to_schema}})]
 {%- if starter == "saas-client" %}
 #[ts(export, export_to = "../frontend/src/bindings/")]
 {%- endif %}

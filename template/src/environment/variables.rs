@@ -16,6 +16,9 @@ pub const VARIABLES: &[Variable] = &[
         "https://example.com",
     ),
     Variable::optional("BEHIND_PROXY", Rule::Is(rules::boolean), "true"),
+{%- if openapi == "true" %}
+    Variable::optional("OPENAPI", Rule::Is(rules::boolean), "true"),
+{%- endif %}
 {%- unless starter == "lightweight" %}
     Variable::required(
         "JWT_SECRET",

@@ -43,13 +43,13 @@ static FORBIDDEN_IN_NAMES: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a regular expression")
 });
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct LoginParams {
     pub email: String,
     pub password: String,
 }
 
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct RegisterParams {
     pub email: String,
     pub password: String,

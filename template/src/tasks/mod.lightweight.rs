@@ -1,1 +1,4 @@
 pub use ::memory::MemoryTask;
+{%- if openapi == "true" %}
+pub mod openapi;
+{%- endif %}

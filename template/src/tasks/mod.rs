@@ -4,6 +4,9 @@ pub mod db_backup;
 {% if queue_kind != "" -%}
 pub mod jobs_tidy;
 {% endif -%}
+{% if openapi == "true" -%}
+pub mod openapi;
+{% endif -%}
 pub mod user_clear_tokens;
 pub mod user_create;
 pub mod user_delete;

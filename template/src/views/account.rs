@@ -1,4 +1,4 @@
-use loco_rs::prelude::DateTimeWithTimeZone;
+use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::models::{sessions, users};
 
 /// The account, as its owner sees it.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct AccountResponse {
     pub name: String,
     pub email: String,
@@ -25,13 +25,13 @@ impl AccountResponse {
 }
 
 /// A session of the user.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct SessionResponse {
     #[ts(type = "string")]
     pub pid: Uuid,
     /// The browser and operating system, such as `Firefox, Linux`.
     pub browser: String,
-    pub created_at: DateTimeWithTimeZone,
+    pub created_at: DateTime<FixedOffset>,
     /// Whether the request belongs to this session.
     pub is_current: bool,
 }

@@ -4,7 +4,7 @@ use ts_rs::TS;
 use crate::{mailers::language::Language, models::users};
 
 /// The response to a login: the JWT and its user.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize{{to_schema}})]
 pub struct LoginResponse {
     pub token: String,
     pub pid: String,
@@ -25,7 +25,7 @@ impl LoginResponse {
 }
 
 /// The user that the request's JWT belongs to.
-#[derive(Debug, Deserialize, Serialize, TS)]
+#[derive(Debug, Deserialize, Serialize, TS{{to_schema}})]
 pub struct CurrentResponse {
     pub pid: String,
     pub name: String,

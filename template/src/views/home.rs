@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize{{to_schema}})]
 pub struct HomeResponse {
     pub app_name: String,
 }

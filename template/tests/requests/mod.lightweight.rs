@@ -1,2 +1,5 @@
 mod home;
 mod json_errors;
+{%- if openapi == "true" %}
+mod openapi;
+{%- endif %}

@@ -7,4 +7,7 @@ mod json_errors;
 {%- if database == "postgres" %}
 mod nul;
 {%- endif %}
+{%- if openapi == "true" %}
+mod openapi;
+{%- endif %}
 mod prepare_data;

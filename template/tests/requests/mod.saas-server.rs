@@ -8,6 +8,9 @@ mod json_errors;
 {%- if database == "postgres" %}
 mod nul;
 {%- endif %}
+{%- if openapi == "true" %}
+mod openapi;
+{%- endif %}
 mod page;
 mod prepare_data;
 mod session_pages;

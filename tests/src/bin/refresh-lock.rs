@@ -13,7 +13,7 @@ use template_tests::{distinct_combinations, repository, Answers, Rendered, Sourc
 type Predicate = fn(&Answers) -> bool;
 
 /// What a line of the lock file can depend on, as conditions in Liquid.
-const CONDITIONS: [(&str, Predicate); 9] = [
+const CONDITIONS: [(&str, Predicate); 10] = [
     (r#"starter != "lightweight""#, |answers| {
         !is(answers, "starter", "lightweight")
     }),
@@ -37,6 +37,7 @@ const CONDITIONS: [(&str, Predicate); 9] = [
         r#"starter == "lightweight" or starter == "rest-api""#,
         |answers| !has_pages(answers),
     ),
+    (DESCRIBED, is_described),
     (r#"queue_kind == "Redis""#, |answers| {
         is(answers, "background", "redis")
     }),
@@ -46,6 +47,9 @@ const CONDITIONS: [(&str, Predicate); 9] = [
             .any(|queue| is(answers, "background", queue))
     }),
 ];
+
+/// Any of `CONDITIONS` can be combined with this one.
+const DESCRIBED: &str = r#"openapi == "true""#;
 
 /// As `CONDITIONS`, but for prompts that are not always asked, whose conditions are nested in
 /// another one.
@@ -247,6 +251,26 @@ fn within_condition(
     {
         return Ok(format!("\n{{%- if {condition} %}}{lines}\n{{%- endif %}}"));
     }
+    if let Some((condition, _)) = CONDITIONS.iter().find(|(_, predicate)| {
+        whole.iter().all(|index| {
+            let answers = &services[*index].answers;
+            (predicate(answers) || is_described(answers)) == part.contains(index)
+        })
+    }) {
+        return Ok(format!(
+            "\n{{%- if {condition} or {DESCRIBED} %}}{lines}\n{{%- endif %}}"
+        ));
+    }
+    if let Some((condition, _)) = CONDITIONS.iter().find(|(_, predicate)| {
+        whole.iter().all(|index| {
+            let answers = &services[*index].answers;
+            (predicate(answers) && is_described(answers)) == part.contains(index)
+        })
+    }) {
+        return Ok(format!(
+            "\n{{%- if {DESCRIBED} %}}\n{{%- if {condition} %}}{lines}\n{{%- endif %}}\n{{%- endif %}}"
+        ));
+    }
     if let Some((outer, inner, _)) = NESTED
         .iter()
         .find(|(_, _, predicate)| is_for_part(*predicate))
@@ -272,6 +296,10 @@ fn with_template_names(lock: &str) -> String {
 
 fn is(answers: &Answers, prompt: &str, value: &str) -> bool {
     answers.get(prompt) == Some(value)
+}
+
+fn is_described(answers: &Answers) -> bool {
+    is(answers, "openapi", "true")
 }
 
 fn has_pages(answers: &Answers) -> bool {
