@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
     thread,
@@ -314,6 +314,50 @@ fn a_trace_goes_through_queues_in_redis_and_postgresql() {
         let send = find(&spans, "send MailerWorker");
         let process = find(&spans, "process MailerWorker");
         assert_eq!((process.trace.as_str(), &process.parent), (TRACE, &send.id));
+    }
+}
+
+#[test]
+fn traces_can_be_added_later_with_the_lines_of_the_readme() {
+    const LAYER: &str = ".with(memory::trace_layer::<H, _>())";
+    const JOBS: &str = "let ctx = memory::trace_jobs(ctx);";
+    let answers = Answers::new("svc").with("background", "sqlite");
+    let service = answers.render().expect("the answers render");
+    let readme = service.read("memory/README.md");
+    for line in [LAYER, JOBS, "\"tracing-spans\""] {
+        assert!(readme.contains(line), "{line}");
+    }
+    for (file, from, to) in [
+        ("Cargo.toml", "\"metrics\"]", "\"metrics\", \"traces\"]"),
+        ("Cargo.toml", "-sqlite\"]", "-sqlite\", \"tracing-spans\"]"),
+        (
+            "src/logs.rs",
+            ".try_init()",
+            &format!("{LAYER}\n        .try_init()"),
+        ),
+        (
+            "src/app.rs",
+            "await;\n        Ok(ctx)",
+            &format!("await;\n        {JOBS}\n        Ok(ctx)"),
+        ),
+    ] {
+        let text = service.read(file);
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(service.root().join(file), text.replace(from, to)).expect("a file");
+    }
+
+    let expected = answers.with("traces", "true").render();
+    let expected = expected.expect("the answers render");
+    assert_eq!(service.files(), expected.files());
+    for file in service.files() {
+        if file != Path::new(".template.toml") {
+            assert_eq!(
+                service.read(&file),
+                expected.read(&file),
+                "{}",
+                file.display()
+            );
+        }
     }
 }
 
