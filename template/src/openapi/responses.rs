@@ -8,7 +8,7 @@ use utoipa::{
 };
 
 #[derive(utoipa::OpenApi)]
-#[openapi(components(schemas(ErrorResponse), responses(TimedOut, Overloaded)))]
+#[openapi(components(schemas(ErrorResponse), responses(TimedOut, Invalid, Overloaded)))]
 pub struct Api;
 
 /// An error, in the shape of Loco's `ErrorDetail`.
@@ -63,6 +63,11 @@ pub enum ParameterErrors {
 #[response(description = "The request took too long.")]
 struct TimedOut;
 
+/// A value is invalid.
+#[derive(ToResponse)]
+#[response(description = "A value is invalid, such as text with a NUL character.")]
+struct Invalid(ErrorResponse);
+
 /// The service is overloaded.
 #[derive(ToResponse)]
 #[response(
@@ -70,6 +75,13 @@ struct TimedOut;
     headers(("Retry-After" = u32, description = "Seconds after which to try again.")),
 )]
 struct Overloaded(ErrorResponse);
+
+/// The errors that any operation may have, by status.
+const COMMON: [(&str, &str); 3] = [
+    ("408", "TimedOut"),
+    ("422", "Invalid"),
+    ("503", "Overloaded"),
+];
 
 /// Adds the errors that any operation may have.
 #[must_use]
@@ -84,7 +96,7 @@ pub fn with_common(mut document: OpenApi) -> OpenApi {
             ..
         } = path;
         for operation in [get, put, post, delete, patch].into_iter().flatten() {
-            for (status, response) in [("408", "TimedOut"), ("503", "Overloaded")] {
+            for (status, response) in COMMON {
                 let responses = &mut operation.responses.responses;
                 responses
                     .entry(status.to_string())
