@@ -240,44 +240,35 @@ fn within_condition(
     if part == whole {
         return Ok(lines.to_string());
     }
-    let is_for_part = |condition: Predicate| {
+    let is_for_part = |holds: &dyn Fn(&Answers) -> bool| {
         whole
             .iter()
-            .all(|index| condition(&services[*index].answers) == part.contains(index))
+            .all(|index| holds(&services[*index].answers) == part.contains(index))
     };
-    if let Some((condition, _)) = CONDITIONS
-        .iter()
-        .find(|(_, predicate)| is_for_part(*predicate))
-    {
-        return Ok(format!("\n{{%- if {condition} %}}{lines}\n{{%- endif %}}"));
+    let nested = |outer: &str, inner: &str| {
+        format!("\n{{%- if {outer} %}}\n{{%- if {inner} %}}{lines}\n{{%- endif %}}\n{{%- endif %}}")
+    };
+    for (condition, holds) in CONDITIONS {
+        if is_for_part(&holds) {
+            return Ok(format!("\n{{%- if {condition} %}}{lines}\n{{%- endif %}}"));
+        }
     }
-    if let Some((condition, _)) = CONDITIONS.iter().find(|(_, predicate)| {
-        whole.iter().all(|index| {
-            let answers = &services[*index].answers;
-            (predicate(answers) || is_described(answers)) == part.contains(index)
-        })
-    }) {
-        return Ok(format!(
-            "\n{{%- if {condition} or {DESCRIBED} %}}{lines}\n{{%- endif %}}"
-        ));
+    for (condition, holds) in CONDITIONS {
+        if is_for_part(&|answers| holds(answers) || is_described(answers)) {
+            return Ok(format!(
+                "\n{{%- if {condition} or {DESCRIBED} %}}{lines}\n{{%- endif %}}"
+            ));
+        }
     }
-    if let Some((condition, _)) = CONDITIONS.iter().find(|(_, predicate)| {
-        whole.iter().all(|index| {
-            let answers = &services[*index].answers;
-            (predicate(answers) && is_described(answers)) == part.contains(index)
-        })
-    }) {
-        return Ok(format!(
-            "\n{{%- if {DESCRIBED} %}}\n{{%- if {condition} %}}{lines}\n{{%- endif %}}\n{{%- endif %}}"
-        ));
+    for (condition, holds) in CONDITIONS {
+        if is_for_part(&|answers| holds(answers) && is_described(answers)) {
+            return Ok(nested(DESCRIBED, condition));
+        }
     }
-    if let Some((outer, inner, _)) = NESTED
-        .iter()
-        .find(|(_, _, predicate)| is_for_part(*predicate))
-    {
-        return Ok(format!(
-            "\n{{%- if {outer} %}}\n{{%- if {inner} %}}{lines}\n{{%- endif %}}\n{{%- endif %}}"
-        ));
+    for (outer, inner, holds) in NESTED {
+        if is_for_part(&holds) {
+            return Ok(nested(outer, inner));
+        }
     }
     let services: Vec<&Answers> = part.iter().map(|index| &services[*index].answers).collect();
     Err(anyhow!("no condition puts{lines}\ninto only {services:?}"))
