@@ -146,11 +146,15 @@ impl Drop for Worker {
 }
 
 fn register(running: &Running) {
+    register_within(running, &format!("00-{TRACE}-{PARENT}-01"));
+}
+
+fn register_within(running: &Running, traceparent: &str) {
     let user = json!({
         "name": "Ann Onymous", "email": "ann@example.com", "password": "correct horse battery"
     });
     ureq::post(running.url("/api/auth/register"))
-        .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
+        .header("traceparent", traceparent)
         .send_json(user)
         .expect("a user");
 }
@@ -385,6 +389,38 @@ fn a_request_to_another_service_continues_the_trace() {
     );
     assert_eq!(call.attributes["server.address"], "other.example");
     assert_eq!(call.attributes["server.port"], "8080");
+}
+
+#[test]
+fn a_request_that_is_not_sampled_is_only_in_the_log() {
+    let collector = Collector::start(Manner::Proper);
+    let env = Env::new(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())]);
+    let mut web = env.start();
+
+    register_within(&web, &format!("00-{TRACE}-{PARENT}-00"));
+    web.get("/outgoing/call").expect("a traceparent");
+
+    let spans = collector.wait_for("GET /outgoing/call");
+    let trace = &find(&spans, "GET /outgoing/call").trace;
+    assert!(spans.iter().all(|span| span.trace == *trace), "{spans:#?}");
+    let log = web.log();
+    assert!(log.contains(&format!("trace_id={TRACE}")), "{log}");
+}
+
+#[test]
+fn a_task_that_a_request_starts_belongs_to_its_trace() {
+    let collector = Collector::start(Manner::Proper);
+    let env = Env::new(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())]);
+    let web = env.start();
+
+    web.get("/outgoing/start").expect("it starts");
+
+    let spans = collector.wait_for("GET /outgoing/start");
+    let request = find(&spans, "GET /outgoing/start");
+    let task = find(&spans, "task");
+    assert_eq!((&task.trace, &task.parent), (&request.trace, &request.id));
+    let step = find(&spans, "step");
+    assert_eq!((&step.trace, &step.parent), (&request.trace, &task.id));
 }
 
 #[test]

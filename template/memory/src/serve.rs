@@ -32,13 +32,11 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-#[cfg(feature = "traces")]
-use tracing::Instrument;
 
 #[cfg(feature = "metrics")]
 use crate::metrics::http::Counter;
 #[cfg(feature = "traces")]
-use crate::traces;
+use crate::traces::server::RequestSpan;
 use crate::{
     admission::{Admission, ResponseBody},
     server::{self, Connection, Connections},
@@ -180,11 +178,11 @@ impl Service {
             .as_ref()
             .map(|counter| counter.start(request.method(), &route.metrics));
         #[cfg(feature = "traces")]
-        let span = traces::server::span(&request, route);
+        let span = RequestSpan::new(&request, route);
         let app = self.app.clone();
         let response = self.admission.handle(app, route, &connection, request);
         #[cfg(feature = "traces")]
-        let response = response.instrument(span.clone());
+        let response = span.process(response);
         let mut response = response.await;
 
         // A 101 response hands the connection over, for example to a WebSocket.
@@ -199,11 +197,11 @@ impl Service {
             response.headers_mut().insert(CONNECTION, close);
         }
         #[cfg(feature = "traces")]
-        traces::server::finish(&span, response.status());
-        #[cfg(feature = "traces")]
-        let _within = span.enter();
+        span.finish(response.status());
         #[cfg(feature = "metrics")]
         if let Some(measured) = measured {
+            #[cfg(feature = "traces")]
+            let measured = measured.of_trace(span.trace());
             measured.finish(response.status());
         }
         Ok(response)

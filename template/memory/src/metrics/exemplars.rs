@@ -5,48 +5,75 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write,
+    fmt::{self, Write},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
+use metrics::SharedString;
+use opentelemetry::TraceId;
+
 use super::SECONDS_BUCKETS;
-use crate::traces::current_trace;
 
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone)]
 struct Exemplar {
-    trace: String,
-    seconds: f64,
-    /// Seconds since 1970.
-    time: f64,
+    trace: TraceId,
+    duration: Duration,
+    time: SystemTime,
+}
+
+impl fmt::Display for Exemplar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.duration.as_secs_f64();
+        let time = self.time.duration_since(SystemTime::UNIX_EPOCH);
+        let time = time.unwrap_or_default().as_secs_f64();
+        let labels = ["{trace_id=\"", &self.trace.to_string(), "\"}"].concat();
+        write!(f, "{labels} {seconds} {time:.3}")
+    }
 }
 
 /// One for each bucket, of which the last has no upper bound.
 type Exemplars = [Option<Exemplar>; SECONDS_BUCKETS.len() + 1];
 
-/// By the labels of their series.
-static EXEMPLARS: Mutex<BTreeMap<String, Exemplars>> = Mutex::new(BTreeMap::new());
+/// A series of the histogram, by its labels.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Series {
+    pub method: &'static str,
+    pub route: SharedString,
+    pub status: u16,
+}
 
-/// A request took this long, which belongs to the series with these labels.
-pub fn record(labels: impl FnOnce() -> String, duration: Duration) {
-    let Some(trace) = current_trace() else {
-        return;
-    };
-    let seconds = duration.as_secs_f64();
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            method,
+            route,
+            status,
+        } = self;
+        write!(
+            f,
+            "http_request_method=\"{method}\",http_route=\"{route}\",\
+             http_response_status_code=\"{status}\""
+        )
+    }
+}
+
+static EXEMPLARS: Mutex<BTreeMap<Series, Exemplars>> = Mutex::new(BTreeMap::new());
+
+/// A request of this trace took this long.
+pub fn record(series: Series, trace: TraceId, duration: Duration) {
+    let bucket = SECONDS_BUCKETS.partition_point(|bound| *bound < duration.as_secs_f64());
     let exemplar = Exemplar {
         trace,
-        seconds,
-        time: time.unwrap_or_default().as_secs_f64(),
+        duration,
+        time: SystemTime::now(),
     };
-    let bucket = SECONDS_BUCKETS.partition_point(|bound| *bound < seconds);
-    let labels = labels();
     EXEMPLARS
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .entry(labels)
+        .entry(series)
         .or_default()[bucket] = Some(exemplar);
 }
 
@@ -56,7 +83,9 @@ pub fn open_metrics(text: &str, histogram: &str) -> String {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    convert(text, histogram, &exemplars)
+    let exemplars = exemplars.into_iter();
+    let by_labels = exemplars.map(|(series, exemplars)| (series.to_string(), exemplars));
+    convert(text, histogram, &by_labels.collect())
 }
 
 fn convert(text: &str, histogram: &str, exemplars: &BTreeMap<String, Exemplars>) -> String {
@@ -85,14 +114,8 @@ fn convert(text: &str, histogram: &str, exemplars: &BTreeMap<String, Exemplars>)
             let of_series = exemplars.get(labels)?;
             of_series[bucket.unwrap_or(SECONDS_BUCKETS.len())].as_ref()
         });
-        if let Some(Exemplar {
-            trace,
-            seconds,
-            time,
-        }) = exemplar
-        {
-            let labels = ["{trace_id=\"", trace, "\"}"].concat();
-            let _ = write!(converted, " # {labels} {seconds} {time:.3}");
+        if let Some(exemplar) = exemplar {
+            let _ = write!(converted, " # {exemplar}");
         }
         converted.push('\n');
     }
@@ -113,9 +136,9 @@ mod tests {
                     wait_seconds_bucket{route=\"/a\",le=\"+Inf\"} 2\n";
         let mut of_series = Exemplars::default();
         of_series[9] = Some(Exemplar {
-            trace: "0a".to_string(),
-            seconds: 0.75,
-            time: 1000.5,
+            trace: TraceId::from(10),
+            duration: Duration::from_millis(750),
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500),
         });
         let exemplars = BTreeMap::from([("route=\"/a\"".to_string(), of_series)]);
 
@@ -126,7 +149,7 @@ mod tests {
             "# HELP jobs Jobs.\n# TYPE jobs counter\njobs_total 3\n\
              # TYPE wait_seconds histogram\n\
              wait_seconds_bucket{route=\"/a\",le=\"0.5\"} 1\n\
-             wait_seconds_bucket{route=\"/a\",le=\"1\"} 2 # {trace_id=\"0a\"} 0.75 1000.500\n\
+             wait_seconds_bucket{route=\"/a\",le=\"1\"} 2 # {trace_id=\"0000000000000000000000000000000a\"} 0.75 1000.500\n\
              wait_seconds_bucket{route=\"/a\",le=\"+Inf\"} 2\n\
              # EOF\n"
         );

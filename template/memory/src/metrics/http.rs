@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Instant};
 
 use axum::http::{Method, StatusCode};
 use metrics::{counter, describe_counter, describe_gauge, gauge, Gauge};
+#[cfg(feature = "traces")]
+use opentelemetry::TraceId;
 
+#[cfg(feature = "traces")]
+use super::exemplars::{self, Series};
 use super::routes::RouteMetrics;
 
 const IN_FLIGHT: &str = "http_requests_in_flight";
@@ -38,6 +42,8 @@ impl Counter {
             method: method_name(method),
             route: Arc::clone(route),
             in_flight: self.in_flight.clone(),
+            #[cfg(feature = "traces")]
+            trace: None,
             is_finished: false,
         }
     }
@@ -50,14 +56,32 @@ pub struct Request {
     method: &'static str,
     route: Arc<RouteMetrics>,
     in_flight: Gauge,
+    #[cfg(feature = "traces")]
+    trace: Option<TraceId>,
     is_finished: bool,
 }
 
 impl Request {
+    /// The request is part of this exported trace, or of none.
+    #[cfg(feature = "traces")]
+    pub const fn of_trace(mut self, trace: Option<TraceId>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     pub fn finish(mut self, status: StatusCode) {
         self.is_finished = true;
         let duration = self.start.elapsed();
         self.route.record_duration(self.method, status, duration);
+        #[cfg(feature = "traces")]
+        if let Some(trace) = self.trace {
+            let series = Series {
+                method: self.method,
+                route: self.route.label(),
+                status: status.as_u16(),
+            };
+            exemplars::record(series, trace, duration);
+        }
     }
 }
 

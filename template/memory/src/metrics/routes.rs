@@ -84,18 +84,6 @@ impl RouteMetrics {
                 "http_response_status_code" => status.as_u16().to_string(),
             )
         };
-        #[cfg(feature = "traces")]
-        super::exemplars::record(
-            || {
-                format!(
-                    "http_request_method=\"{method}\",http_route=\"{}\",\
-                     http_response_status_code=\"{}\"",
-                    self.template,
-                    status.as_u16()
-                )
-            },
-            duration,
-        );
         if status == StatusCode::OK && method == self.method {
             self.durations.get_or_init(histogram).record(duration);
         } else {

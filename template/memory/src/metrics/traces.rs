@@ -14,7 +14,10 @@ const EXPORTED: &str = "otel_sdk_exporter_span_exported_total";
 pub fn describe() {
     describe_gauge!(SIZE, "Spans that wait for their export.");
     describe_gauge!(CAPACITY, "The most spans that may wait for their export.");
-    describe_counter!(PROCESSED, "Spans for which there was no room.");
+    describe_counter!(
+        PROCESSED,
+        "Spans, and traces before they began, for which there was no room."
+    );
     describe_counter!(
         EXPORTED,
         "Spans that the collector has accepted or, with an error type, not accepted."

@@ -10,11 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry::{trace::SpanKind, Context, KeyValue, Value};
+use opentelemetry::{
+    trace::{Link, SpanKind},
+    Context, KeyValue, TraceId, Value,
+};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{
-        BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor, OTEL_BSP_MAX_QUEUE_SIZE,
+        BatchSpanProcessor, Config, ParentBasedSampler, Sampler, SamplingDecision, SamplingResult,
+        ShouldSample, Span, SpanData, SpanExporter, SpanProcessor, OTEL_BSP_MAX_QUEUE_SIZE,
         OTEL_BSP_MAX_QUEUE_SIZE_DEFAULT,
     },
     Resource,
@@ -22,6 +26,8 @@ use opentelemetry_sdk::{
 
 /// Bytes that waiting spans may occupy.
 pub const MAX_BYTES: u64 = 4 << 20;
+/// Bytes that the spans of a trace occupy, as a rule.
+const TRACE_BYTES: u64 = 8 << 10;
 /// What is kept of a query: long ones insert many rows.
 const MAX_QUERY: usize = 2 << 10;
 /// The minimum time between two log lines about a failing export.
@@ -67,7 +73,7 @@ impl Queue {
         self.spans.load(Ordering::Relaxed)
     }
 
-    /// Spans for which there was no room.
+    /// Spans, and traces before they began, for which there was no room.
     #[cfg(feature = "metrics")]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -97,6 +103,16 @@ impl Queue {
         fits
     }
 
+    /// Whether there is no room for another trace, which is then counted as dropped.
+    fn is_full(&self) -> bool {
+        let is_full = self.spans.load(Ordering::Relaxed) >= self.capacity
+            || self.bytes.load(Ordering::Relaxed) + TRACE_BYTES > MAX_BYTES;
+        if is_full {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        is_full
+    }
+
     fn leave(&self, spans: usize, bytes: u64) {
         self.spans.fetch_sub(spans, Ordering::Relaxed);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -113,6 +129,44 @@ fn size(span: &SpanData) -> u64 {
         size_of::<KeyValue>() + text
     });
     (size_of::<SpanData>() + values.sum::<usize>()) as u64
+}
+
+/// Samples no requests and jobs while there is no room for their spans, as these would be dropped one by
+/// one. The others are left to the sampler of the environment, and what happens within them follows them.
+pub fn sampler(queue: &Arc<Queue>) -> ParentBasedSampler {
+    let sampler = BoundedSampler {
+        inner: Config::default().sampler,
+        queue: Arc::clone(queue),
+    };
+    Sampler::parent_based(sampler.clone())
+        .with_remote_parent_sampled(sampler.clone())
+        .with_remote_parent_not_sampled(sampler)
+}
+
+#[derive(Debug, Clone)]
+struct BoundedSampler {
+    inner: Box<dyn ShouldSample>,
+    queue: Arc<Queue>,
+}
+
+impl ShouldSample for BoundedSampler {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let mut result = self
+            .inner
+            .should_sample(parent, trace, name, kind, attributes, links);
+        if result.decision == SamplingDecision::RecordAndSample && self.queue.is_full() {
+            result.decision = SamplingDecision::Drop;
+        }
+        result
+    }
 }
 
 /// Drops spans for which there is no room, so that a collector that is slow or away costs a bounded
@@ -277,4 +331,59 @@ fn conform_sql(span: &mut SpanData) {
         attributes.push(KeyValue::new("error.type", "_OTHER"));
     }
     span.attributes = attributes;
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::{
+        trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceState},
+        Context,
+    };
+
+    use super::*;
+
+    fn is_sampled(sampler: &impl ShouldSample, parent: Option<&SpanContext>) -> bool {
+        let context = parent.map_or_else(Context::new, |parent| {
+            Context::new().with_remote_span_context(parent.clone())
+        });
+        let trace = TraceId::from(1);
+        let result =
+            sampler.should_sample(Some(&context), trace, "", &SpanKind::Internal, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    }
+
+    fn sampled_parent(is_remote: bool) -> SpanContext {
+        let (trace, span) = (TraceId::from(1), SpanId::from(1));
+        SpanContext::new(
+            trace,
+            span,
+            TraceFlags::SAMPLED,
+            is_remote,
+            TraceState::NONE,
+        )
+    }
+
+    #[test]
+    fn no_trace_begins_while_there_is_no_room() {
+        let queue = Arc::new(Queue {
+            capacity: 3,
+            ..Queue::default()
+        });
+        let sampler = sampler(&queue);
+        let parents = [None, Some(sampled_parent(true))];
+        for (spans, bytes) in [(3, 1), (1, MAX_BYTES)] {
+            assert!((0..spans).all(|_| queue.enter(bytes)));
+            for parent in &parents {
+                assert!(!is_sampled(&sampler, parent.as_ref()), "{parent:?}");
+            }
+            // A trace that has begun goes on.
+            assert!(is_sampled(&sampler, Some(&sampled_parent(false))));
+
+            queue.leave(spans, spans as u64 * bytes);
+            for parent in &parents {
+                assert!(is_sampled(&sampler, parent.as_ref()), "{parent:?}");
+            }
+        }
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 4);
+    }
 }

@@ -22,7 +22,7 @@ use loco_rs::app::Hooks;
 use opentelemetry::{
     propagation::{Extractor, TextMapPropagator},
     trace::{TraceContextExt, TracerProvider},
-    KeyValue,
+    Context, KeyValue,
 };
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -32,7 +32,9 @@ use opentelemetry_sdk::{
 };
 use tracing::{span::Span, subscriber::Interest, Metadata, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::{filter::dynamic_filter_fn, layer::Context, registry::LookupSpan, Layer};
+use tracing_subscriber::{
+    filter::dynamic_filter_fn, layer::Context as LayerContext, registry::LookupSpan, Layer,
+};
 
 use self::{
     client::Client,
@@ -74,13 +76,13 @@ where
             .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
+            // A request's context is set anyway, and doing so for every span takes more time.
+            .with_context_activation(false)
     });
     let is_started = layer.is_some();
     let app = H::app_name();
-    let filter = dynamic_filter_fn(move |metadata, context: &Context<'_, S>| {
-        // Queries that are part of nothing, such as those of a worker that looks for jobs, would each
-        // be a trace.
-        may_be_exported(metadata, app) && (!is_sql(metadata) || context.lookup_current().is_some())
+    let filter = dynamic_filter_fn(move |metadata, context: &LayerContext<'_, S>| {
+        may_be_exported(metadata, app) && (!is_sql(metadata) || is_in_exported_trace(context))
     });
     // Without this, the filter would be asked each time, even about what is never exported.
     layer.with_filter(filter.with_callsite_filter(move |metadata| {
@@ -130,6 +132,18 @@ fn is_sql(metadata: &Metadata<'_>) -> bool {
     metadata.name().starts_with("sea_orm.")
 }
 
+/// Queries that are part of nothing, such as those of a worker that looks for jobs, would each be a trace.
+/// Those of a request that is not sampled need no spans.
+fn is_in_exported_trace<S>(context: &LayerContext<'_, S>) -> bool
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let is_of_unsampled_request = Context::map_current(|context| {
+        context.has_active_span() && !context.span().span_context().is_sampled()
+    });
+    !is_of_unsampled_request && context.lookup_current().is_some()
+}
+
 impl Traces {
     fn new<H: Hooks>() -> Result<Self, String> {
         let exporter = SpanExporter::builder()
@@ -146,6 +160,7 @@ impl Traces {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource::<H>())
+            .with_sampler(export::sampler(&queue))
             .with_span_processor(BoundedProcessor::new(processor, &queue))
             .build();
         Ok(Self {
@@ -208,31 +223,22 @@ pub fn flush() {
     }
 }
 
-/// The current trace, if it is exported.
-#[cfg(feature = "metrics")]
-pub fn current_trace() -> Option<String> {
-    if !is_enabled() {
-        return None;
-    }
-    let context = Span::current().context();
-    let context = context.span().span_context().clone();
-    context.is_sampled().then(|| context.trace_id().to_string())
-}
-
 /// Continues the trace whose `traceparent` was sent along, and lets the log lines of a span with the fields
 /// `trace_id` and `span_id` tell which trace they belong to.
-fn continue_trace(span: &Span, sent: &impl Extractor) {
+fn continue_trace(span: &Span, sent: &impl Extractor) -> Context {
     let parent = TraceContextPropagator::new().extract(sent);
     if parent.span().span_context().is_valid() {
         // It fails only if the span is disabled.
         drop(span.set_parent(parent));
     }
     let context = span.context();
-    let context = context.span().span_context().clone();
-    if context.is_valid() {
-        span.record("trace_id", tracing::field::display(context.trace_id()));
-        span.record("span_id", tracing::field::display(context.span_id()));
+    let started = context.span();
+    let started = started.span_context();
+    if started.is_valid() {
+        let (trace, id) = (started.trace_id(), started.span_id());
+        tracing::record_all!(span, trace_id = %trace, span_id = %id);
     }
+    context
 }
 
 #[cfg(test)]

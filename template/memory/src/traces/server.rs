@@ -1,45 +1,83 @@
 //! The span of a request, by
 //! [OpenTelemetry's conventions](https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
 
+use std::{future::Future, sync::Arc};
+
 use axum::http::{Method, Request, StatusCode, Version};
-use opentelemetry::trace::Status;
+#[cfg(feature = "metrics")]
+use opentelemetry::TraceId;
+use opentelemetry::{
+    trace::{FutureExt, Status, TraceContextExt},
+    Context, KeyValue,
+};
 use opentelemetry_http::HeaderExtractor;
-use tracing::{field::Empty, Span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::{field::Empty, Instrument, Span};
 
 use super::{continue_trace, is_enabled};
 use crate::admission::Route;
 
-/// Begins the span of a request, if spans are exported. Those of probes are not.
-///
-/// Of the path it contains only what the route has: parameters may be tokens, and so may the query.
-pub fn span<B>(request: &Request<B>, route: &Route) -> Span {
-    if !is_enabled() || route.is_probe() {
-        return Span::none();
-    }
-    let route = route.template.as_deref();
-    let span = tracing::error_span!("request", trace_id = Empty, span_id = Empty);
-    let method = known_method(request.method());
-    span.set_attribute("http.request.method", method);
-    if let Some(route) = route {
-        span.set_attribute("http.route", route.to_string());
-    }
-    span.set_attribute("url.path", redacted(route));
-    span.set_attribute("url.scheme", "http");
-    span.set_attribute("network.protocol.version", version(request.version()));
-    continue_trace(&span, &HeaderExtractor(request.headers()));
-    span
+/// The span of a request, or none if no spans are exported.
+pub struct RequestSpan {
+    span: Span,
+    context: Context,
 }
 
-/// The request was answered.
-pub fn finish(span: &Span, status: StatusCode) {
-    if span.is_none() {
-        return;
+impl RequestSpan {
+    /// Begins it. There is none for probes.
+    ///
+    /// Of the path it contains only what the route has: parameters may be tokens, and so may the query.
+    pub fn new<B>(request: &Request<B>, route: &Route) -> Self {
+        if !is_enabled() || route.is_probe() {
+            return Self {
+                span: Span::none(),
+                context: Context::new(),
+            };
+        }
+        let span = tracing::error_span!("request", trace_id = Empty, span_id = Empty);
+        let context = continue_trace(&span, &HeaderExtractor(request.headers()));
+        let recorded = context.span();
+        if recorded.is_recording() {
+            let route = route.template.as_ref();
+            recorded.set_attributes([
+                KeyValue::new("http.request.method", known_method(request.method())),
+                KeyValue::new("network.protocol.version", version(request.version())),
+                KeyValue::new("url.path", redacted(route.map(|route| &**route))),
+                KeyValue::new("url.scheme", "http"),
+            ]);
+            if let Some(route) = route {
+                recorded.set_attribute(KeyValue::new("http.route", Arc::clone(route)));
+            }
+        }
+        Self { span, context }
     }
-    span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
-    if status.is_server_error() {
-        span.set_attribute("error.type", status.as_u16().to_string());
-        span.set_status(Status::error(""));
+
+    /// Processes the request within it.
+    pub fn process<F: Future>(&self, request: F) -> impl Future<Output = F::Output> {
+        request
+            .with_context(self.context.clone())
+            .instrument(self.span.clone())
+    }
+
+    /// The trace, if it is exported.
+    #[cfg(feature = "metrics")]
+    pub fn trace(&self) -> Option<TraceId> {
+        let span = self.context.span();
+        let context = span.span_context();
+        context.is_sampled().then(|| context.trace_id())
+    }
+
+    /// The request was answered.
+    pub fn finish(&self, status: StatusCode) {
+        let span = self.context.span();
+        if !span.is_recording() {
+            return;
+        }
+        let code = i64::from(status.as_u16());
+        span.set_attribute(KeyValue::new("http.response.status_code", code));
+        if status.is_server_error() {
+            span.set_attribute(KeyValue::new("error.type", code.to_string()));
+            span.set_status(Status::error(""));
+        }
     }
 }
 
