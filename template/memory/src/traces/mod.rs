@@ -30,7 +30,7 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider},
     Resource,
 };
-use tracing::{span::Span, subscriber::Interest, Metadata, Subscriber};
+use tracing::{span::Span, subscriber::Interest, Level, Metadata, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     filter::dynamic_filter_fn, layer::Context as LayerContext, registry::LookupSpan, Layer,
@@ -43,6 +43,9 @@ use self::{
 
 pub use self::{jobs::trace_jobs, outgoing::trace_request};
 
+/// The level of the most detailed spans that are exported. More would also let through every detail that
+/// libraries log, only to drop it.
+const MAX_LEVEL: Level = Level::INFO;
 /// How long the process waits at its end until the last spans are exported.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -84,6 +87,7 @@ where
     let filter = dynamic_filter_fn(move |metadata, context: &LayerContext<'_, S>| {
         may_be_exported(metadata, app) && (!is_sql(metadata) || is_in_exported_trace(context))
     });
+    let filter = filter.with_max_level_hint(MAX_LEVEL);
     // Without this, the filter would be asked each time, even about what is never exported.
     layer.with_filter(filter.with_callsite_filter(move |metadata| {
         if is_started && may_be_exported(metadata, app) {
@@ -123,9 +127,11 @@ fn is_configured(variable: impl Fn(&str) -> Option<String>) -> bool {
 }
 
 /// Whether this is a span of the application, of this crate, whose name begins with the application's, or
-/// of a query.
+/// of a query, and no detail.
 fn may_be_exported(metadata: &Metadata<'_>, app: &str) -> bool {
-    metadata.is_span() && (metadata.target().starts_with(app) || is_sql(metadata))
+    metadata.is_span()
+        && *metadata.level() <= MAX_LEVEL
+        && (metadata.target().starts_with(app) || is_sql(metadata))
 }
 
 fn is_sql(metadata: &Metadata<'_>) -> bool {
