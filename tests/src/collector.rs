@@ -21,6 +21,10 @@ use prost::Message;
 #[derive(Debug, Clone, Copy)]
 pub enum Manner {
     Proper,
+    /// Properly, but it forgets what it has received.
+    Forgetful,
+    /// Properly, but only after five seconds.
+    Slow,
     /// Never.
     Silent,
     /// With success and a body that does not end.
@@ -134,14 +138,20 @@ fn serve(client: TcpStream, manner: Manner, spans: &Mutex<Vec<Span>>) -> std::io
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
+        if matches!(manner, Manner::Slow) {
+            thread::sleep(Duration::from_secs(5));
+        }
         match manner {
-            Manner::Proper => {
+            Manner::Proper | Manner::Slow => {
                 assert!(head.starts_with("post /v1/traces "), "{head}");
                 assert!(head.contains("content-type: application/x-protobuf"), "{head}");
                 let request = ExportTraceServiceRequest::decode(&*body).expect("Protobuf");
                 let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
                 spans.extend(read(request));
                 drop(spans);
+                client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+            }
+            Manner::Forgetful => {
                 client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
             }
             Manner::Silent => thread::sleep(Duration::from_secs(3600)),

@@ -83,7 +83,13 @@ fn siege() -> Siege {
 #[test]
 fn the_siege_is_the_measured_one() {
     let (readme, benchmarks, siege) = (readme(), benchmarks(), siege());
-    for text in [siege.origin(), siege.table()] {
+    let collectors = siege.collectors.as_ref().expect("measured collectors");
+    for text in [
+        siege.origin(),
+        siege.table(),
+        collectors.origin(),
+        collectors.table(),
+    ] {
         assert!(benchmarks.contains(&text), "there is no\n{text}");
     }
     let attacks = || {
@@ -125,5 +131,21 @@ fn no_attack_has_killed_the_service_or_kept_it_from_answering() {
             "{}",
             attack.name()
         );
+    }
+}
+
+/// What BENCHMARKS.md says about services whose collector fails.
+#[cfg(unix)]
+#[test]
+fn no_collector_has_killed_a_service_or_kept_it_from_answering() {
+    let collectors = siege().collectors.expect("measured collectors");
+    assert!(collectors.rounds.len() >= 5);
+    for outcome in collectors.rounds.iter().flatten() {
+        let is_well = outcome.kills == 0
+            && outcome.killed_after_s.is_none()
+            && outcome.answered > 0
+            && outcome.load_per_second > 0.0
+            && (outcome.refused, outcome.failed, outcome.lost) == (0, 0, 0);
+        assert!(is_well, "{outcome:?}");
     }
 }

@@ -133,7 +133,8 @@ impl Spread {
     }
 
     /// `39 (38–41)`, or `39` if all are equal.
-    fn with_range(&self, decimals: usize) -> String {
+    #[must_use]
+    pub fn with_range(&self, decimals: usize) -> String {
         let [median, min, max] =
             [self.median, self.min, self.max].map(|value| format!("{value:.decimals$}"));
         if min == max {

@@ -12,7 +12,11 @@ mod siege {
     use clap::Parser;
     use template_tests::{
         machine, repository,
-        siege::{attack, cgroup, plot, Attack, Service, Siege, OURS},
+        siege::{
+            attack, cgroup,
+            collectors::{self, Collectors},
+            plot, Attack, Service, Siege, OURS,
+        },
     };
 
     #[derive(Parser)]
@@ -33,6 +37,10 @@ mod siege {
         /// Reuse the services built by an earlier run
         #[arg(long)]
         built: bool,
+        /// Measure only what services with traces achieve, by how the collector behaves, and keep
+        /// the other results of an earlier run
+        #[arg(long, conflicts_with_all = ["only", "ours", "draw"])]
+        collectors: bool,
         /// Only draw and print the results of an earlier run
         #[arg(long)]
         draw: bool,
@@ -47,14 +55,30 @@ mod siege {
             .json
             .clone()
             .unwrap_or_else(|| repository().join("tests/siege.json"));
-        let siege: Siege = if options.draw {
-            serde_json::from_str(&fs::read_to_string(&json)?)?
+        let earlier =
+            || -> Result<Siege> { Ok(serde_json::from_str(&fs::read_to_string(&json)?)?) };
+        let siege = if options.draw {
+            earlier()?
+        } else if options.collectors {
+            let collectors = Some(collectors(&options)?);
+            Siege {
+                collectors,
+                ..earlier()?
+            }
         } else {
-            let siege = run(&options)?;
-            fs::write(&json, serde_json::to_string_pretty(&siege)? + "\n")?;
-            siege
+            let collectors = earlier().ok().and_then(|earlier| earlier.collectors);
+            Siege {
+                collectors,
+                ..run(&options)?
+            }
         };
+        if !options.draw {
+            fs::write(&json, serde_json::to_string_pretty(&siege)? + "\n")?;
+        }
         println!("\n{}\n\n{}", siege.origin(), siege.table());
+        if let Some(collectors) = &siege.collectors {
+            println!("\n{}\n\n{}", collectors.origin(), collectors.table());
+        }
         if options.json.is_none() {
             for (theme, file) in plot::FILES {
                 let svg = plot::draw(&siege, theme).map_err(|err| anyhow!("{file}: {err}"))?;
@@ -64,9 +88,26 @@ mod siege {
         Ok(())
     }
 
-    fn run(options: &Options) -> Result<Siege> {
+    fn work() -> Result<PathBuf> {
         let work = repository().join("tests/target/siege");
         fs::create_dir_all(&work)?;
+        Ok(work)
+    }
+
+    fn collectors(options: &Options) -> Result<Collectors> {
+        let time = Duration::from_secs(options.seconds);
+        let (limit, rounds) = (options.limit << 20, options.rounds);
+        Ok(Collectors {
+            date: machine::today()?,
+            machine: machine::describe()?,
+            limit_mib: options.limit,
+            seconds: options.seconds,
+            rounds: collectors::rounds(&work()?, options.built, limit, time, rounds)?,
+        })
+    }
+
+    fn run(options: &Options) -> Result<Siege> {
+        let work = work()?;
         let mut services = vec![Service::generated(&work, options.built)?];
         if !options.ours {
             services.insert(0, Service::stock(&work, options.built)?);
@@ -95,6 +136,7 @@ mod siege {
             seconds: options.seconds,
             rounds: options.rounds,
             outcomes,
+            collectors: None,
         })
     }
 }

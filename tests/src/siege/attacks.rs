@@ -42,6 +42,9 @@ pub enum Attack {
     LoginFlood,
     /// Half of the clients request what waits, half what holds a lot of memory.
     Mixed,
+    /// This and the next are no rows of the siege: their throughput counts.
+    FewBytes,
+    FromDatabase,
 }
 
 impl Attack {
@@ -91,6 +94,8 @@ impl Attack {
             Self::ConnectFlood => "200 clients connect and go",
             Self::LoginFlood => "200 clients log in all the time",
             Self::Mixed => "800 clients wait 1 s, 800 ask for 500 KB",
+            Self::FewBytes => "1600 clients ask for a few bytes",
+            Self::FromDatabase => "200 clients ask for 5 KB from the database",
         }
     }
 
@@ -144,6 +149,11 @@ impl Attack {
                 drop(send(address, post("/api/auth/register", &register)).await);
                 let login = post("/api/auth/login", &format!("{{{ann}}}"));
                 load(200, address, until, login).await
+            }
+            Self::FewBytes => load(1600, address, until, get("/load/small")).await,
+            Self::FromDatabase => {
+                drop(send(address, post("/load/setup", "")).await);
+                load(200, address, until, get("/load/stored?posts=10")).await
             }
             Self::Mixed => {
                 let waiting = load(800, address, until, get(WAITING));

@@ -5,6 +5,7 @@
 pub mod attacks;
 pub mod cgroup;
 pub mod client;
+pub mod collectors;
 pub mod plot;
 pub mod results;
 
@@ -43,7 +44,7 @@ pub const OURS: &str = "this template";
 pub struct Service {
     pub name: String,
     directory: PathBuf,
-    env: Vec<(&'static str, &'static str)>,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Service {
@@ -70,8 +71,30 @@ impl Service {
     ///
     /// If it cannot be generated or built.
     pub fn generated(work: &Path, reuse: bool) -> Result<Self> {
-        let directory = work.join("lean");
-        load_target::build_generated(&directory, &[], reuse)?;
+        Self::with_answers(work, "lean", &[], reuse)
+    }
+
+    /// The same with traces, which are sent nowhere yet. It logs as in production: without Loco's
+    /// own spans of requests, those of traces would seem to cost more.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be generated or built.
+    pub fn traced(work: &Path, reuse: bool) -> Result<Self> {
+        let answers = [("traces", "true")];
+        let mut service = Self::with_answers(work, "lean-traces", &answers, reuse)?;
+        service.env.push(("LOG_LEVEL", "info".to_string()));
+        Ok(service)
+    }
+
+    fn with_answers(
+        work: &Path,
+        name: &str,
+        answers: &[(&str, &str)],
+        reuse: bool,
+    ) -> Result<Self> {
+        let directory = work.join(name);
+        load_target::build_generated(&directory, answers, reuse)?;
         // With compression and draining, as in production.
         load_target::write_config(&directory, "siege", |config| {
             config
@@ -84,8 +107,16 @@ impl Service {
         Ok(Self {
             name: OURS.to_string(),
             directory,
-            env: vec![("LOCO_CONFIG_FOLDER", "config-siege")],
+            env: vec![("LOCO_CONFIG_FOLDER", "config-siege".to_string())],
         })
+    }
+
+    /// The same, sending its traces to this endpoint.
+    fn tracing_to(&self, endpoint: &str) -> Self {
+        let mut service = self.clone();
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.to_string());
+        service.env.push(endpoint);
+        service
     }
 
     fn start(&self, cgroup: &Cgroup, listener: SocketAddr) -> Result<Running> {
@@ -96,7 +127,7 @@ impl Service {
             ("DATABASE_URL", "sqlite://siege.sqlite?mode=rwc"),
             ("MEMORY_ADMIN_BIND", listener.as_str()),
         ];
-        env.extend(&self.env);
+        env.extend(self.env.iter().map(|(name, value)| (*name, value.as_str())));
         let binary = binary(&self.directory);
         Running::start_in_cgroup(&cgroup.procs_file(), &binary, &self.directory, &env)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::Attack;
+use super::{collectors::Collectors, Attack};
 
 /// The outcome of one attack on one service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct Siege {
     pub seconds: u64,
     pub rounds: u32,
     pub outcomes: Vec<Outcome>,
+    /// What `--collectors` measures alone.
+    #[serde(default)]
+    pub collectors: Option<Collectors>,
 }
 
 /// All rounds of one attack on one service.
