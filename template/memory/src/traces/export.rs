@@ -103,14 +103,10 @@ impl Queue {
         fits
     }
 
-    /// Whether there is no room for another trace, which is then counted as dropped.
+    /// Whether there is no room for the spans of another trace.
     fn is_full(&self) -> bool {
-        let is_full = self.spans.load(Ordering::Relaxed) >= self.capacity
-            || self.bytes.load(Ordering::Relaxed) + TRACE_BYTES > MAX_BYTES;
-        if is_full {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        is_full
+        self.spans.load(Ordering::Relaxed) >= self.capacity
+            || self.bytes.load(Ordering::Relaxed) + TRACE_BYTES > MAX_BYTES
     }
 
     fn leave(&self, spans: usize, bytes: u64) {
@@ -163,6 +159,7 @@ impl ShouldSample for BoundedSampler {
             .inner
             .should_sample(parent, trace, name, kind, attributes, links);
         if result.decision == SamplingDecision::RecordAndSample && self.queue.is_full() {
+            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
             result.decision = SamplingDecision::Drop;
         }
         result
