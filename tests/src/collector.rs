@@ -17,6 +17,9 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
+/// The response of a collector that has accepted spans.
+const ACCEPTED: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
 /// How a collector responds.
 #[derive(Debug, Clone, Copy)]
 pub enum Manner {
@@ -149,11 +152,9 @@ fn serve(client: TcpStream, manner: Manner, spans: &Mutex<Vec<Span>>) -> std::io
                 let mut spans = spans.lock().unwrap_or_else(PoisonError::into_inner);
                 spans.extend(read(request));
                 drop(spans);
-                client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+                client.write_all(ACCEPTED)?;
             }
-            Manner::Forgetful => {
-                client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
-            }
+            Manner::Forgetful => client.write_all(ACCEPTED)?,
             Manner::Silent => thread::sleep(Duration::from_secs(3600)),
             Manner::Endless => {
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;

@@ -107,6 +107,11 @@ pub struct Cpu {
     pub failed: u64,
 }
 
+/// The order of a round's services: each round starts with another, so that it makes no difference.
+pub fn rotated(count: usize, round: u32) -> impl Iterator<Item = usize> {
+    (0..count).map(move |index| (index + round as usize) % count)
+}
+
 impl Spread {
     /// # Panics
     ///

@@ -5,9 +5,9 @@ use std::{fmt::Write, path::Path, time::Duration};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{attack, Attack, Outcome, Service};
+use super::{attack, results::services, Attack, Outcome, Service};
 use crate::{
-    benchmark::Spread,
+    benchmark::{rotated, Spread},
     collector::{Collector, Manner},
 };
 
@@ -56,14 +56,13 @@ pub fn rounds(
             ..service
         }
     });
-    (0..rounds as usize)
+    (1..=rounds)
         .map(|round| {
             let mut outcomes = Vec::new();
             for load in LOADS {
-                for index in 0..services.len() {
-                    let service = &services[(index + round) % services.len()];
-                    let outcome = attack(service, load, limit, time)?;
-                    println!("round {}: {}", round + 1, serde_json::to_string(&outcome)?);
+                for index in rotated(services.len(), round) {
+                    let outcome = attack(&services[index], load, limit, time)?;
+                    println!("round {round}: {}", serde_json::to_string(&outcome)?);
                     outcomes.push(outcome);
                 }
             }
@@ -93,13 +92,7 @@ impl Collectors {
     /// The behaviors of the collector, in the order of the first round.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for outcome in self.rounds.iter().flatten() {
-            if !names.contains(&outcome.service.as_str()) {
-                names.push(&outcome.service);
-            }
-        }
-        names
+        services(self.rounds.iter().flatten())
     }
 
     /// When, where and how it was measured.

@@ -163,6 +163,17 @@ impl Row<'_> {
     }
 }
 
+/// The names of the services, in the order in which they were attacked.
+pub(super) fn services<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<&'a str> {
+    let mut services: Vec<&str> = Vec::new();
+    for outcome in outcomes {
+        if !services.contains(&outcome.service.as_str()) {
+            services.push(&outcome.service);
+        }
+    }
+    services
+}
+
 /// Milliseconds, with one decimal below 10.
 fn figure(ms: f64) -> String {
     if ms < 10.0 {
@@ -188,13 +199,7 @@ impl Siege {
     /// The services, in the order in which they were attacked.
     #[must_use]
     pub fn services(&self) -> Vec<&str> {
-        let mut services: Vec<&str> = Vec::new();
-        for outcome in &self.outcomes {
-            if !services.contains(&outcome.service.as_str()) {
-                services.push(&outcome.service);
-            }
-        }
-        services
+        services(&self.outcomes)
     }
 
     /// When, where and how it was measured.

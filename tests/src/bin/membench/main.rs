@@ -19,7 +19,7 @@ use std::{
 use anyhow::{anyhow, Context, Result};
 use clap::Parser;
 use template_tests::{
-    benchmark::{plot, After, Cpu, FixedRate, Load, Memory, Results, Spread, HELD},
+    benchmark::{plot, rotated, After, Cpu, FixedRate, Load, Memory, Results, Spread, HELD},
     collector::{Collector, Manner},
     machine, repository,
 };
@@ -251,11 +251,6 @@ fn memory(services: &[Service], path: &str, wrk: &Wrk, load: &Load) -> Result<Ve
         .zip(rounds)
         .map(|(service, rounds)| summary(service, rounds))
         .collect())
-}
-
-/// Each round starts with another service, so that their order makes no difference.
-fn rotated(count: usize, round: u32) -> impl Iterator<Item = usize> {
-    (0..count).map(move |index| (index + round as usize) % count)
 }
 
 fn fixed_rate(services: &[Service], load: &Load) -> Result<Vec<FixedRate>> {
