@@ -60,7 +60,7 @@ pub fn rounds(
         .map(|round| {
             let mut outcomes = Vec::new();
             for load in LOADS {
-                for index in rotated(services.len(), round) {
+                for index in rotated(services.len(), round - 1) {
                     let outcome = attack(&services[index], load, limit, time)?;
                     println!("round {round}: {}", serde_json::to_string(&outcome)?);
                     outcomes.push(outcome);
